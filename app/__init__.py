@@ -1,0 +1,1 @@
+"""The service and its command line: the only floor with I/O, clock, network and environment."""

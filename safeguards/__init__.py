@@ -1,0 +1,1 @@
+"""Guard, gate, audit metrics and the trade-off curve behind the budget (pure)."""

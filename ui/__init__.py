@@ -1,0 +1,1 @@
+"""The Streamlit pages; they talk to the service over HTTP through the client package alone."""
