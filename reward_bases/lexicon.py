@@ -8,7 +8,8 @@ whole words, ignoring case, and ``*`` stands for any ending.
 HEDGING = """
 may might maybe perhaps possibly probably likely could seem* appear* suggest* tend* usually often sometimes generally
 typically roughly about around somewhat arguably presumably potentially apparently fairly rather relatively|
-in some cases|to some extent|it is possible|i think|i guess|i suppose|not sure|as far as i know|more or less|in most cases
+in some cases|
+to some extent|it is possible|i think|i guess|i suppose|not sure|as far as i know|more or less|in most cases
 """
 
 CERTAINTY = """
@@ -61,7 +62,8 @@ FORMAL = """
 therefore however furthermore moreover consequently thus hence regarding concerning accordingly nevertheless whilst
 upon ensure ensures obtain require* recommend* recommended advisable appropriate sufficient prior subsequent*
 additional provide* maintain* facilitate* assist* purchase* individual* approximately utilise* commence* retain* enable*
-permit* essential consideration* particular in order respective* principal whereas thereby suitable desirable constitute*|
+permit* essential consideration* particular in order respective* principal whereas thereby suitable desirable
+constitute*|
 it is|one may|one should|should be|in addition|as well as|with regard|in the event|it is advisable|in accordance|
 prior to|such that|is recommended|may be|can be|ought to
 """
@@ -76,15 +78,16 @@ pick up|end up|go for|big deal|of thumb|hang on|by the way|a ton|as hell|up for
 
 TECHNICAL = """
 system* mechanism* process* molecul* protein* temperature* pressure ratio rate* function* factor* compound* electr*
-voltage circuit* algorithm* protocol* frequency wavelength* bandwidth latency interest principal equity liabilit* asset*
-liquidity portfolio inflation compound amortis* cognitive receptor* hormon* cortisol neural muscl* muscular ligament*
-aerobic anaerobic metabol* enzyme* bacteri* microb* fung* nitrogen phosph* potassium ph cellulose starch* gluten ferment*
-oxidation thermal convection conduction insulation hydraul* valve* torque diameter substrate polymer* solvent* adhesion
-cartridge gasket compiler cache encryption encrypt* authenticat* entropy hash* router firmware spectrum channel* storage
-statut* contract* clause* jurisdiction tort liability tenancy statutory ordinance circadian melatonin reinforcement
-conditioning stimulus desensitis* habituation syntax semantic* exposure aperture composition perspective contrast hue
-saturation phonem* retrieval spaced encoding schema* variable* coefficient* marginal margin* elasticity revenue overhead*
-cash-flow tax* deductible kilowatt* kwh watt* efficien* emission* lifecycle photovoltaic combustion refrigerant sensor*
+voltage circuit* algorithm* protocol* frequency wavelength* bandwidth latency interest principal equity liabilit*
+asset* liquidity portfolio inflation compound amortis* cognitive receptor* hormon* cortisol neural muscl* muscular
+ligament* aerobic anaerobic metabol* enzyme* bacteri* microb* fung* nitrogen phosph* potassium ph cellulose starch*
+gluten ferment* oxidation thermal convection conduction insulation hydraul* valve* torque diameter substrate polymer*
+solvent* adhesion cartridge gasket compiler cache encryption encrypt* authenticat* entropy hash* router firmware
+spectrum channel* storage statut* contract* clause* jurisdiction tort liability tenancy statutory ordinance circadian
+melatonin reinforcement conditioning stimulus desensitis* habituation syntax semantic* exposure aperture composition
+perspective contrast hue saturation phonem* retrieval spaced encoding schema* variable* coefficient* marginal margin*
+elasticity revenue overhead* cash-flow tax* deductible kilowatt* kwh watt* efficien* emission* lifecycle photovoltaic
+combustion refrigerant sensor*
 """
 
 FIRST_PERSON = "i me my mine myself i'm i've i'd i'll"

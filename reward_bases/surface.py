@@ -6,6 +6,7 @@ rates of the frozen word lists (per sentence) and, for traits that live in one c
 Readability is the Flesch–Kincaid grade (Kincaid et al. 1975), with syllables counted as vowel groups.
 """
 
+import itertools
 import math
 import re
 from functools import cache
@@ -127,11 +128,11 @@ def _shape(text: str, parts: list[str]) -> list[float]:
 
 
 def relation(last_user: str, text: str) -> list[float]:
-    """Echo of the user's words (share of their content words, and of their word pairs, that return) and length ratio."""
+    """How far a response repeats the user's content words and word pairs (shares), and the log ratio of lengths."""
     asked = [word.lower() for word in _WORD.findall(last_user)]
     said = [word.lower() for word in _WORD.findall(text)]
     content = {word for word in asked if len(word) > 3}
-    pairs = set(zip(asked, asked[1:], strict=False))
+    pairs = set(itertools.pairwise(asked))
     echo = len(content & set(said)) / max(1, len(content))
-    order = len(pairs & set(zip(said, said[1:], strict=False))) / max(1, len(pairs))
+    order = len(pairs & set(itertools.pairwise(said))) / max(1, len(pairs))
     return [echo, order, math.log1p(len(said)) - math.log1p(len(asked))]
