@@ -1,1 +1,4 @@
-"""Answers to coefficients: choice model, posterior, population, acquisition, stopping, explaining (pure, knows no text)."""
+"""Answers to coefficients: choice model, posterior, population, acquisition, stopping, explaining, simulated people.
+
+Pure: tensors and a seeded generator in, frozen dataclasses out; knows no text.
+"""

@@ -1,0 +1,47 @@
+"""What a person would choose: the choice model averaged over the posterior of λ.
+
+Along a difference v, λᵀv is a mixture of N(mᵀv, vᵀCv); each Gaussian is integrated by Gauss–Hermite quadrature,
+∫ g(f) N(f; m, σ²) df ≈ Σ_j w_j·g(m + σ·x_j).
+"""
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from elicitation.checks import require_finite, require_shape
+from elicitation.choice import ChoiceModel
+from elicitation.population import Component
+from elicitation.posterior import Posterior
+
+NODES = 32
+
+
+@lru_cache(maxsize=8)
+def gauss_hermite(nodes: int) -> tuple[Tensor, Tensor]:
+    """Nodes and weights (nodes,) of the standard normal's quadrature; the weights sum to 1."""
+    x, w = np.polynomial.hermite_e.hermegauss(nodes)
+    return torch.from_numpy(x), torch.from_numpy(w / w.sum())
+
+
+def project(component: Component, differences: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and standard deviation (N,) of λᵀv for the rows v of ``differences`` (N, K), nats."""
+    variance = ((differences @ component.covariance) * differences).sum(-1)
+    return differences @ component.mean, variance.clamp_min(0).sqrt()
+
+
+def predict(posterior: Posterior, model: ChoiceModel, differences: Tensor) -> Tensor:
+    """Probabilities (N, 3) of left, same and right for the pairs ``differences`` (N, K) as shown on two sides.
+
+    For pairs without sides pass a model whose side_bias is 0. Raises InvalidInput for unusable differences.
+    """
+    require_shape("differences", differences, (None, posterior.k))
+    require_finite("differences", differences)
+    x, w = gauss_hermite(NODES)
+    total = torch.zeros(len(differences), 3, dtype=torch.float64)
+    for component in posterior.components:
+        mean, std = project(component, differences)
+        z = mean[:, None] + std[:, None] * x + model.side_bias
+        total += component.weight * (w[:, None] * model.probabilities(z, posterior.consistency)).sum(1)
+    return total
