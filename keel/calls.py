@@ -1,0 +1,107 @@
+"""The service's verbs as requests to send, shared by both clients: no input or output happens here."""
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
+
+from keel.replies import Comparison, Profile, Question, Ranking, Scores, Told, Undone, build
+
+T = TypeVar("T")
+Text = str | Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Call(Generic[T]):
+    """A request and how to read the reply's JSON (None when the reply has no body)."""
+
+    method: str
+    path: str
+    read: Callable[[Any], T]
+    json: dict[str, Any] | None = None
+    params: dict[str, str] = field(default_factory=dict)
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+def ask(user_id: str, rule: str | None, seed: int | None, force: bool) -> Call[Question | None]:
+    body = _given(rule=rule, seed=seed) | ({"force": True} if force else {})
+    return Call("POST", _person(user_id, "/questions"), lambda j: None if j is None else build(Question, j), body)
+
+
+def tell(
+    user_id: str, question_id: str, choice: str, strength: str | None, note: str | None, idempotency_key: str | None
+) -> Call[Told]:
+    body = {"question_id": question_id, "choice": choice} | _given(strength=strength, note=note)
+    path = _person(user_id, "/answers")
+    return Call("POST", path, lambda j: build(Told, j), body, headers=_keyed(idempotency_key))
+
+
+def undo(user_id: str, idempotency_key: str | None) -> Call[Undone]:
+    path = _person(user_id, "/answers/last")
+    return Call("DELETE", path, lambda j: build(Undone, j), headers=_keyed(idempotency_key))
+
+
+def profile(user_id: str, version: str | None) -> Call[Profile]:
+    return Call("GET", _person(user_id, "/profile"), lambda j: build(Profile, j), params=_given(version=version))
+
+
+def export(user_id: str) -> Call[dict[str, Any]]:
+    return Call("GET", _person(user_id, "/export"), dict)
+
+
+def forget(user_id: str) -> Call[None]:
+    return Call("DELETE", _person(user_id, ""), lambda _: None)
+
+
+def score(
+    prompts: Sequence[Text],
+    completions: Sequence[Text],
+    user_id: str | None,
+    user_ids: Sequence[str] | None,
+    profile_version: str | None,
+    basis_version: str | None,
+    detail: bool,
+) -> Call[Scores]:
+    body = {"prompts": list(prompts), "completions": list(completions)} | ({"detail": True} if detail else {})
+    people = {"user_ids": list(user_ids)} if user_ids is not None else _given(user_id=user_id)
+    body |= people | _given(profile_version=profile_version, basis_version=basis_version)
+    return Call("POST", "/v1/score", lambda j: build(Scores, j), body)
+
+
+def rank(
+    prompt: Text, candidates: Sequence[Text], user_id: str | None, rule: str | None, top_n: int | None, certify: bool
+) -> Call[Ranking]:
+    body = {"prompt": prompt, "candidates": list(candidates)} | ({"certify": True} if certify else {})
+    body |= _given(user_id=user_id, rule=rule, top_n=top_n)
+    return Call("POST", "/v1/rank", lambda j: build(Ranking, j), body)
+
+
+def compare(prompt: Text, a: Text, b: Text, user_id: str | None) -> Call[Comparison]:
+    body = {"prompt": prompt, "a": a, "b": b} | _given(user_id=user_id)
+    return Call("POST", "/v1/compare", lambda j: build(Comparison, j), body)
+
+
+def audit() -> Call[dict[str, Any]]:
+    return Call("POST", "/v1/audits", dict, {})
+
+
+def stored_audit(audit_id: str) -> Call[dict[str, Any]]:
+    return Call("GET", f"/v1/audits/{quote(audit_id, safe='')}", dict)
+
+
+def info() -> Call[dict[str, Any]]:
+    return Call("GET", "/info", dict)
+
+
+def _person(user_id: str, rest: str) -> str:
+    return f"/v1/users/{quote(user_id, safe='')}{rest}"
+
+
+def _given(**values: Any) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _keyed(idempotency_key: str | None) -> dict[str, str]:
+    # One key per call, not per attempt: a retry after a lost reply must not count twice.
+    return {"Idempotency-Key": idempotency_key or secrets.token_hex(16)}

@@ -1,0 +1,55 @@
+"""What can go wrong between a caller and the service.
+
+KeelError
+├── Unreachable     no answer after all retries
+└── Problem         the service answered with problem+json; ``status`` and ``detail`` say what
+    ├── Invalid     400, 413, 422: change the request
+    ├── NotFound    404: no such person, question, audit or version
+    ├── Conflict    409: the request contradicts what is stored
+    └── Unavailable 429, 503: the service is starting or overloaded; retries did not help
+"""
+
+from http import HTTPStatus
+
+
+class KeelError(Exception):
+    """Anything the client raises on purpose."""
+
+
+class Unreachable(KeelError):
+    """No service answered at the address."""
+
+
+class Problem(KeelError):
+    """An error reply; ``errors`` lists single fields where the service named them."""
+
+    def __init__(self, status: int, detail: str, errors: tuple[dict[str, str], ...] = ()) -> None:
+        super().__init__(f"{status} {detail}")
+        self.status, self.detail, self.errors = status, detail, errors
+
+
+class Invalid(Problem):
+    """The request cannot be used as it is."""
+
+
+class NotFound(Problem):
+    """Nothing of that name is known."""
+
+
+class Conflict(Problem):
+    """The request contradicts what is already stored; nothing was changed."""
+
+
+class Unavailable(Problem):
+    """The service cannot answer at the moment."""
+
+
+KINDS: dict[int, type[Problem]] = {
+    HTTPStatus.BAD_REQUEST: Invalid,
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Invalid,
+    HTTPStatus.UNPROCESSABLE_ENTITY: Invalid,
+    HTTPStatus.NOT_FOUND: NotFound,
+    HTTPStatus.CONFLICT: Conflict,
+    HTTPStatus.TOO_MANY_REQUESTS: Unavailable,
+    HTTPStatus.SERVICE_UNAVAILABLE: Unavailable,
+}

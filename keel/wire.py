@@ -1,0 +1,58 @@
+"""When to send again, and what a reply means."""
+
+import random
+from typing import Any, TypeVar
+
+import httpx
+
+from keel.calls import Call
+from keel.errors import KINDS, Problem, Unreachable
+
+T = TypeVar("T")
+Outcome = httpx.Response | httpx.TransportError
+LOST = (httpx.NetworkError, httpx.RemoteProtocolError, httpx.ConnectTimeout)
+RETRIED = (429, 503)
+ATTEMPTS = 4
+FIRST_PAUSE = 0.25
+LONGEST_PAUSE = 8.0
+DEFAULT_URL = "http://127.0.0.1:8765"
+DEFAULT_TIMEOUT = 120.0
+
+
+def request(client: httpx.Client | httpx.AsyncClient, call: Call[T]) -> httpx.Request:
+    return client.build_request(call.method, call.path, json=call.json, params=call.params, headers=call.headers)
+
+
+def again(attempt: int, outcome: Outcome) -> bool:
+    """Whether one more attempt is due after this reply, or after this failure to get one."""
+    lost = outcome.status_code in RETRIED if isinstance(outcome, httpx.Response) else isinstance(outcome, LOST)
+    return lost and attempt + 1 < ATTEMPTS
+
+
+def pause(attempt: int, outcome: Outcome) -> float:
+    """Seconds before the next attempt: what the service asks for, else doubling with jitter."""
+    asked = outcome.headers.get("Retry-After", "") if isinstance(outcome, httpx.Response) else ""
+    wait = float(asked) if asked.isdigit() else FIRST_PAUSE * 2**attempt * random.uniform(0.5, 1.5)  # noqa: S311
+    return min(wait, LONGEST_PAUSE)
+
+
+def result(call: Call[T], outcome: Outcome) -> T:
+    """The reply read by the call; raises the Problem it is instead, or Unreachable."""
+    if isinstance(outcome, httpx.TransportError):
+        url = outcome.request.url.copy_with(path="/", query=None)
+        raise Unreachable(
+            f"no reply from {url} ({type(outcome).__name__}); start a service with: keel serve"
+        ) from outcome
+    if outcome.is_success:
+        return call.read(outcome.json() if outcome.content else None)
+    body = _object(outcome)
+    status, detail = outcome.status_code, str(body.get("detail") or outcome.reason_phrase)
+    raise KINDS.get(status, Problem)(status, detail, tuple(body.get("errors", ())))
+
+
+def _object(response: httpx.Response) -> dict[str, Any]:
+    try:
+        body = response.json()
+    except ValueError:
+        return {}
+    return body if isinstance(body, dict) else {}
