@@ -5,7 +5,7 @@ mean over t of Φ(−|mᵀv_t|/σ_t), σ_t² = v_tᵀCv_t. A question is worth a
 ``flip_share`` and the best question (iopt) lowers the mean variance of the served win probabilities by ``gain``.
 
 The number still to come is found by looking ahead: the best question is taken as answered, which changes the
-covariance whatever the answer, C ← C − C·v·vᵀC·I/(1 + I·vᵀCv); the mean the answers would lead to is distributed as
+covariance whatever the answer, C ← C − C·v·vᵀC·E[I/(1 + I·vᵀCv)]; the mean the answers would lead to is distributed as
 N(m, C₀ − C), and the flip share is averaged over it. Informations and slopes are averages over the current belief
 N(m, C₀), since those at its mean would promise too much.
 """
@@ -23,6 +23,7 @@ from elicitation.posterior import Posterior
 from elicitation.predict import gauss_hermite, project
 
 NODES = 16
+_X, _WEIGHTS = gauss_hermite(NODES)
 
 
 @dataclass(frozen=True)
@@ -35,8 +36,8 @@ class StoppingRule:
 
     minimum: int = 3
     maximum: int = 20
-    flip_share: float = 0.05
-    gain: float = 5e-4
+    flip_share: float = 0.1
+    gain: float = 2e-3
 
 
 DEFAULT_RULE = StoppingRule()
@@ -89,10 +90,12 @@ def _further(
         require_shape(name, rows, (None, posterior.k))
         require_finite(name, rows)
     require_shape("allowed", allowed, (len(pool),))
-    outlook = _average_outlook(posterior, model, pool[allowed], targets)
+    pool = pool[allowed]
+    information = _information_over_belief(posterior, model, pool)
+    outlook = Outlook(pool, information @ _WEIGHTS, _served_over_belief(posterior, model, targets))
     mean, covariance = targets @ posterior.mean, posterior.covariance
     now = _variance(targets, covariance)
-    unasked = torch.ones(len(outlook.pool), dtype=torch.bool)
+    unasked = torch.ones(len(pool), dtype=torch.bool)
     further = 0
     while further < limit and asked + further < rule.maximum and bool(unasked.any()):
         gains = variance_reduction(outlook, covariance).masked_fill(~unasked, -torch.inf)
@@ -102,27 +105,34 @@ def _further(
             or _flip_share(mean, now, _variance(targets, covariance)) <= rule.flip_share
         ):
             break
-        covariance = _answered(covariance, outlook.pool[best], float(outlook.information[best]))
+        covariance = _answered(covariance, pool[best], information[best])
         unasked[best] = False
         further += 1
     return further
 
 
-def _average_outlook(posterior: Posterior, model: ChoiceModel, pool: Tensor, targets: Tensor) -> Outlook:
-    """iopt's ingredients averaged over the belief: E[I] of each question, and M with E[s_t²]."""
-    x, w = gauss_hermite(NODES)
-    belief = Component(1.0, posterior.mean, posterior.covariance)
-    mean, std = project(belief, pool)
-    information = model.information(mean[:, None] + std[:, None] * x + model.side_bias, posterior.consistency) @ w
-    mean, std = project(belief, targets)
-    slopes = model.win_slope(mean[:, None] + std[:, None] * x, posterior.consistency).square() @ w
-    return Outlook(pool, information, targets.T @ (slopes[:, None] * targets))
+def _utilities(posterior: Posterior, rows: Tensor) -> Tensor:
+    """λᵀv at the quadrature nodes of the current belief, for every row v (N, K): (N, NODES)."""
+    mean, std = project(Component(1.0, posterior.mean, posterior.covariance), rows)
+    return mean[:, None] + std[:, None] * _X
 
 
-def _answered(covariance: Tensor, difference: Tensor, information: float) -> Tensor:
-    """The covariance after a question with ``difference`` (K,) was answered, whatever the answer."""
+def _information_over_belief(posterior: Posterior, model: ChoiceModel, pool: Tensor) -> Tensor:
+    """I of each question (N, K) at the nodes: (N, NODES)."""
+    return model.information(_utilities(posterior, pool) + model.side_bias, posterior.consistency)
+
+
+def _served_over_belief(posterior: Posterior, model: ChoiceModel, targets: Tensor) -> Tensor:
+    """iopt's M (K, K) with the mean of s_t² over the belief."""
+    slopes = model.win_slope(_utilities(posterior, targets), posterior.consistency).square() @ _WEIGHTS
+    return targets.T @ (slopes[:, None] * targets)
+
+
+def _answered(covariance: Tensor, difference: Tensor, information: Tensor) -> Tensor:
+    """The mean covariance once a question (K,) with ``information`` (NODES,) was answered, whatever the answer."""
     reach = covariance @ difference
-    return covariance - torch.outer(reach, reach) * information / (1 + information * float(difference @ reach))
+    shrink = (information / (1 + information * (difference @ reach))) @ _WEIGHTS
+    return covariance - shrink * torch.outer(reach, reach)
 
 
 def _variance(targets: Tensor, covariance: Tensor) -> Tensor:
@@ -131,8 +141,7 @@ def _variance(targets: Tensor, covariance: Tensor) -> Tensor:
 
 def _flip_share(mean: Tensor, now: Tensor, then: Tensor) -> float:
     """Mean over served pairs of the chance of a flip once variance ``now`` (T,) has shrunk to ``then`` (T,)."""
-    x, w = gauss_hermite(NODES)
-    moved = mean[:, None] + (now - then).clamp_min(0).sqrt()[:, None] * x
+    moved = mean[:, None] + (now - then).clamp_min(0).sqrt()[:, None] * _X
     # A pair whose utility is known cannot flip, not even where it is 0.
     distance = torch.where(then[:, None] > 0, moved.abs() / then[:, None].sqrt(), torch.inf)
-    return float((torch.special.ndtr(-distance) @ w).mean())
+    return float((torch.special.ndtr(-distance) @ _WEIGHTS).mean())
