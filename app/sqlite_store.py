@@ -1,0 +1,203 @@
+"""The Store in one SQLite file: one thread owns the connection that writes, another the one that reads.
+
+WAL with synchronous=FULL: a committed answer survives the death of the process and of the machine. secure_delete
+overwrites what is deleted; erasing also rebuilds the file and empties the journal.
+"""
+
+import asyncio
+import json
+import secrets
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlite_utils.db import Database
+
+from app.errors import Conflict, NotFound, NotReady
+from app.migrations import MIGRATIONS
+from app.store import Answer, AuditReport, Correction, Entry, Person, PersonKey, Question, now
+from elicitation.choice import Choice, Strength
+
+T = TypeVar("T")
+BUSY_MILLISECONDS = 5_000
+OWNER = "tenant_id = :tenant_id and user_id = :user_id"
+PEOPLE = """
+    select people.*, coalesce((select max(position) from answer_log as log
+        where log.tenant_id = people.tenant_id and log.user_id = people.user_id), 0) as position
+    from people where tenant_id = :tenant_id
+"""
+
+
+class _Connection:
+    """A database that only its own thread touches."""
+
+    def __init__(self, path: Path, *pragmas: str) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._path, self._pragmas = path, pragmas
+        self._db: Database | None = None
+
+    async def run(self, work: Callable[[Database], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._opened()))
+
+    async def close(self) -> None:
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    def _opened(self) -> Database:
+        if self._db is None:
+            self._db = Database(self._path)
+            for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "temp_store=MEMORY", *self._pragmas):
+                self._db.execute(f"PRAGMA {pragma}").fetchall()
+        return self._db
+
+    def _close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+
+class SqliteStore:
+    """Implements ``app.store.Store`` on the file ``path``; its folder must exist."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = _Connection(path, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
+        self._reader = _Connection(path, "query_only=ON")
+
+    async def open(self) -> None:
+        await self._writer.run(MIGRATIONS.apply)
+        await self._writer.run(_empty_journal)
+
+    async def close(self) -> None:
+        await self._reader.close()
+        await self._writer.close()
+
+    async def check(self) -> None:
+        await self._reader.run(lambda db: db.execute("select count(*) from people").fetchone())
+
+    async def find(self, keys: Sequence[PersonKey]) -> list[Person]:
+        return await self._reader.run(lambda db: [_person(db, key) for key in keys])
+
+    async def people(self, tenant_id: str) -> list[Person]:
+        sql = f"{PEOPLE} order by people.rowid"
+        return await self._reader.run(lambda db: [_to_person(row) for row in db.query(sql, {"tenant_id": tenant_id})])
+
+    async def create(self, key: PersonKey) -> Person:
+        row = asdict(key) | {"incarnation": secrets.token_hex(16), "created_at": now()}
+        await self._writer.run(lambda db: db.table("people").insert(row, ignore=True))
+        return (await self.find([key]))[0]
+
+    async def questions(self, key: PersonKey) -> list[Question]:
+        sql = f"select * from questions where {OWNER} order by rowid"
+        return await self._reader.run(lambda db: [_to_question(row) for row in db.query(sql, asdict(key))])
+
+    async def add_question(self, key: PersonKey, question: Question) -> None:
+        row = asdict(key) | asdict(question) | {"conversation": json.dumps(question.conversation)}
+
+        def add(db: Database) -> None:
+            position = _person(db, key).position
+            if position != question.asked_after:
+                raise Conflict(f"the log has {position} entries, not {question.asked_after}; ask again")
+            _insert(db, "questions", row, "this prompt was asked before; ask again")
+
+        await self._write(add)
+
+    async def log(self, key: PersonKey) -> list[Entry]:
+        sql = f"select * from answer_log where {OWNER} order by position"
+        return await self._reader.run(lambda db: [_to_entry(row) for row in db.query(sql, asdict(key))])
+
+    async def append(self, key: PersonKey, entry: Entry) -> None:
+        row = asdict(key) | asdict(entry) | {"kind": "answer" if isinstance(entry, Answer) else "correction"}
+        if isinstance(entry, Answer):
+            row["predicted"] = json.dumps(entry.predicted)
+
+        def add(db: Database) -> None:
+            expected = _person(db, key).position + 1
+            if entry.position != expected:
+                raise Conflict(f"entry {entry.position} arrived where {expected} was due; read the profile, then retry")
+            _insert(db, "answer_log", row, "this Idempotency-Key was used before; send a fresh one")
+
+        await self._write(add)
+
+    async def erase(self, key: PersonKey) -> None:
+        def delete(db: Database) -> None:
+            _person(db, key)
+            for table in db.tables:
+                if "user_id" in table.columns_dict:
+                    table.delete_where(OWNER, asdict(key))
+
+        await self._write(delete)
+        await self._writer.run(lambda db: db.vacuum())
+        await self._writer.run(_empty_journal)
+
+    async def add_audit(self, tenant_id: str, audit: AuditReport) -> None:
+        row = asdict(audit) | {"tenant_id": tenant_id, "report": json.dumps(audit.report)}
+        await self._writer.run(lambda db: db.table("audits").insert(row, ignore=True))
+
+    async def audit(self, tenant_id: str, audit_id: str | None) -> AuditReport:
+        sql = "select * from audits where tenant_id = ? and coalesce(?, audit_id) = audit_id order by number desc"
+        rows = await self._reader.run(lambda db: list(db.query(f"{sql} limit 1", [tenant_id, audit_id])))
+        if not rows:
+            raise NotFound(f"no audit {audit_id or 'yet'}; POST /v1/audits makes one")
+        return AuditReport(rows[0]["audit_id"], rows[0]["created_at"], json.loads(rows[0]["report"]))
+
+    async def _write(self, work: Callable[[Database], None]) -> None:
+        """One transaction that holds the write lock from its first read."""
+
+        def transaction(db: Database) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                work(db)
+            except BaseException:
+                db.rollback()
+                raise
+            db.commit()
+
+        await self._writer.run(transaction)
+
+
+def _insert(db: Database, table: str, row: dict[str, Any], conflict: str) -> None:
+    try:
+        db.table(table).insert(row)
+    except sqlite3.IntegrityError as error:
+        raise Conflict(conflict) from error
+
+
+def _empty_journal(db: Database) -> None:
+    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise NotReady("another process holds the database, so its journal was not emptied; stop it and restart")
+
+
+def _person(db: Database, key: PersonKey) -> Person:
+    rows = list(db.query(f"{PEOPLE} and user_id = :user_id", asdict(key)))
+    if not rows:
+        raise NotFound(f"no person {key.user_id!r}; POST /v1/users/{key.user_id}/questions makes their first question")
+    return _to_person(rows[0])
+
+
+def _to_person(row: dict[str, Any]) -> Person:
+    key = PersonKey(row["tenant_id"], row["user_id"])
+    return Person(key, row["incarnation"], row["created_at"], row["position"])
+
+
+def _to_question(row: dict[str, Any]) -> Question:
+    fields = {name: value for name, value in row.items() if name not in ("tenant_id", "user_id")}
+    return Question(**fields | {"conversation": tuple(json.loads(row["conversation"]))})
+
+
+def _to_entry(row: dict[str, Any]) -> Entry:
+    common = {name: row[name] for name in ("position", "answer_id", "idempotency_key", "request_digest", "logged_at")}
+    if row["kind"] == "correction":
+        return Correction(**common)
+    left, same, right = json.loads(row["predicted"])
+    return Answer(
+        **common,
+        question_id=row["question_id"],
+        choice=Choice(row["choice"]),
+        strength=Strength(row["strength"]) if row["strength"] else None,
+        note=row["note"],
+        predicted=(left, same, right),
+    )

@@ -1,0 +1,256 @@
+"""The Store's contract: what any storage of people's answers must keep; run here against SQLite."""
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import textwrap
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlite_utils import Database
+
+from app.errors import Conflict, NotFound
+from app.migrations import MIGRATIONS
+from app.sqlite_store import SqliteStore
+from app.store import Answer, AuditReport, Correction, Entry, PersonKey, Question, Store, now, standing
+from elicitation.choice import Choice, Strength
+
+ADA, BOB = PersonKey("local", "ada"), PersonKey("local", "bob")
+
+
+def question(number: int = 1, asked_after: int = 0, prompt_id: str | None = None) -> Question:
+    return Question(
+        question_id=f"q_{number}",
+        number=number,
+        asked_after=asked_after,
+        prompt_id=prompt_id or f"prompt {number}",
+        conversation=({"role": "user", "content": "How?"},),
+        left_id="a",
+        right_id="b",
+        left="Like this.",
+        right="Or like that.",
+        left_digest="0",
+        right_digest="1",
+        rule="iopt",
+        seed=7,
+        expected_gain=0.5,
+        unit="nats",
+        bank_version="bank",
+        basis_version="basis",
+        population_version="population",
+        profile_version="0-abc",
+        asked_at=now(),
+    )
+
+
+def answer(position: int = 1, key: str | None = None, note: str | None = None) -> Answer:
+    return Answer(
+        position=position,
+        answer_id=f"a_{position}",
+        question_id="q_1",
+        choice=Choice.LEFT,
+        strength=Strength.CLEAR,
+        note=note,
+        predicted=(0.5, 0.25, 0.25),
+        idempotency_key=key,
+        request_digest="d",
+        logged_at=now(),
+    )
+
+
+def correction(position: int, answer_id: str) -> Correction:
+    return Correction(position, answer_id, None, "d", now())
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    opened = SqliteStore(tmp_path / "keel.db")
+    await opened.open()
+    yield opened
+    await opened.close()
+
+
+async def test_an_unknown_person_is_not_found(store: Store) -> None:
+    for read in (store.find([ADA]), store.append(ADA, answer()), store.erase(ADA), store.add_question(ADA, question())):
+        with pytest.raises(NotFound, match="ada"):
+            await read
+
+
+async def test_creating_twice_keeps_the_first_person(store: Store) -> None:
+    first, second = await store.create(ADA), await store.create(ADA)
+    assert first == second
+    assert await store.people("local") == [first]
+
+
+async def test_what_is_written_is_read_back_unchanged(store: Store) -> None:
+    await store.create(ADA)
+    entries: list[Entry] = [answer(1, "k", "shorter, é 🙂"), correction(2, "a_1")]
+    await store.add_question(ADA, question())
+    for entry in entries:
+        await store.append(ADA, entry)
+    assert [replace(q, asked_at="") for q in await store.questions(ADA)] == [replace(question(), asked_at="")]
+    assert await store.log(ADA) == entries
+    assert (await store.find([ADA]))[0].position == 2
+
+
+async def test_the_log_takes_only_the_next_position(store: Store) -> None:
+    await store.create(ADA)
+    await store.append(ADA, answer(1))
+    for position in (1, 3):
+        with pytest.raises(Conflict, match="2 was due"):
+            await store.append(ADA, answer(position))
+    assert len(await store.log(ADA)) == 1
+
+
+async def test_of_simultaneous_answers_exactly_one_is_stored(store: Store) -> None:
+    await store.create(ADA)
+    outcomes = await asyncio.gather(*(store.append(ADA, answer(1)) for _ in range(8)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes].count(type(None)) == 1
+    assert len(await store.log(ADA)) == 1
+
+
+async def test_an_idempotency_key_serves_one_entry(store: Store) -> None:
+    await store.create(ADA)
+    await store.append(ADA, answer(1, "k"))
+    with pytest.raises(Conflict, match="Idempotency-Key"):
+        await store.append(ADA, answer(2, "k"))
+
+
+async def test_a_prompt_is_asked_once_and_only_of_the_current_log(store: Store) -> None:
+    await store.create(ADA)
+    await store.add_question(ADA, question(1))
+    with pytest.raises(Conflict, match="asked before"):
+        await store.add_question(ADA, question(2, prompt_id="prompt 1"))
+    with pytest.raises(Conflict, match="0 entries, not 5"):
+        await store.add_question(ADA, question(3, asked_after=5))
+
+
+async def test_people_and_tenants_do_not_see_each_other(store: Store) -> None:
+    stranger = PersonKey("elsewhere", "ada")
+    for key in (ADA, BOB, stranger):
+        await store.create(key)
+    await store.add_question(ADA, question())
+    await store.append(ADA, answer())
+    for key in (BOB, stranger):
+        assert (await store.questions(key), await store.log(key)) == ([], [])
+    assert [person.key for person in await store.people("elsewhere")] == [stranger]
+
+
+async def test_a_correction_takes_back_one_answer() -> None:
+    log: list[Entry] = [answer(1), answer(2), correction(3, "a_2"), answer(4)]
+    assert [a.position for a in standing(log)] == [1, 4]
+    assert [a.position for a in standing(log[:2])] == [1, 2]
+
+
+async def test_erasing_leaves_the_others_and_a_newcomer_of_the_same_name_is_somebody_else(store: Store) -> None:
+    before = await store.create(ADA)
+    await store.create(BOB)
+    await store.append(BOB, answer())
+    await store.erase(ADA)
+    with pytest.raises(NotFound):
+        await store.find([ADA])
+    assert len(await store.log(BOB)) == 1
+    assert (await store.create(ADA)).incarnation != before.incarnation
+
+
+async def test_erasing_leaves_no_byte_of_the_person_in_any_file(store: Store, tmp_path: Path) -> None:
+    secret = PersonKey("local", "zebediah-unforgettable")
+    await store.create(secret)
+    for position in range(1, 40):
+        await store.append(secret, answer(position, f"key-{position}-quokka", "tell it like a pelican " * 50))
+    traces = (b"zebediah", b"quokka", b"pelican")
+    assert any(trace in content(tmp_path) for trace in traces)
+    await store.erase(secret)
+    assert not [trace for trace in traces if trace in content(tmp_path)]
+
+
+def content(folder: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in folder.iterdir())
+
+
+async def test_audits_are_found_by_hash_and_the_latest_by_age(store: Store) -> None:
+    with pytest.raises(NotFound, match="POST /v1/audits"):
+        await store.audit("local", None)
+    reports = [AuditReport(f"{n}" * 64, now(), {"n": n}) for n in range(2)]
+    for report in reports:
+        await store.add_audit("local", report)
+    assert await store.audit("local", None) == reports[1]
+    assert await store.audit("local", "0" * 64) == reports[0]
+    with pytest.raises(NotFound):
+        await store.audit("elsewhere", "0" * 64)
+
+
+async def test_the_log_cannot_be_rewritten(store: Store, tmp_path: Path) -> None:
+    await store.create(ADA)
+    await store.append(ADA, answer())
+    connection = sqlite3.connect(tmp_path / "keel.db")
+    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+        connection.execute("update answer_log set choice = 'right'")
+    connection.close()
+
+
+async def test_a_second_opening_finds_everything(store: Store, tmp_path: Path) -> None:
+    await store.create(ADA)
+    await store.append(ADA, answer())
+    again = SqliteStore(tmp_path / "keel.db")
+    await again.open()
+    assert await again.log(ADA) == await store.log(ADA)
+    await again.close()
+
+
+def test_a_failed_migration_leaves_neither_its_changes_nor_its_record(tmp_path: Path) -> None:
+    db = Database(tmp_path / "keel.db")
+    db.execute("create table audits (something text)")
+    with pytest.raises(sqlite3.OperationalError, match="already exists"):
+        MIGRATIONS.apply(db)
+    assert [migration.name for migration in MIGRATIONS.applied(db)] == ["people_questions_answers"]
+    db.execute("drop table audits")
+    MIGRATIONS.apply(db)
+    assert not MIGRATIONS.pending(db)
+    db.close()
+
+
+def test_every_table_of_personal_data_is_keyed_by_tenant_and_user(tmp_path: Path) -> None:
+    db = Database(tmp_path / "keel.db")
+    MIGRATIONS.apply(db)
+    personal = {table.name for table in db.tables if not table.name.startswith("_")} - {"audits"}
+    assert personal
+    for name in personal:
+        assert db.table(name).pks[:2] == ["tenant_id", "user_id"], name
+    db.close()
+
+
+WRITER = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, "tests/app")
+from test_store import ADA, SqliteStore, answer
+
+async def write():
+    store = SqliteStore(Path(sys.argv[1]))
+    await store.open()
+    await store.create(ADA)
+    for position in range(1, 10_000):
+        await store.append(ADA, answer(position))
+        print(position, flush=True)
+
+asyncio.run(write())
+"""
+
+
+async def test_an_acknowledged_answer_survives_a_killed_process(tmp_path: Path) -> None:
+    """The writer is killed by SIGKILL in mid-flight; everything it had acknowledged is there."""
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path / "keel.db")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        acknowledged = [int(writer.stdout.readline()) for _ in range(25)]
+        writer.kill()
+        acknowledged += [int(line) for line in writer.stdout.read().split()]
+    store = SqliteStore(tmp_path / "keel.db")
+    await store.open()
+    log = await store.log(ADA)
+    assert [entry.position for entry in log][: acknowledged[-1]] == acknowledged
+    await store.close()
