@@ -1,0 +1,270 @@
+"""The divergence budget: how far a person's coefficients may leave the aggregate.
+
+λ_g = λ̄ + α(λ_u − λ̄) with the largest α ∈ [0, 1] such that, over the reference set,
+
+* divergence: max over prompts of KL(softmax r_g ‖ softmax r̄) ≤ ε nats, at temperature 1 nat over the n reference
+  responses. With δ = r_u − r̄ and p_α ∝ exp(r̄ + αδ), d KL/dα = α·Var_{p_α}(δ) ≥ 0, so KL is monotone in α and is
+  bracketed; KL ≤ α²·range(δ)²/8 (Popoviciu) gives the first feasible α.
+* starc: d = √((1 − ρ)/2) ≤ d_max, with ρ the correlation of prompt-centred rewards (Skalse et al. 2023, STARC; EPIC).
+  The angle between λ̄ + αδ and λ̄ grows with α, so the limit is closed form.
+* sd, in place of starc where the aggregate is nearly flat and ρ says nothing: α·√(δᵀSδ) ≤ sd_max nats.
+
+Protected heads stay at λ̄. What is returned is measured on the returned coefficients, never derived from α.
+Shapes: P prompts, n responses each, K heads. Rewards and coefficients are in nats, tensors float64.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from elicitation.errors import InvalidInput
+
+Binding = Literal["none", "divergence", "starc", "sd"]
+
+LARGEST_COEFFICIENT = 1e9  # nats; beyond it squares of rewards lose the precision the certificate needs
+BRACKET = 1e-12  # relative width of α at which the search ends, on its feasible side
+ROWS_PER_ROUND = 1024  # prompts × values of α looked at together
+POINTS = (3, 31)  # fewest and most values of α in a round
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Limits of the guard: ``divergence`` ε and ``sd_max`` in nats, ``starc`` d_max in (0, 1].
+
+    ``flat_sd`` is the within-prompt SD of the aggregate reward, in nats, under which STARC is undefined.
+    """
+
+    divergence: float
+    starc: float
+    flat_sd: float = 0.05
+    sd_max: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("divergence", "starc", "sd_max"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise InvalidInput(f"budget {name} = {getattr(self, name)} must be finite and above 0")
+        if self.starc > 1:
+            raise InvalidInput(f"budget starc = {self.starc} > limit 1; use 1 to switch the STARC bound off")
+        if not 0 <= self.flat_sd < math.inf:
+            raise InvalidInput(f"budget flat_sd = {self.flat_sd} must be finite and not negative")
+
+
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """The reference set: ``phi`` and its prompt-centred rows (P, n, K), with both covariances (K, K).
+
+    ``covariance`` is that of φ about its mean over all responses; ``within`` that of the prompt-centred rows.
+    """
+
+    phi: Tensor
+    centred: Tensor
+    covariance: Tensor
+    within: Tensor
+
+    @classmethod
+    def of(cls, phi: Tensor) -> "Reference":
+        """Precompute what the guard needs from φ (P, n, K); raises InvalidInput unless P ≥ 1, n ≥ 2 and all finite."""
+        if phi.ndim != 3 or phi.shape[0] < 1 or phi.shape[1] < 2:
+            raise InvalidInput(f"reference φ has shape {tuple(phi.shape)}; it must be (P ≥ 1, n ≥ 2, K)")
+        if not bool(phi.isfinite().all()):
+            raise InvalidInput("reference φ holds a value that is not finite; rebuild the reference set")
+        phi = phi.to(torch.float64)
+        centred = phi - phi.mean(dim=1, keepdim=True)
+        about_mean = phi - phi.mean(dim=(0, 1))
+        return cls(phi, centred, _second_moment(about_mean), _second_moment(centred))
+
+    @property
+    def k(self) -> int:
+        return self.phi.shape[-1]
+
+    def within_sd(self, coefficients: Tensor) -> Tensor:
+        """Within-prompt SD, in nats, of the rewards of coefficients (…, K) -> (…)."""
+        return _norm(coefficients, self.within)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """The certificate: α and what the guarded coefficients measure on the reference set.
+
+    ``starc`` is None where the aggregate is flat; ``sd`` is the within-prompt SD of the personal part in nats.
+    """
+
+    alpha: float
+    divergence_max: float
+    divergence_p95: float
+    starc: float | None
+    sd: float
+    budget: Budget
+    binding: Binding
+    band: Literal["inactive"] = "inactive"
+
+    @property
+    def starc_undefined(self) -> bool:
+        return self.starc is None
+
+
+@dataclass(frozen=True, eq=False)
+class Guarded:
+    """Guarded coefficients λ_g (K,), their covariance α²·C (K, K) and the certificate."""
+
+    coefficients: Tensor
+    covariance: Tensor
+    guard: Guard
+
+
+def guard(
+    aggregate: Tensor, mean: Tensor, covariance: Tensor, reference: Reference, budget: Budget, protected: Tensor
+) -> Guarded:
+    """Largest personal part within the budget.
+
+    aggregate λ̄ (K,), mean λ_u (K,), covariance C (K, K), protected bool (K,). Protected rows and columns of the
+    covariance become 0, as those coefficients are constants. Raises InvalidInput on shapes or values out of range.
+    """
+    _check(aggregate, mean, covariance, reference, protected)
+    target = torch.where(protected, aggregate, mean)
+    alpha, binding = _largest_alpha(aggregate, target - aggregate, reference, budget)
+    step = BRACKET
+    while True:
+        coefficients = torch.lerp(aggregate, target, alpha)  # exact at α = 0 and at α = 1
+        certificate = _measure(coefficients, aggregate, alpha, binding, reference, budget)
+        exceeded = _exceeded(certificate)
+        if exceeded == "none":
+            break
+        # Rounding put the bound a last digit away from the search: step back until the measured values hold.
+        alpha, binding, step = alpha * (1 - step), exceeded, min(2 * step, 0.5)
+    free = (~protected).to(covariance.dtype)
+    return Guarded(coefficients, alpha**2 * covariance * free[:, None] * free, certificate)
+
+
+def divergences(coefficients: Tensor, aggregate: Tensor, reference: Reference) -> Tensor:
+    """KL(softmax r ‖ softmax r̄) in nats per reference prompt, (P,)."""
+    rewards = reference.centred @ torch.stack([aggregate, coefficients], dim=1)
+    base, own = rewards.log_softmax(dim=1).unbind(dim=2)
+    return _divergence(own, base)
+
+
+def starc(coefficients: Tensor, aggregate: Tensor, reference: Reference) -> Tensor:
+    """STARC distance √((1 − ρ)/2) of coefficients (…, K) to the aggregate (K,) -> (…).
+
+    Computed as half the distance of the two unit vectors, which keeps its digits near 0; a reward without any
+    variance is the zero vector, half a unit from all others.
+    """
+    difference = _unit(coefficients, reference.within) - _unit(aggregate, reference.within)
+    return 0.5 * _norm(difference, reference.within)
+
+
+def _largest_alpha(aggregate: Tensor, deviation: Tensor, reference: Reference, budget: Budget) -> tuple[float, Binding]:
+    if float(reference.within_sd(aggregate)) < budget.flat_sd:
+        shape: Binding = "sd"
+        limit = _sd_limit(deviation, reference, budget.sd_max)
+    else:
+        shape = "starc"
+        limit = _starc_limit(aggregate, deviation, reference, budget.starc)
+    alpha = _divergence_limit(aggregate, deviation, reference, budget.divergence, limit)
+    if alpha < limit:
+        return alpha, "divergence"
+    return alpha, "none" if limit == 1 else shape
+
+
+def _sd_limit(deviation: Tensor, reference: Reference, sd_max: float) -> float:
+    sd = float(reference.within_sd(deviation))
+    return 1.0 if sd <= sd_max else sd_max / sd
+
+
+def _starc_limit(aggregate: Tensor, deviation: Tensor, reference: Reference, d_max: float) -> float:
+    """α at which λ̄ + αδ, as the plane vector (a + αc, αb), reaches the angle θ with cos θ = 1 − 2·d_max²."""
+    a = float(reference.within_sd(aggregate))
+    c = float(aggregate @ reference.within @ deviation) / a
+    b = float(reference.within_sd(deviation - (c / a) * aggregate))
+    cosine, sine = 1 - 2 * d_max**2, 2 * d_max * math.sqrt(1 - d_max**2)
+    slope = b * cosine - c * sine
+    return 1.0 if slope <= a * sine else a * sine / slope
+
+
+def _divergence_limit(aggregate: Tensor, deviation: Tensor, reference: Reference, epsilon: float, high: float) -> float:
+    """Largest α ≤ high with every prompt's KL ≤ ε, from below, to a relative width of BRACKET.
+
+    Each round looks at a geometric grid of α and goes on with the prompts that exceed ε at its upper end: by
+    monotonicity the others are feasible in the whole bracket.
+    """
+    base, delta = (reference.centred @ torch.stack([aggregate, deviation], dim=1)).unbind(dim=2)
+    base = base.log_softmax(dim=1)
+    exceeding = _divergence((base + high * delta).log_softmax(dim=1), base) > epsilon
+    if not bool(exceeding.any()):
+        return high
+    base, delta = base[exceeding], delta[exceeding]
+    spread = float((delta.amax(dim=1) - delta.amin(dim=1)).max())
+    low = min(high, math.sqrt(8 * epsilon) / spread)
+    while high > low * (1 + BRACKET):
+        points = min(max(ROWS_PER_ROUND // len(base), POINTS[0]), POINTS[1])
+        steps = torch.arange(1, points + 1, dtype=base.dtype) / (points + 1)
+        grid = low * (high / low) ** steps
+        exceeding = _divergence((base + grid[:, None, None] * delta).log_softmax(dim=-1), base) > epsilon
+        feasible = int((~exceeding.any(dim=1)).long().cumprod(dim=0).sum())
+        if feasible > 0:
+            low = float(grid[feasible - 1])
+        if feasible < points:
+            high, keep = float(grid[feasible]), exceeding[feasible]
+            base, delta = base[keep], delta[keep]
+    return low
+
+
+def _measure(
+    coefficients: Tensor, aggregate: Tensor, alpha: float, binding: Binding, reference: Reference, budget: Budget
+) -> Guard:
+    divergence = divergences(coefficients, aggregate, reference)
+    flat = float(reference.within_sd(aggregate)) < budget.flat_sd
+    return Guard(
+        alpha=alpha,
+        divergence_max=float(divergence.max()),
+        divergence_p95=float(divergence.quantile(0.95)),
+        starc=None if flat else float(starc(coefficients, aggregate, reference)),
+        sd=float(reference.within_sd(coefficients - aggregate)),
+        budget=budget,
+        binding=binding,
+    )
+
+
+def _exceeded(certificate: Guard) -> Binding:
+    budget = certificate.budget
+    if certificate.divergence_max > budget.divergence:
+        return "divergence"
+    if certificate.starc is None:
+        return "sd" if certificate.sd > budget.sd_max else "none"
+    return "starc" if certificate.starc > budget.starc else "none"
+
+
+def _check(aggregate: Tensor, mean: Tensor, covariance: Tensor, reference: Reference, protected: Tensor) -> None:
+    k = reference.k
+    shapes = {"aggregate": aggregate, "mean": mean, "protected": protected}
+    for name, value in shapes.items():
+        if value.shape != (k,):
+            raise InvalidInput(f"{name} has shape {tuple(value.shape)}; the reference set has {k} heads")
+    if covariance.shape != (k, k):
+        raise InvalidInput(f"covariance has shape {tuple(covariance.shape)}; the reference set needs ({k}, {k})")
+    for name, value in {"aggregate": aggregate, "mean": mean}.items():
+        if not bool((value.abs() <= LARGEST_COEFFICIENT).all()):
+            largest = float(value.abs().max())
+            raise InvalidInput(f"{name} reaches {largest} nats > limit {LARGEST_COEFFICIENT:g}; refit the profile")
+
+
+def _divergence(own: Tensor, base: Tensor) -> Tensor:
+    """KL in nats of log-probabilities (…, n) -> (…)."""
+    return (own.exp() * (own - base)).sum(dim=-1).clamp_min(0)
+
+
+def _second_moment(rows: Tensor) -> Tensor:
+    flat = rows.reshape(-1, rows.shape[-1])
+    return flat.mT @ flat / flat.shape[0]
+
+
+def _norm(vectors: Tensor, covariance: Tensor) -> Tensor:
+    return ((vectors @ covariance) * vectors).sum(dim=-1).clamp_min(0).sqrt()
+
+
+def _unit(vectors: Tensor, covariance: Tensor) -> Tensor:
+    norm = _norm(vectors, covariance).unsqueeze(-1)
+    return torch.where(norm > 0, vectors / norm.clamp_min(torch.finfo(vectors.dtype).tiny), torch.zeros_like(vectors))
