@@ -1,0 +1,76 @@
+"""The coefficients of a person as a chart: one row a head, nats of preference per typical spread, 95 % intervals.
+
+Colours are Okabe and Ito's, and every mark has its own shape, so the chart reads without colour.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+import altair as alt
+
+import keel
+
+YOU, GUARDED, EVERYBODY = "You", "You, as scored (guarded)", "Everybody"
+COLOURS = {YOU: "#0072b2", GUARDED: "#d55e00", EVERYBODY: "#000000"}
+SHAPES = {YOU: "circle", GUARDED: "triangle-up", EVERYBODY: "diamond"}
+NORMAL_95 = 1.96
+ROW_PIXELS = 30
+INK, SOFT, LINE = "#1f2a33", "#5d6871", "#e4e0d7"
+
+
+def coefficients(heads: Iterable[keel.HeadCoefficient]) -> alt.LayerChart:
+    """Heads from the most personal to the least: interval and point of the person, the guarded value, everybody's."""
+    rows = [_row(head) for head in sorted(heads, key=lambda h: -abs(h.mean - h.aggregate))]
+    order = [row["head"] for row in rows]
+    y = alt.Y("head:N", sort=order, title=None, axis=alt.Axis(labelLimit=160, ticks=False, domain=False))
+    x = alt.X("value:Q", title="weight, in nats per typical spread", axis=alt.Axis(tickCount=7))
+    base = _chart(rows).encode(y=y)
+    zero = _chart([{"value": 0}]).mark_rule(color=SOFT, strokeDash=[3, 3]).encode(x="value:Q")
+    interval = base.mark_rule(color=COLOURS[YOU], strokeWidth=3, opacity=0.35).encode(x=alt.X("low:Q"), x2="high:Q")
+    marks = _chart(_marks(rows)).mark_point(size=70, strokeWidth=1.8, opacity=1)
+    points = marks.encode(x=x, y=y, color=_scale("color", COLOURS), shape=_scale("shape", SHAPES), tooltip=_tooltip())
+    return _styled(zero + interval + points, len(rows))
+
+
+def _chart(rows: list[dict[str, Any]]) -> alt.Chart:
+    return alt.Chart({"values": rows})
+
+
+def _row(head: keel.HeadCoefficient) -> dict[str, Any]:
+    half = NORMAL_95 * head.std
+    return {
+        "head": head.name.replace("_", " ").capitalize(),
+        "low": head.mean - half,
+        "high": head.mean + half,
+        YOU: head.mean,
+        GUARDED: head.guarded,
+        EVERYBODY: head.aggregate,
+    }
+
+
+def _marks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    kinds = (EVERYBODY, GUARDED, YOU)
+    return [{"head": row["head"], "what": kind, "value": row[kind]} for row in rows for kind in kinds]
+
+
+def _scale(channel: str, values: dict[str, str]) -> Any:
+    scale = alt.Scale(domain=list(values), range=list(values.values()))
+    legend = alt.Legend(title=None, orient="top", symbolSize=90, labelLimit=220, columns=3)
+    kind = alt.Color if channel == "color" else alt.Shape
+    return kind("what:N", scale=scale, legend=legend)
+
+
+def _tooltip() -> list[alt.Tooltip]:
+    return [alt.Tooltip("head:N"), alt.Tooltip("what:N"), alt.Tooltip("value:Q", format=".2f")]
+
+
+def _styled(chart: alt.LayerChart, rows: int) -> alt.LayerChart:
+    quiet = {"titleColor": SOFT, "gridColor": LINE, "domainColor": LINE, "tickColor": LINE, "labelColor": INK}
+    styled: alt.LayerChart = (
+        chart.properties(height=ROW_PIXELS * rows, background="transparent")
+        .configure(font="Source Sans, sans-serif")
+        .configure_view(stroke=None)
+        .configure_axis(labelFontSize=14, titleFontSize=13, titleFontWeight="normal", titlePadding=10, **quiet)
+        .configure_legend(labelFontSize=13, labelColor=INK, columnPadding=18, offset=8)
+    )
+    return styled
