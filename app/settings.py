@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
@@ -16,21 +16,21 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="KEEL_", toml_file="keel.toml", frozen=True, extra="forbid")
 
-    host: str = Field("127.0.0.1", description="address the service binds to")
-    port: Port = Field(8765, description="port of the HTTP service")
-    ui_port: Port = Field(8501, description="port of the web page")
-    url: str = Field("", description="where the commands find a running service; empty means http://host:port")
-    data_dir: Path = Field(Path("~/.local/share/keel"), description="folder of the database, created on start")
-    max_body_bytes: Count = Field(4 * 2**20, description="largest request body, in bytes")
-    max_items: Count = Field(1024, description="most responses in one scoring request")
-    max_candidates: Count = Field(256, description="most candidates in one ranking request")
-    max_people: Count = Field(256, description="most distinct people in one scoring request")
-    max_text_chars: Count = Field(100_000, description="longest prompt or response, in characters")
-    max_messages: Count = Field(200, description="most messages in one conversation")
-    max_note_chars: Count = Field(2_000, description="longest note kept with an answer, in characters")
-    cache_vectors: Count = Field(20_000, description="encoder vectors kept in memory")
-    cache_items: Count = Field(100_000, description="rows of base rewards kept in memory")
-    cache_profiles: Count = Field(4_096, description="fitted profiles kept in memory")
+    host: str = Field(default="127.0.0.1", description="address the service binds to")
+    port: Port = Field(default=8765, description="port of the HTTP service")
+    ui_port: Port = Field(default=8501, description="port of the web page")
+    url: str = Field(default="", description="where the commands find a running service; empty means http://host:port")
+    data_dir: Path = Field(default=Path("~/.local/share/keel"), description="folder of the database, created on start")
+    max_body_bytes: Count = Field(default=4 * 2**20, description="largest request body, in bytes")
+    max_items: Count = Field(default=1024, description="most responses in one scoring request")
+    max_candidates: Count = Field(default=256, description="most candidates in one ranking request")
+    max_people: Count = Field(default=256, description="most distinct people in one scoring request")
+    max_text_chars: Count = Field(default=100_000, description="longest prompt or response, in characters")
+    max_messages: Count = Field(default=200, description="most messages in one conversation")
+    max_note_chars: Count = Field(default=2_000, description="longest note kept with an answer, in characters")
+    cache_vectors: Count = Field(default=20_000, description="encoder vectors kept in memory")
+    cache_items: Count = Field(default=100_000, description="rows of base rewards kept in memory")
+    cache_profiles: Count = Field(default=4_096, description="fitted profiles kept in memory")
 
     @classmethod
     def settings_customise_sources(
@@ -38,7 +38,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        **others: Any,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 

@@ -90,8 +90,8 @@ class SqliteStore:
         return (await self.find([key]))[0]
 
     async def questions(self, key: PersonKey) -> list[Question]:
-        sql = f"select * from questions where {OWNER} order by rowid"
-        return await self._reader.run(lambda db: [_to_question(row) for row in db.query(sql, asdict(key))])
+        rows = await self._reader.run(lambda db: _owned(db, "questions", key))
+        return [_to_question(row) for row in rows]
 
     async def add_question(self, key: PersonKey, question: Question) -> None:
         row = asdict(key) | asdict(question) | {"conversation": json.dumps(question.conversation)}
@@ -105,8 +105,8 @@ class SqliteStore:
         await self._write(add)
 
     async def log(self, key: PersonKey) -> list[Entry]:
-        sql = f"select * from answer_log where {OWNER} order by position"
-        return await self._reader.run(lambda db: [_to_entry(row) for row in db.query(sql, asdict(key))])
+        rows = await self._reader.run(lambda db: _owned(db, "answer_log", key))
+        return [_to_entry(row) for row in rows]
 
     async def append(self, key: PersonKey, entry: Entry) -> None:
         row = asdict(key) | asdict(entry) | {"kind": "answer" if isinstance(entry, Answer) else "correction"}
@@ -156,6 +156,11 @@ class SqliteStore:
             db.commit()
 
         await self._writer.run(transaction)
+
+
+def _owned(db: Database, table: str, key: PersonKey) -> list[dict[str, Any]]:
+    """A person's rows of a table, oldest first."""
+    return list(db.table(table).rows_where(OWNER, asdict(key), order_by="rowid"))
 
 
 def _insert(db: Database, table: str, row: dict[str, Any], conflict: str) -> None:

@@ -1,0 +1,68 @@
+"""The HTTP service: ``create_app(settings, store, engine)`` and the store and engine of the embedded default."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from app import problems
+from app.engine import Engine
+from app.middleware import BodyLimit, RequestLog
+from app.routes import audits, people, scoring, system
+from app.service import Service
+from app.settings import Settings
+from app.sqlite_store import SqliteStore
+from app.store import Store
+from reward_bases.artifact import Artifact, load_artifact
+from reward_bases.encoder import Encoder, load_encoder
+
+DESCRIPTION = """
+Keel learns what one person wants from a language model in about ten questions (**people**), scores and ranks answers
+for that person (**scoring**) and keeps the score from drifting into flattery (**audits**). Rewards are in nats. Errors
+are RFC 9457 problem+json everywhere.
+"""
+
+
+def create_app(settings: Settings, store: Store, engine: Engine) -> FastAPI:
+    """The service over any store and engine; both are opened and closed with it."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await store.open()
+        # The encoder loads while the service already answers what needs no encoder.
+        loading = asyncio.create_task(engine.start())
+        yield
+        await asyncio.wait([loading])
+        await engine.close()
+        await store.close()
+
+    app = FastAPI(title="Keel", version=system.VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app.state.service = Service.of(settings, store, engine)
+    app.state.registry = registry = CollectorRegistry()
+    registry.register(system.EngineCollector(engine))
+    for module in (people, scoring, audits, system):
+        app.include_router(module.router)
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(RequestLog, registry=registry)
+    return app
+
+
+def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engine:
+    """The engine over an artifact, by default the one shipped, and the encoder it was learned on."""
+    served = artifact or load_artifact()
+
+    def load() -> Encoder:
+        encoder = load_encoder(served.basis.encoder_name)
+        served.require_encoder(encoder)
+        return encoder
+
+    return Engine(served, load, settings.cache_vectors, settings.cache_items)
+
+
+def default_app(settings: Settings) -> FastAPI:
+    """SQLite in the data folder, the shipped artifact and the packaged encoder."""
+    settings.create_data_dir()
+    return create_app(settings, SqliteStore(settings.database), default_engine(settings))

@@ -1,0 +1,183 @@
+"""The command ``keel``. ``serve`` runs the service; the other commands talk to a running one.
+
+Results go to standard output, with ``--json`` as exactly one JSON object; progress, questions and errors go to
+standard error. Exit codes: 0 done, 1 refused or failed (or an audit is red), 2 wrong usage.
+"""
+
+import json
+import sys
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from app.settings import Settings
+from app.terminal import converse, show, table
+from elicitation.errors import KeelError
+from keel import Client
+from keel import KeelError as ClientError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
+Url = Annotated[str | None, typer.Option(help="where the service runs")]
+User = Annotated[str, typer.Option("--user", help="whom it is about")]
+AnyUser = Annotated[str | None, typer.Option("--user", help="whom it is for; the aggregate without it")]
+
+
+def main() -> None:
+    """Run the command line, with the settings in force as the defaults that ``--help`` shows."""
+    try:
+        app(default_map=defaults(Settings()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        fail(f"setting {name}: {first['msg']}, got {first['input']!r}; correct keel.toml or KEEL_{name.upper()}", 2)
+    except (KeelError, ClientError) as error:
+        fail(str(error), 1)
+
+
+def defaults(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Each command's defaults."""
+    client = {"url": settings.base_url}
+    served = {name: getattr(settings, name) for name in ("host", "port", "ui_port", "data_dir")}
+    talking = ("ask", "score", "rank", "profile", "audit", "export", "erase")
+    return {"serve": served, **dict.fromkeys(talking, client)}
+
+
+def fail(message: str, code: int) -> None:
+    """Say what is wrong on standard error and end."""
+    typer.echo(f"keel: {message}", err=True)
+    raise SystemExit(code)
+
+
+def connect(url: str | None) -> Client:
+    """A client of the service at ``url``, by default the one that the settings name."""
+    return Client(url or Settings().base_url)
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="address to bind to (KEEL_HOST)")] = None,
+    port: Annotated[int | None, typer.Option(help="port of the HTTP service (KEEL_PORT)")] = None,
+    ui_port: Annotated[int | None, typer.Option(help="port of the web page (KEEL_UI_PORT)")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="folder of the database (KEEL_DATA_DIR)")] = None,
+    ui: Annotated[bool, typer.Option("--ui/--no-ui", help="serve the web page too")] = True,
+) -> None:
+    """Start the service and its web page; Ctrl-C ends both."""
+    from app.serve import require_startable
+    from app.serve import serve as run
+
+    flags: dict[str, Any] = {"host": host, "port": port, "ui_port": ui_port, "data_dir": data_dir}
+    settings = Settings(**{name: value for name, value in flags.items() if value is not None})
+    require_startable(settings, ui)
+    typer.echo(f"API  {settings.address}  (documentation at {settings.address}/docs)")
+    if ui:
+        typer.echo(f"Page {settings.ui_address}")
+    run(settings, ui)
+
+
+@app.command()
+def demo(as_json: Json = False) -> None:
+    """Simulated people learn, score and audit, from start to end, in this process."""
+    if find_spec("app.demo") is None:
+        fail("this installation has no demo; use a checkout", 1)
+    import_module("app.demo").main(as_json)
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def bench(context: typer.Context) -> None:
+    """Run the benchmarks of a checkout; arguments are passed on."""
+    if find_spec("bench") is None or find_spec("bench.__main__") is None:
+        fail("benchmarks run from a checkout; clone the repository and run keel bench in it", 1)
+    import subprocess
+
+    command = [sys.executable, "-m", "bench", *context.args]
+    raise SystemExit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own interpreter
+
+
+@app.command()
+def ask(user: User = "me", url: Url = None, as_json: Json = False) -> None:
+    """Answer questions in the terminal until no further one is worth asking."""
+    with connect(url) as client:
+        show(converse(client, user), as_json)
+
+
+@app.command()
+def score(
+    prompt: Annotated[str, typer.Argument(help="what was asked")],
+    responses: Annotated[list[str], typer.Argument(help="responses to score")],
+    user: AnyUser = None,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Reward of each response, in nats, and its score between 0 and 1."""
+    with connect(url) as client:
+        scores = client.score([prompt] * len(responses), responses, user_id=user)
+    rows = zip(scores.rewards, scores.scores, responses, strict=True)
+    show(scores, as_json, table(("reward", "score", "response"), rows))
+
+
+@app.command()
+def rank(
+    prompt: Annotated[str, typer.Argument(help="what was asked")],
+    candidates: Annotated[list[str], typer.Argument(help="responses to rank")],
+    user: AnyUser = None,
+    rule: Annotated[str, typer.Option(help="mean, lcb or pessimistic")] = "mean",
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Responses, best first."""
+    with connect(url) as client:
+        ranking = client.rank(prompt, candidates, user_id=user, rule=rule)
+    rows = ((r.score, r.probability, candidates[r.index]) for r in ranking.results)
+    show(ranking, as_json, table(("score", "probability", "response"), rows))
+
+
+@app.command()
+def profile(user: User = "me", url: Url = None, as_json: Json = False) -> None:
+    """What was learned about a person."""
+    with connect(url) as client:
+        known = client.profile(user)
+    rows = ((head.name, head.mean, head.std, head.aggregate, head.guarded) for head in known.heads)
+    show(known, as_json, table(("head", "mean", "std", "aggregate", "guarded"), rows))
+    if not as_json:
+        for statement in known.statements:
+            typer.echo(f"{statement.text} ({statement.confidence:.0%})")
+
+
+@app.command()
+def audit(url: Url = None, as_json: Json = False) -> None:
+    """Measure whether anybody is being flattered or walled in; exit code 1 when a metric is red."""
+    with connect(url) as client:
+        report = client.audit()
+    findings = report["report"]["findings"]
+    rows = ((f["number"], f["name"], f["value"], f["low"], f["high"], f["status"]) for f in findings)
+    show(report, as_json, table(("#", "metric", "value", "low", "high", "status"), rows))
+    raise SystemExit(any(finding["status"] == "red" for finding in findings))
+
+
+@app.command()
+def export(user: User = "me", url: Url = None, as_json: Json = False) -> None:
+    """Everything held about a person, as JSON."""
+    with connect(url) as client:
+        held = client.export(user)
+    typer.echo(json.dumps(held) if as_json else json.dumps(held, indent=2, ensure_ascii=False))
+
+
+@app.command()
+def erase(
+    user: Annotated[str, typer.Option("--user", help="whom to erase")],
+    yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
+    url: Url = None,
+    as_json: Json = False,
+) -> None:
+    """Erase every trace of a person; there is no way back."""
+    if not yes:
+        typer.confirm(f"Erase everything about {user}?", abort=True, err=True)
+    with connect(url) as client:
+        client.forget(user)
+    show({"user_id": user, "erased": True}, as_json)

@@ -1,0 +1,98 @@
+"""Texts to vectors off the event loop: one worker thread, one queue, one cache that all people share.
+
+While a batch is being encoded the texts of other requests gather; they form the next batch, sorted by length so that
+little is padded. A text is encoded once however many requests wait for it.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
+
+from torch import Tensor
+
+from app.cache import LruCache
+
+TEXTS_PER_BATCH = 128
+
+
+class Encoder(Protocol):
+    """Unit vectors (n, d) for n texts."""
+
+    def encode(self, texts: Sequence[str]) -> Tensor: ...
+
+
+class EncodingQueue:
+    """Belongs to the event loop that first uses it."""
+
+    def __init__(self, load: Callable[[], Encoder], cache_size: int) -> None:
+        self.cache: LruCache[str, Tensor] = LruCache(cache_size)
+        self.batches = 0
+        self._load = load
+        self._encoder: Encoder | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
+        self._gathering: dict[str, str] = {}
+        self._waiting: dict[str, asyncio.Future[Tensor]] = {}
+        self._runner: asyncio.Task[None] | None = None
+
+    @property
+    def ready(self) -> bool:
+        return self._encoder is not None
+
+    async def start(self) -> None:
+        """Load the encoder on the worker thread."""
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
+
+    async def close(self) -> None:
+        if self._runner is not None:
+            await asyncio.wait([self._runner])
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def vectors(self, texts: Mapping[str, str]) -> dict[str, Tensor]:
+        """The vectors (d,) of ``texts``, a map digest → text, under the same digests."""
+        known = {digest: self.cache.get(digest) for digest in texts}
+        waiting = {digest: self._wait(digest, texts[digest]) for digest, vector in known.items() if vector is None}
+        if waiting:
+            # Futures are shared between requests: wait, unlike gather, leaves them alone when one request is cancelled.
+            await asyncio.wait(waiting.values())
+        fresh = {digest: future.result() for digest, future in waiting.items()}
+        return {digest: fresh[digest] if vector is None else vector for digest, vector in known.items()}
+
+    def _wait(self, digest: str, text: str) -> asyncio.Future[Tensor]:
+        future = self._waiting.get(digest)
+        if future is None:
+            future = self._waiting[digest] = asyncio.get_running_loop().create_future()
+            self._gathering[digest] = text
+            if self._runner is None:
+                self._runner = asyncio.create_task(self._run())
+        return future
+
+    async def _run(self) -> None:
+        while self._gathering:
+            gathered = sorted(self._gathering.items(), key=lambda item: len(item[1]))
+            self._gathering = {}
+            for start in range(0, len(gathered), TEXTS_PER_BATCH):
+                await self._encode(gathered[start : start + TEXTS_PER_BATCH])
+        self._runner = None
+
+    async def _encode(self, batch: Sequence[tuple[str, str]]) -> None:
+        self.batches += 1
+        texts = [text for _, text in batch]
+        try:
+            rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._encoded, texts)
+        except Exception as error:
+            for digest, _ in batch:
+                self._waiting.pop(digest).set_exception(error)
+            return
+        for (digest, _), row in zip(batch, rows, strict=True):
+            self.cache.put(digest, row)
+            self._waiting.pop(digest).set_result(row)
+
+    def _loaded(self) -> Encoder:
+        if self._encoder is None:
+            self._encoder = self._load()
+        return self._encoder
+
+    def _encoded(self, texts: list[str]) -> list[Tensor]:
+        # Rows are cloned: a view would keep the whole batch alive as long as one of its vectors is cached.
+        return [row.clone() for row in self._loaded().encode(texts)]

@@ -1,0 +1,141 @@
+"""Profiles: what a prefix of a person's answer log says, and the guard it lives under.
+
+The log is the truth and a profile a cache: version ``n-d`` is refitted from the first n entries whenever it is asked
+for, where d digests everything else a profile depends on (basis, population, choice model, guard budget).
+"""
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor
+
+from app.cache import LruCache
+from app.errors import Conflict, NotFound
+from app.store import Answer, Person, PersonKey, Question, Store, standing
+from elicitation.errors import InvalidInput
+from elicitation.posterior import Evidence, Posterior, infer
+from reward_bases.artifact import Artifact
+from reward_bases.text import digest
+from safeguards.guard import Budget, Guarded, Reference, guard
+from safeguards.score import Scale
+
+DIGEST_DIGITS = 12
+VERSION = re.compile(rf"(\d{{1,9}})-([0-9a-f]{{{DIGEST_DIGITS}}})")
+
+
+@dataclass(frozen=True, eq=False)
+class Profile:
+    """One version: the standing ``answers`` it was learned from (rows of ``evidence``), posterior and guard."""
+
+    version: str
+    position: int
+    answers: tuple[Answer, ...]
+    evidence: Evidence
+    posterior: Posterior
+    guarded: Guarded
+    scale: Scale
+
+
+class Profiles:
+    """Fits and remembers profiles; ``aggregate`` is the profile of somebody who has answered nothing."""
+
+    def __init__(self, store: Store, artifact: Artifact, cache_size: int) -> None:
+        self.artifact = artifact
+        self.budget = Budget(**artifact.budget)
+        self.reference = Reference.of(artifact.reference)
+        self.protected = torch.tensor(artifact.basis.protected)
+        self._store = store
+        self._cache: LruCache[tuple[str, int], Profile] = LruCache(cache_size)
+        self._digest = self._digest_of_dependencies()
+        self.aggregate = self._fit(0, (), {})
+
+    async def of(self, person: Person, position: int | None = None) -> Profile:
+        """The profile after ``position`` entries of the log, by default all of them."""
+        position = person.position if position is None else position
+        cached = self._cache.get((person.incarnation, position))
+        if cached is not None:
+            return cached
+        log = (await self._store.log(person.key))[:position]
+        questions = {question.question_id: question for question in await self._store.questions(person.key)}
+        profile = await asyncio.to_thread(self._fit, position, standing(log), questions)
+        self._cache.put((person.incarnation, position), profile)
+        return profile
+
+    async def pinned(self, person: Person, version: str) -> Profile:
+        """The profile of that version; Conflict when it belongs to another basis, population, model or guard."""
+        match = VERSION.fullmatch(version)
+        if match is None:
+            raise InvalidInput(
+                f"profile_version {version[:40]!r} is none; take one from a reply, like {self.version(3)!r}"
+            )
+        position = int(match[1])
+        if match[2] != self._digest:
+            raise Conflict(
+                f"profile_version {version!r} is of another basis, population or guard than {self._digest!r}"
+            )
+        if position > person.position:
+            raise NotFound(
+                f"profile_version {version!r} is after the log's last entry, {person.position}; pin an earlier"
+            )
+        return await self.of(person, position)
+
+    def version(self, position: int) -> str:
+        """The name of the profile after ``position`` entries."""
+        return f"{position}-{self._digest}"
+
+    def forget(self, person: Person) -> None:
+        """Drop everything remembered of a person."""
+        self._cache.drop(lambda key: key[0] == person.incarnation)
+
+    def require_basis(self, version: str | None) -> None:
+        """Conflict when a request names a basis that is not the one served."""
+        served = self.artifact.basis.version
+        if version is not None and version != served:
+            raise Conflict(
+                f"basis_version {version[:40]!r} is not the one served, {served!r}; pin that or leave it out"
+            )
+
+    def difference(self, question: Question) -> Tensor:
+        """φ_left − φ_right (K,) of a question."""
+        try:
+            return self.artifact.bank_phi[question.left_id] - self.artifact.bank_phi[question.right_id]
+        except KeyError as missing:
+            raise Conflict(
+                f"question {question.question_id} is of bank {question.bank_version}, and the bank served, "
+                f"{self.artifact.bank.version}, has no answer {missing}; serve the earlier bank"
+            ) from missing
+
+    def _fit(self, position: int, answers: tuple[Answer, ...], questions: dict[str, Question]) -> Profile:
+        # Always from the prior mean: a warm start agrees only to 1e-8, and a pinned version must be the same for ever.
+        evidence = self._evidence(answers, questions)
+        population, model = self.artifact.population, self.artifact.choice_model
+        posterior = infer(population, model, evidence)
+        guarded = guard(
+            population.mean, posterior.mean, posterior.covariance, self.reference, self.budget, self.protected
+        )
+        scale = Scale.of(guarded.coefficients, self.reference)
+        return Profile(self.version(position), position, answers, evidence, posterior, guarded, scale)
+
+    def _evidence(self, answers: Sequence[Answer], questions: dict[str, Question]) -> Evidence:
+        rows = [self.difference(questions[answer.question_id]) for answer in answers]
+        differences = torch.stack(rows) if rows else torch.zeros(0, self.artifact.basis.k, dtype=torch.float64)
+        return Evidence(differences, tuple(a.choice for a in answers), tuple(a.strength for a in answers))
+
+    def _digest_of_dependencies(self) -> str:
+        artifact = self.artifact
+        parts = [
+            artifact.basis.version,
+            artifact.population_version,
+            asdict(artifact.choice_model),
+            asdict(self.budget),
+        ]
+        return digest(json.dumps(parts, sort_keys=True))[:DIGEST_DIGITS]
+
+
+async def require(store: Store, key: PersonKey) -> Person:
+    """The person of a key; NotFound when unknown."""
+    return (await store.find([key]))[0]

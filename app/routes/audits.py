@@ -1,0 +1,28 @@
+"""Reports on whether anybody is being flattered or walled in."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+
+from app.routes.common import LOCAL, Serving, problems
+from app.schemas import AuditReply
+
+router = APIRouter(prefix="/v1/audits", tags=["audits"])
+
+
+@router.post("", status_code=201, summary="Audit")
+async def audit(serving: Serving) -> AuditReply:
+    """Measure everybody's current profile against the aggregate and store the report."""
+    return await serving.auditing.run(LOCAL)
+
+
+@router.get("/latest", summary="Latest audit", responses=problems(404))
+async def latest(serving: Serving) -> AuditReply:
+    """The last stored report."""
+    return await serving.auditing.stored(LOCAL, None)
+
+
+@router.get("/{audit_id}", summary="Stored audit", responses=problems(404, 422))
+async def stored(serving: Serving, audit_id: Annotated[str, Path(pattern="^[0-9a-f]{64}$")]) -> AuditReply:
+    """A stored report by its content hash."""
+    return await serving.auditing.stored(LOCAL, audit_id)

@@ -1,0 +1,61 @@
+"""What routes share: who is asking, the use cases, the problems a route may answer with."""
+
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Request
+
+from app.schemas import USER_ID, USER_ID_HELP, ProblemReply
+from app.service import Service
+from app.store import PersonKey
+from elicitation.errors import InvalidInput
+
+LOCAL = "local"
+"""The tenant of everybody who comes without a key."""
+
+MEANING = {
+    404: "no such person, question, version or audit",
+    409: "the request contradicts what is stored; nothing was changed",
+    413: "the body is over the limit",
+    422: "the request cannot be used; nothing was changed",
+    503: "the service is not ready; see Retry-After",
+}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The OpenAPI texts of a route's error replies."""
+    content = {"application/problem+json": {"schema": ProblemReply.model_json_schema()}}
+    return {status: {"description": MEANING[status], "content": content} for status in statuses}
+
+
+def service_of(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+def named_person(
+    user_id: Annotated[str, Path(pattern=USER_ID, description=USER_ID_HELP)],
+    x_user_id: Annotated[str | None, Header(description="if sent, it must agree with the path")] = None,
+) -> PersonKey:
+    """The person of a path."""
+    return PersonKey(LOCAL, agreed(user_id, x_user_id) or user_id)
+
+
+def header_person(
+    x_user_id: Annotated[
+        str | None, Header(pattern=USER_ID, description="the person, if the body names nobody")
+    ] = None,
+) -> str | None:
+    return x_user_id
+
+
+def agreed(*names: str | None) -> str | None:
+    """The one person named in several places; InvalidInput when they differ."""
+    given = {name for name in names if name is not None}
+    if len(given) > 1:
+        raise InvalidInput(f"the request names {len(given)} people in different places; name one, or drop X-User-Id")
+    return given.pop() if given else None
+
+
+Serving = Annotated[Service, Depends(service_of)]
+Named = Annotated[PersonKey, Depends(named_person)]
+FromHeader = Annotated[str | None, Depends(header_person)]

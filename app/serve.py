@@ -1,0 +1,103 @@
+"""``keel serve``: the HTTP service in this process, the web page in a child, both ended together."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from types import FrameType
+
+from app.settings import Settings
+from elicitation.errors import InvalidInput
+
+UI_SECONDS_TO_END = 5
+
+
+def require_startable(settings: Settings, ui: bool) -> None:
+    """Raises InvalidInput when the address is open to others or a port is taken."""
+    if not settings.loopback:
+        raise InvalidInput(
+            f"host {settings.host!r} is reachable from other machines and no key exists to keep them out; "
+            "use --host 127.0.0.1"
+        )
+    _require_free(settings.host, settings.port, "port")
+    if ui:
+        _require_free(settings.host, settings.ui_port, "ui-port")
+
+
+def serve(settings: Settings, ui: bool) -> None:
+    """Serve until interrupted or terminated."""
+    import uvicorn
+
+    from app.api import default_app
+    from app.middleware import log_to_stderr
+
+    log_to_stderr()
+    app = default_app(settings)
+    signal.signal(signal.SIGTERM, _exit)
+    with _web_page(settings) if ui else _nothing():
+        uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+
+
+def _exit(number: int, frame: FrameType | None) -> None:
+    # Without a handler of ours SIGTERM would end the process before the web page's child is ended.
+    raise SystemExit(0)
+
+
+def _require_free(host: str, port: int, flag: str) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            variable = f"KEEL_{flag.replace('-', '_').upper()}"
+            raise InvalidInput(
+                f"{flag} {port} on {host} cannot be used ({error.strerror}); end what holds it, or choose another with "
+                f"--{flag} or {variable}"
+            ) from error
+
+
+@contextmanager
+def _nothing() -> Iterator[None]:
+    yield
+
+
+@contextmanager
+def _web_page(settings: Settings) -> Iterator[None]:
+    """Streamlit as a child in its own session, so that an interrupt at the terminal reaches only this process."""
+    page = _page()
+    options = {
+        "server.address": settings.host,
+        "server.port": settings.ui_port,
+        "server.headless": "true",
+        "browser.gatherUsageStats": "false",
+    }
+    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    command = [sys.executable, "-m", "streamlit", "run", str(page), *flags]
+    environment = {**os.environ, "KEEL_URL": settings.address}
+    child = subprocess.Popen(  # noqa: S603 - our own interpreter and page
+        command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        child.terminate()
+        try:
+            child.wait(UI_SECONDS_TO_END)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+
+
+def _page() -> Path:
+    spec = find_spec("ui")
+    folders = list(spec.submodule_search_locations or []) if spec is not None else []
+    page = Path(folders[0]) / "main.py" if folders else Path("ui/main.py")
+    if not page.exists():
+        raise InvalidInput(f"the web page {page} is missing; reinstall keel, or serve with --no-ui")
+    return page

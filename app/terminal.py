@@ -1,0 +1,90 @@
+"""What people see and type in a terminal: tables on standard output, questions on standard error."""
+
+import json
+import textwrap
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from typing import Any
+
+from rich.columns import Columns
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from keel import Client, Problem, Question, Told, Undone
+
+HELP = "l left, r right (L, R: clearly better), s about the same, k skip, b both poor, u undo, q quit"
+CHOICES = {"l": "left", "r": "right", "s": "same", "k": "skip", "b": "both_poor"}
+SHOWN_CHARS = 60
+
+
+def show(result: Any, as_json: bool, table: Table | None = None) -> None:
+    """The result on standard output: one JSON object, or the table, or its fields line by line."""
+    fields: dict[str, Any] = asdict(result) if is_dataclass(result) and not isinstance(result, type) else dict(result)
+    if as_json:
+        print(json.dumps(fields))
+    elif table is not None:
+        Console().print(table)
+    else:
+        for name, value in fields.items():
+            print(f"{name}: {value}")
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table whose numbers show three decimals and whose texts are shortened."""
+    built = Table(*headings)
+    for row in rows:
+        built.add_row(*(Text(_cell(value)) for value in row))
+    return built
+
+
+def converse(client: Client, user: str) -> dict[str, Any]:
+    """Ask until done or told to stop; returns where the person stands."""
+    screen = Console(stderr=True)
+    while (question := client.ask(user)) is not None:
+        _show_question(screen, question)
+        told = _answer(screen, client, user, question)
+        if told is None:
+            break
+    else:
+        screen.print("No further question is worth asking.")
+    profile = client.profile(user)
+    return {"user_id": user, "profile_version": profile.version, "answered": profile.answered}
+
+
+def _show_question(screen: Console, question: Question) -> None:
+    screen.rule(f"Question {question.number} of about {question.expected_total}")
+    prompt = question.prompt if isinstance(question.prompt, str) else "\n".join(m["content"] for m in question.prompt)
+    screen.print(Text(prompt, style="bold"))
+    sides = (("left", question.left), ("right", question.right))
+    width = max(30, screen.width // 2 - 2)
+    screen.print(Columns([Panel(Text(text), title=side, width=width) for side, text in sides]))
+    screen.print(Text(HELP, style="dim"))
+
+
+def _answer(screen: Console, client: Client, user: str, question: Question) -> Told | Undone | None:
+    """What became of the question; None to stop."""
+    while True:
+        try:
+            typed = screen.input("> ").strip()
+        except EOFError:
+            return None
+        if typed in ("q", "quit"):
+            return None
+        if typed in ("u", "undo"):
+            try:
+                return client.undo(user)
+            except Problem as problem:
+                screen.print(Text(problem.detail))
+        elif typed.lower() in CHOICES:
+            strength = "clear" if typed in ("L", "R") else None
+            return client.tell(user, question.question_id, CHOICES[typed.lower()], strength=strength)
+        else:
+            screen.print(Text(f"{typed!r} is no answer: {HELP}"))
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return textwrap.shorten(str(value), SHOWN_CHARS, placeholder="…") if value is not None else "-"

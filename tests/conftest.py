@@ -1,0 +1,95 @@
+"""A small artifact over the real encoder and bank: six heads with random weights, and the service on top of it."""
+
+import dataclasses
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import torch
+from fastapi import FastAPI
+
+from app.api import create_app
+from app.engine import Engine
+from app.settings import Settings
+from app.sqlite_store import SqliteStore
+from elicitation.choice import ChoiceModel
+from elicitation.population import Component, Population
+from reward_bases.artifact import DEFAULT, Artifact
+from reward_bases.bank import Bank, load_bank
+from reward_bases.basis import Basis, Head
+from reward_bases.encoder import MINILM_SHA256, Encoder, load_encoder
+from reward_bases.features import conversation_text, feature_names, features
+
+HEADS = ("brevity", "formality", "structure", "warmth", "examples", "quality")
+PROMPTS_PER_PART = {"questions": 6, "heads": 1, "test": 1}
+COMPONENTS = 4
+
+
+@pytest.fixture(scope="session")
+def encoder() -> Encoder:
+    return load_encoder()
+
+
+@pytest.fixture(scope="session")
+def bank() -> Bank:
+    """The first prompts of every part of the shipped bank."""
+    whole = load_bank(DEFAULT / "bank.json")
+    prompts = [prompt for part, n in PROMPTS_PER_PART.items() for prompt in whole.part(part)[:n]]
+    return dataclasses.replace(whole, version="small", prompts=tuple(prompts))
+
+
+@pytest.fixture(scope="session")
+def artifact(encoder: Encoder, bank: Bank) -> Artifact:
+    """Heads that are random but real: every φ of a bank answer comes from its text."""
+    generator = torch.Generator().manual_seed(5)
+    rows = [(prompt.conversation, answer) for prompt in bank.prompts for answer in prompt.answers]
+    conversations, texts = [row[0] for row in rows], [row[1].text for row in rows]
+    components = torch.randn(COMPONENTS, encoder.dimension, generator=generator, dtype=torch.float64)
+    asked, said = encoder.encode([conversation_text(c) for c in conversations]), encoder.encode(texts)
+    plain = features(conversations, texts, asked, said, components)
+    scale = plain.std(0).clamp_min(1e-3)
+    weights = torch.randn(len(HEADS), len(feature_names(COMPONENTS)), generator=generator, dtype=torch.float64) / scale
+    raw = plain @ weights.T
+    heads = tuple(Head(name, f"low {name}", f"high {name}", "designed", name == "quality", name) for name in HEADS)
+    basis = Basis("basis-1", "minilm", MINILM_SHA256, heads, components, weights, raw.mean(0), raw.std(0))
+    k = len(HEADS)
+    mean = torch.linspace(-0.4, 0.8, k, dtype=torch.float64)
+    covariance = torch.diag(torch.tensor([1.0] * (k - 1) + [0.0], dtype=torch.float64))
+    return Artifact(
+        basis=basis,
+        population=Population((Component(1.0, mean, covariance),)),
+        population_version="population-1",
+        choice_model=ChoiceModel(side_bias=0.1),
+        reference=torch.randn(10, 16, k, generator=generator, dtype=torch.float64),
+        bank=bank,
+        bank_phi=dict(zip([row[1].id for row in rows], basis.standardise(raw), strict=True)),
+        budget={"divergence": 0.5, "starc": 0.35},
+        card={},
+    )
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, max_items=300, max_candidates=20, max_people=3, max_body_bytes=200_000)
+
+
+@pytest.fixture
+def engine(artifact: Artifact, encoder: Encoder) -> Engine:
+    return Engine(artifact, lambda: encoder, cache_vectors=1000, cache_items=1000)
+
+
+@pytest.fixture
+async def service_app(settings: Settings, engine: Engine) -> AsyncIterator[FastAPI]:
+    """The service in this process, started and stopped."""
+    app = create_app(settings, SqliteStore(settings.database), engine)
+    async with app.router.lifespan_context(app):
+        yield app
+
+
+@pytest.fixture
+async def http(service_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """Requests straight into the service, without a socket."""
+    transport = httpx.ASGITransport(app=service_app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://keel") as client:
+        yield client
