@@ -26,7 +26,8 @@ from elicitation.choice import ChoiceModel
 from elicitation.errors import InvalidInput
 from elicitation.population import Component
 from elicitation.posterior import Posterior, covariance_root
-from elicitation.predict import NODES, gauss_hermite, predict, project
+from elicitation.predict import NODES, predict, project
+from elicitation.quadrature import gauss_hermite
 
 EPIG_CANDIDATES = 500
 """epig is computed for this many pairs, the best by iopt."""

@@ -118,12 +118,7 @@ class ChoiceModel:
     def scores(self, z: Tensor, consistency: float = 1.0) -> Tensor:
         """∂ log p/∂z of (left, same, right): (...) -> (..., 3)."""
         u = consistency * z
-        return consistency * self.attention(u) * self._pull(u)
-
-    def attention(self, u: Tensor) -> Tensor:
-        """Probability that each of (left, same, right) was chosen, not given by lapse, at u = κz: (...) -> (..., 3)."""
-        attentive = self._attentive(u)
-        return (attentive + math.log1p(-self.lapse) - self._mixed(attentive)).exp()
+        return consistency * self._attention(u) * self._pull(u)
 
     def information(self, z: Tensor, consistency: float = 1.0) -> Tensor:
         """Expected Fisher information about z in one choice, per nat²: (...) -> (...)."""
@@ -159,7 +154,7 @@ class ChoiceModel:
         """−∂² log-likelihood/∂z² of each answer, per nat²: (N,) -> (N,); negative where it looks like a lapse."""
         u = consistency * z
         column = outcomes.column[:, None]
-        attention = self.attention(u).gather(-1, column).squeeze(-1)
+        attention = self._attention(u).gather(-1, column).squeeze(-1)
         pull = self._pull(u).gather(-1, column).squeeze(-1)
         chosen = attention * self._spread(u) - attention * (1 - attention) * pull**2
         return consistency**2 * (chosen + self._strength_information(z, outcomes, consistency))
@@ -175,6 +170,11 @@ class ChoiceModel:
     def _attentive(self, u: Tensor) -> Tensor:
         """Davidson's log-probabilities without lapses at u = κz: (...) -> (..., 3)."""
         return torch.stack([u / 2, torch.full_like(u, math.log(self.tie)), -u / 2], dim=-1).log_softmax(-1)
+
+    def _attention(self, u: Tensor) -> Tensor:
+        """Probability that each of (left, same, right) was chosen, not given by lapse, at u = κz: (...) -> (..., 3)."""
+        attentive = self._attentive(u)
+        return (attentive + math.log1p(-self.lapse) - self._mixed(attentive)).exp()
 
     def _pull(self, u: Tensor) -> Tensor:
         """∂ log q/∂u of (left, same, right) without lapses: (...) -> (..., 3)."""

@@ -1,8 +1,8 @@
 """What was learned about a person, in sentences, each with the answers behind it.
 
 For head k the statement is about the deviation from the aggregate, m_k − λ̄_k; its confidence is the posterior
-probability that λ_k lies on that side of λ̄_k. An answer i has moved the head by about κ·score_i·(C·v_i)_k: the first
-order of the change when it is left out (the infinitesimal jackknife), with the score of the choice likelihood at m.
+probability that λ_k lies on that side of λ̄_k. Answer i has moved the head by about score_i·(C·v_i)_k nats, score_i the
+slope of its log-likelihood in λᵀv_i at m: to first order the change when it is left out (infinitesimal jackknife).
 """
 
 from collections.abc import Sequence

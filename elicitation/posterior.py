@@ -1,22 +1,26 @@
-"""What a person's answers say about their coefficients: a Laplace posterior over λ and the consistency κ.
+"""What a person's answers say about their coefficients: a Laplace posterior over λ, averaged over the consistency κ.
 
-Per component of the population, λ = μ + L·a with L·Lᵀ = Σ and log κ = s·b turn the prior into θ = (a, b) ~ N(0, I);
-heads without prior variance have zero rows in L. For question i with difference x_i (left minus right)
+Per component of the population, λ = μ + L·a with L·Lᵀ = Σ turns the prior into a ~ N(0, I); heads without prior
+variance have zero rows in L. For question i with difference x_i (left minus right) and a given κ
 
-    u_i = κ·(x_iᵀλ + side_bias),    J_i = ∂u_i/∂θ = (κ·Lᵀx_i, s·u_i)
-    log posterior   f(θ) = Σ_i log p(answer_i | u_i) − |θ|²/2
-    curvature       H(θ) = Σ_i I(u_i)·J_i·J_iᵀ + 1        I: expected Fisher information (a lapse makes f non-concave)
+    z_i = x_iᵀλ + side_bias,    J_i = ∂z_i/∂a = Lᵀx_i
+    log posterior   f(a) = Σ_i log p(answer_i | z_i, κ) − |a|²/2
+    curvature       H(a) = Σ_i I(z_i)·J_i·J_iᵀ + 1        I: expected Fisher information (a lapse makes f non-concave)
 
-Fisher scoring θ ← θ + H⁻¹∇f from the prior mean with a line search finds the mode, and Newton's own steps polish it;
-H⁻¹ there is the covariance, whose block of a integrates κ out; f − ½·log det H is the component's log evidence. The
-refit from the prior mean is the definition. An answer that looks like a lapse can give f a second mode, so a warm start
-that ends in such a place is dropped for the full refit.
+Fisher scoring a ← a + H⁻¹∇f from the prior mean with a line search finds the mode, and Newton's own steps polish it;
+H⁻¹ there is the covariance and f − ½·log det H the log evidence. An answer that looks like a lapse can give f several
+modes; the one meant is that reached from the mode without lapses, where f is concave, so a warm start gives the same.
 
-Source: Laplace's method; line search by the approximate Wolfe conditions of Hager and Zhang (2005).
+κ = exp(s·b), b ~ N(0, 1), is integrated out by Gauss–Hermite quadrature, each node weighted by its evidence, and every
+component keeps the moments over the nodes. (At the joint mode of λ and log κ, κ would be too large and λ too small and
+too sure of itself, the more so the more heads there are.)
+
+Source: Laplace's method; the nodes as in Rue, Martino and Chopin (2009); line search by the approximate Wolfe
+conditions of Hager and Zhang (2005).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -25,6 +29,7 @@ from elicitation.checks import require_finite, require_shape
 from elicitation.choice import OUTCOMES, Choice, ChoiceModel, Outcomes, Strength, require_side
 from elicitation.errors import InvalidInput, NotConverged
 from elicitation.population import Component, Population, mixture_covariance, mixture_mean
+from elicitation.quadrature import gauss_hermite
 
 STEP_TOLERANCE = 1e-10
 """Longest final step, in prior standard deviations."""
@@ -33,6 +38,7 @@ POLISH = 0.1
 MAX_ITERATIONS = 200
 MAX_HALVINGS = 60
 RANK_TOLERANCE = 1e-12
+CONSISTENCY_NODES = 7
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +75,7 @@ class Evidence:
 
 @dataclass(frozen=True, eq=False)
 class Posterior:
-    """Belief about one person's λ: a mixture of Gaussians, and the most probable log κ."""
+    """Belief about one person's λ: a mixture of Gaussians, and the mean of log κ."""
 
     components: tuple[Component, ...]
     log_consistency: float
@@ -110,22 +116,55 @@ def infer(population: Population, model: ChoiceModel, evidence: Evidence, start:
     if not rows:
         return Posterior(population.components, 0.0)
     differences, outcomes = evidence.differences[rows], evidence.outcomes()
-    problems = [_Problem.of(component, model, differences, outcomes) for component in population.components]
-    starts = [None] * len(problems) if start is None else [component.mean for component in start.components]
-    log_consistency = 0.0 if start is None else start.log_consistency
-    modes = [(p, p.mode(mean, log_consistency)) for p, mean in zip(problems, starts, strict=True)]
-    log_weights = torch.tensor([problem.log_evidence(mode) for problem, mode in modes], dtype=torch.float64)
-    weights = log_weights.softmax(0).tolist()
-    components = tuple(problem.component(mode, weight) for (problem, mode), weight in zip(modes, weights, strict=True))
-    log_consistency = sum(w * problem.log_consistency(mode) for (problem, mode), w in zip(modes, weights, strict=True))
-    return Posterior(components, log_consistency)
+    starts = [None] * len(population.components) if start is None else [part.mean for part in start.components]
+    fits = [
+        _fit(component, model, differences, outcomes, mean)
+        for component, mean in zip(population.components, starts, strict=True)
+    ]
+    weights = torch.tensor([fit.log_evidence for fit in fits], dtype=torch.float64).softmax(0).tolist()
+    components = tuple(replace(fit.component, weight=weight) for fit, weight in zip(fits, weights, strict=True))
+    return Posterior(components, sum(w * fit.log_consistency for fit, w in zip(fits, weights, strict=True)))
+
+
+@dataclass(frozen=True, eq=False)
+class _Fit:
+    """One component's share of the posterior; ``log_evidence`` includes the log of its prior weight."""
+
+    log_evidence: float
+    component: Component
+    log_consistency: float
+
+
+def _fit(prior: Component, model: ChoiceModel, differences: Tensor, outcomes: Outcomes, start: Tensor | None) -> _Fit:
+    """Average one component's Laplace posterior over the nodes of log κ."""
+    spread = model.log_consistency_std
+    nodes, node_weights = gauss_hermite(CONSISTENCY_NODES if spread > 0 else 1)
+    root = covariance_root(prior.covariance)
+    a = torch.zeros(root.shape[1], dtype=torch.float64)
+    if start is not None:
+        a = (root.T @ (start - prior.mean)) / root.square().sum(0)
+    modes = []
+    for node in nodes.tolist():
+        problem = _Problem(prior, model, math.exp(spread * node), differences, outcomes, root)
+        modes.append((problem, problem.mode(a)))
+        a = modes[-1][1].a
+    evidence = torch.tensor([problem.log_evidence(mode) for problem, mode in modes], dtype=torch.float64)
+    logs = evidence + node_weights.log()
+    shares = logs.softmax(0)
+    parts = tuple(problem.component(mode, w) for (problem, mode), w in zip(modes, shares.tolist(), strict=True))
+    log_weight = math.log(prior.weight) if prior.weight > 0 else -math.inf
+    return _Fit(
+        log_evidence=log_weight + float(logs.logsumexp(0)),
+        component=Component(1.0, mixture_mean(parts), mixture_covariance(parts)),
+        log_consistency=spread * float(shares @ nodes),
+    )
 
 
 @dataclass(frozen=True, eq=False)
 class _Point:
-    """The log posterior at θ: value f, gradient ∇f (r+1,), curvature H (r+1, r+1)."""
+    """The log posterior at a: value f, gradient ∇f (r,), curvature H (r, r)."""
 
-    theta: Tensor
+    a: Tensor
     value: float
     gradient: Tensor
     curvature: Tensor
@@ -133,45 +172,35 @@ class _Point:
 
 @dataclass(frozen=True, eq=False)
 class _Problem:
-    """One component's log posterior in the whitened coordinates θ = (a, b); ``root`` is L (K, r)."""
+    """One component's log posterior at a given κ in the whitened coordinates a; ``root`` is L (K, r)."""
 
     prior: Component
     model: ChoiceModel
+    consistency: float
+    differences: Tensor
     outcomes: Outcomes
     root: Tensor
-    offset: Tensor
-    design: Tensor
 
-    @classmethod
-    def of(cls, prior: Component, model: ChoiceModel, differences: Tensor, outcomes: Outcomes) -> "_Problem":
-        root = covariance_root(prior.covariance)
-        offset = differences @ prior.mean + model.side_bias
-        return cls(prior, model, outcomes, root, offset, differences @ root)
-
-    def at(self, theta: Tensor) -> _Point:
-        consistency, u = self._utilities(theta)
-        jacobian = self._jacobian(consistency, u)
-        information = self.model.answer_information(u, self.outcomes)
+    def at(self, a: Tensor) -> _Point:
+        z, jacobian = self._utilities(a), self.differences @ self.root
+        information = self.model.answer_information(z, self.outcomes, self.consistency)
         return _Point(
-            theta=theta,
-            value=float(self.model.log_likelihood(u, self.outcomes).sum() - theta @ theta / 2),
-            gradient=jacobian.T @ self.model.score(u, self.outcomes) - theta,
-            curvature=jacobian.T @ (information[:, None] * jacobian) + _identity(len(theta)),
+            a=a,
+            value=float(self.model.log_likelihood(z, self.outcomes, self.consistency).sum() - a @ a / 2),
+            gradient=jacobian.T @ self.model.score(z, self.outcomes, self.consistency) - a,
+            curvature=jacobian.T @ (information[:, None] * jacobian) + _identity(len(a)),
         )
 
-    def mode(self, mean: Tensor | None, log_consistency: float) -> _Point:
-        """The mode found from the prior mean, or from λ = ``mean`` (K,) where no answer then looks like a lapse."""
-        if mean is not None:
-            warm = self._climb(self._coordinates(mean, log_consistency))
-            if not self._holds_a_lapse(warm.theta):
-                return warm
-        return self._climb(torch.zeros(self.root.shape[1] + 1, dtype=torch.float64))
+    def mode(self, start: Tensor) -> _Point:
+        """The mode reached by way of the mode without lapses, of which there is one, whatever ``start`` (r,)."""
+        concave = replace(self, model=replace(self.model, lapse=0.0))
+        return self._climb(concave._climb(start).a)
 
     def _climb(self, start: Tensor) -> _Point:
         point = self.at(start)
         for _ in range(MAX_ITERATIONS):
             step = self._step(point)
-            length = float(step.abs().max())
+            length = float(torch.linalg.vector_norm(step))
             if length < STEP_TOLERANCE:
                 return point
             point = self._advance(point, step)
@@ -182,42 +211,20 @@ class _Problem:
 
     def _step(self, point: _Point) -> Tensor:
         fisher: Tensor = torch.linalg.solve(point.curvature, point.gradient)
-        if float(fisher.abs().max()) > POLISH:
+        if float(torch.linalg.vector_norm(fisher)) > POLISH:
             return fisher
-        factor, failed = torch.linalg.cholesky_ex(self.observed_curvature(point.theta))
+        factor, failed = torch.linalg.cholesky_ex(self.observed_curvature(point.a))
         newton: Tensor = torch.cholesky_solve(point.gradient[:, None], factor).squeeze(-1)
         return fisher if int(failed) else newton
 
-    def observed_curvature(self, theta: Tensor) -> Tensor:
-        """−∇²f (r+1, r+1) at θ; not positive definite everywhere."""
-        spread = self.model.log_consistency_std
-        consistency, u = self._utilities(theta)
-        jacobian = self._jacobian(consistency, u)
-        score = self.model.score(u, self.outcomes)
-        information = self.model.observed_information(u, self.outcomes)
-        curvature = jacobian.T @ (information[:, None] * jacobian) + _identity(len(theta))
-        # u is not linear in θ: ∂²u/∂a∂b = s·∂u/∂a and ∂²u/∂b² = s·∂u/∂b.
-        bend = spread * (score @ jacobian)
-        curvature[-1, :] -= bend
-        curvature[:-1, -1] -= bend[:-1]
-        return curvature
+    def observed_curvature(self, a: Tensor) -> Tensor:
+        """−∇²f (r, r); not positive definite everywhere."""
+        jacobian = self.differences @ self.root
+        information = self.model.observed_information(self._utilities(a), self.outcomes, self.consistency)
+        return jacobian.T @ (information[:, None] * jacobian) + _identity(len(a))
 
-    def _utilities(self, theta: Tensor) -> tuple[float, Tensor]:
-        consistency = math.exp(self.model.log_consistency_std * float(theta[-1]))
-        return consistency, consistency * (self.offset + self.design @ theta[:-1])
-
-    def _jacobian(self, consistency: float, u: Tensor) -> Tensor:
-        return torch.cat([consistency * self.design, self.model.log_consistency_std * u[:, None]], dim=1)
-
-    def _coordinates(self, mean: Tensor, log_consistency: float) -> Tensor:
-        """θ (r+1,) of a given λ and log κ."""
-        spread = self.model.log_consistency_std
-        a = (self.root.T @ (mean - self.prior.mean)) / self.root.square().sum(0)
-        return torch.cat([a, torch.tensor([log_consistency / spread if spread else 0.0], dtype=torch.float64)])
-
-    def _holds_a_lapse(self, theta: Tensor) -> bool:
-        attention = self.model.attention(self._utilities(theta)[1])
-        return bool((attention.gather(-1, self.outcomes.column[:, None]) < 0.5).any())
+    def _utilities(self, a: Tensor) -> Tensor:
+        return self.differences @ (self.prior.mean + self.root @ a) + self.model.side_bias
 
     def _advance(self, point: _Point, step: Tensor) -> _Point:
         """The first of step, step/2, step/4, … that climbs enough."""
@@ -225,7 +232,7 @@ class _Problem:
         noise = 1e-12 * (1 + abs(point.value))
         for halving in range(MAX_HALVINGS):
             length = 0.5**halving
-            candidate = self.at(point.theta + length * step)
+            candidate = self.at(point.a + length * step)
             if candidate.value >= point.value + 1e-4 * length * slope:
                 return candidate
             # Close to the mode rounding hides the rise in f; there a flatter slope proves progress.
@@ -235,17 +242,12 @@ class _Problem:
         raise NotConverged(f"posterior mode: no step of {MAX_HALVINGS} halvings climbs (slope {slope:.1e})")
 
     def log_evidence(self, mode: _Point) -> float:
-        """Log of the component's weight times its Laplace marginal likelihood, nats up to a constant shared by all."""
-        log_weight = math.log(self.prior.weight) if self.prior.weight > 0 else -math.inf
-        return log_weight + mode.value - float(torch.linalg.slogdet(mode.curvature).logabsdet) / 2
+        """Log of the Laplace marginal likelihood, nats."""
+        return mode.value - float(torch.linalg.slogdet(mode.curvature).logabsdet) / 2
 
     def component(self, mode: _Point, weight: float) -> Component:
-        covariance = self.root @ torch.linalg.inv(mode.curvature)[:-1, :-1] @ self.root.T
-        mean = self.prior.mean + self.root @ mode.theta[:-1]
-        return Component(weight, mean, (covariance + covariance.T) / 2)
-
-    def log_consistency(self, mode: _Point) -> float:
-        return self.model.log_consistency_std * float(mode.theta[-1])
+        covariance = self.root @ torch.linalg.inv(mode.curvature) @ self.root.T
+        return Component(weight, self.prior.mean + self.root @ mode.a, (covariance + covariance.T) / 2)
 
 
 def covariance_root(covariance: Tensor) -> Tensor:

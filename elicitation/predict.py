@@ -4,9 +4,6 @@ Along a difference v, λᵀv is a mixture of N(mᵀv, vᵀCv); each Gaussian is 
 ∫ g(f) N(f; m, σ²) df ≈ Σ_j w_j·g(m + σ·x_j).
 """
 
-from functools import lru_cache
-
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -14,15 +11,9 @@ from elicitation.checks import require_finite, require_shape
 from elicitation.choice import ChoiceModel
 from elicitation.population import Component
 from elicitation.posterior import Posterior
+from elicitation.quadrature import gauss_hermite
 
 NODES = 32
-
-
-@lru_cache(maxsize=8)
-def gauss_hermite(nodes: int) -> tuple[Tensor, Tensor]:
-    """Nodes and weights (nodes,) of the standard normal's quadrature; the weights sum to 1."""
-    x, w = np.polynomial.hermite_e.hermegauss(nodes)
-    return torch.from_numpy(x), torch.from_numpy(w / w.sum())
 
 
 def project(component: Component, differences: Tensor) -> tuple[Tensor, Tensor]:

@@ -20,7 +20,8 @@ from elicitation.checks import require_finite, require_shape
 from elicitation.choice import ChoiceModel
 from elicitation.population import Component
 from elicitation.posterior import Posterior
-from elicitation.predict import gauss_hermite, project
+from elicitation.predict import project
+from elicitation.quadrature import gauss_hermite
 
 NODES = 16
 _X, _WEIGHTS = gauss_hermite(NODES)
