@@ -7,9 +7,11 @@ import streamlit as st
 
 import keel
 from ui.parts import chip, number
+from ui.prose import plain
 from ui.session import page, service
 
 ROOM = 1.15
+BOUNDS = ("low", "high", "amber", "red")
 VERDICTS = {
     "red": "At least one metric is over its limit.",
     "amber": "Nothing is over its limit, but something needs watching.",
@@ -26,21 +28,21 @@ def draw() -> None:
     )
     if st.button("Run an audit now", type="primary"):
         with st.spinner("Measuring…"):
-            report = service().audit()
+            stored = service().audit()
     else:
         try:
-            report = service().latest_audit()
+            stored = service().latest_audit()
         except keel.NotFound:
             st.info("No audit has been run yet.")
             return
-    show(report)
+    show(stored)
 
 
-def show(report: dict[str, Any]) -> None:
-    findings = report["findings"]
+def show(stored: dict[str, Any]) -> None:
+    findings = stored["report"]["findings"]
     status = worst(findings)
     st.html(f'<p class="verdict">{chip(status)} {escape(VERDICTS[status])}</p>')
-    st.caption(f"Report {report['audit_id'][:12]} of {report['created_at']}")
+    st.caption(f"Report {stored['audit_id'][:12]} of {plain(stored['created_at'])}")
     st.html(table(findings))
 
 
@@ -69,8 +71,10 @@ def value(finding: dict[str, Any]) -> str:
     if finding["value"] is None:
         return "not measured"
     unit = f" {escape(finding['unit'])}" if finding["unit"] else ""
-    interval = f"{number(finding['low'])} to {number(finding['high'])}"
-    return f"<strong>{number(finding['value'])}</strong>{unit}<br><small>{interval}</small>{gauge(finding)}"
+    shown = f"<strong>{number(finding['value'])}</strong>{unit}"
+    if any(finding[bound] is None for bound in BOUNDS):
+        return shown
+    return f"{shown}<br><small>{number(finding['low'])} to {number(finding['high'])}</small>{gauge(finding)}"
 
 
 def gauge(finding: dict[str, Any]) -> str:

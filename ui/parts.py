@@ -31,9 +31,9 @@ def facts(rows: Iterable[tuple[str, str, str]]) -> None:
 
 def share(probability: float) -> str:
     """Whole percent; rounding never makes a chance certain or impossible."""
-    if 0 < probability < 0.005:
+    if 0 < probability < 0.01:
         return "under 1 %"
-    if 0.995 < probability < 1:
+    if 0.99 < probability < 1:
         return "over 99 %"
     return f"{round(100 * probability)} %"
 

@@ -10,6 +10,13 @@ from ui.session import page, person, service
 
 FEWEST, FIRST_SHOWN = 2, 3
 BOX_PIXELS = 300
+GATE = {
+    "trivial": "says nothing",
+    "repeated": "repeats itself",
+    "oversized": "too long",
+    "template_token": "holds a chat-template token",
+    "judge_instruction": "tells its judge what to score",
+}
 
 
 def draw() -> None:
@@ -55,19 +62,20 @@ def add() -> None:
 def result(user: str, prompt: str, candidates: list[str]) -> None:
     """Both rankings, every answer's flags, and how far the two choices are apart."""
     try:
-        known: str | None = service().profile(user).user_id
+        profile: keel.Profile | None = service().profile(user)
     except keel.NotFound:
-        known = None
-    yours = service().rank(prompt, candidates, user_id=known, certify=True)
-    everybodys = service().rank(prompt, candidates)
+        profile = None
+    known = None if profile is None else user
+    yours, everybodys = service().rank(prompt, candidates, user_id=known), service().rank(prompt, candidates)
     details = service().score([prompt] * len(candidates), candidates, user_id=known, detail=True).details or ()
     for column, title, ranking in zip(st.columns(2), ("For you", "For everybody"), (yours, everybodys), strict=True):
         with column:
             st.subheader(title, anchor=False)
             st.html(listing(ranking, candidates, details))
-    if known is None:
+    if profile is None:
         st.caption("You have answered no question yet, so both rankings are everybody's.")
-    certificate(yours)
+    else:
+        certificate(yours, profile.guard.budget["divergence"])
 
 
 def listing(ranking: keel.Ranking, candidates: list[str], details: tuple[keel.Detail, ...]) -> str:
@@ -84,21 +92,22 @@ def listing(ranking: keel.Ranking, candidates: list[str], details: tuple[keel.De
 
 
 def remarks(detail: keel.Detail) -> str:
-    gate = [chip("red", f"rejected: {reason}") for reason in detail.gate.reasons]
+    gate = [chip("red", f"rejected: {GATE.get(reason, reason)}") for reason in detail.gate.reasons]
     flags = [chip("amber", flag.replace("_", " ")) for flag in detail.flags]
     return "".join(gate + flags)
 
 
-def certificate(ranking: keel.Ranking) -> None:
+def certificate(ranking: keel.Ranking, limit: float) -> None:
     st.subheader("The guard's certificate", anchor=False)
-    if ranking.outside_guard:
-        st.markdown("On these answers your ranking goes further from everybody's than the guard allows.")
-    else:
-        st.markdown("On these answers your ranking stays within what the guard allows.")
+    inside = ranking.set_divergence <= limit and not ranking.outside_guard
+    status, words = ("green", "within the limit") if inside else ("amber", "beyond the limit on this set")
+    st.html(f'<p class="verdict">{chip(status, words)}</p>')
+    moved = f"limit {number(limit)} nats between your choice among these answers and everybody's"
+    fits = "the largest share of your taste that stays within the limit here; a certified ranking uses no more"
     facts(
         [
-            ("Divergence on this set", f"{number(ranking.set_divergence)} nats", "between your choice and everybody's"),
-            ("Strength that would fit", number(ranking.set_alpha), "the largest share of your taste within the limit"),
+            ("Divergence on this set", f"{number(ranking.set_divergence)} nats", moved),
+            ("Share that fits", number(ranking.set_alpha), fits),
         ]
     )
 

@@ -1,0 +1,170 @@
+"""What a person sees and presses, in a real headless Chromium at the width of a desk and of a phone."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from selenium.webdriver import ActionChains, Chrome
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import WebDriverWait
+
+import keel
+
+pytestmark = pytest.mark.slow
+T = TypeVar("T")
+PATIENCE = 60
+LONGER_THAN_A_DOUBLE_CLICK = 0.5
+TEN = "1231214S21"
+
+
+class Visit:
+    """A person at the page."""
+
+    def __init__(self, browser: Chrome, page: str, user: str, folder: Path) -> None:
+        self.browser, self.page, self.user, self.folder = browser, page, user, folder
+
+    def open(self, path: str = "") -> None:
+        self.browser.get(f"{self.page}/{path}?user={self.user}")
+
+    def until(self, seen: Callable[[], T]) -> T:
+        return WebDriverWait(self.browser, PATIENCE).until(lambda _: seen())
+
+    def text(self, css: str) -> str:
+        """Text of the first such element, empty while there is none. Read at once: the page may redraw at any time."""
+        script = "const e = document.querySelector(arguments[0]); return e === null ? '' : e.innerText"
+        return str(self.browser.execute_script(script, css)).strip()
+
+    def says(self, words: str) -> None:
+        self.until(lambda: words in self.text("[data-testid=stMain]"))
+
+    def asks(self, number: int) -> str:
+        """Waits for a question to be on view and returns its prompt and answers."""
+        self.says(f"Question {number} of about")
+        time.sleep(LONGER_THAN_A_DOUBLE_CLICK)
+        return self.text(".st-key-prompt") + self.text(".st-key-answers")
+
+    def press(self, keys: str) -> None:
+        ActionChains(self.browser).send_keys(keys).perform()
+
+    def click(self, label: str) -> None:
+        xpath = f"//button[contains(normalize-space(.), '{label}')]"
+        button = self.until(lambda: self.browser.find_element(By.XPATH, xpath))
+        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", button)
+
+    def shoot(self, name: str) -> None:
+        assert self.browser.save_screenshot(str(self.folder / f"{name}.png"))
+
+    def fits(self) -> bool:
+        """Whether nothing has to be scrolled sideways."""
+        return bool(self.browser.execute_script("return document.documentElement.scrollWidth <= window.innerWidth"))
+
+
+@pytest.fixture
+def visit(browser: Chrome, page: str, tmp_path: Path, request: pytest.FixtureRequest) -> Visit:
+    return Visit(browser, page, f"visitor-{abs(hash(request.node.nodeid))}", tmp_path)
+
+
+@pytest.fixture
+def client(service: str):  # noqa: ANN201
+    with keel.Client(service) as connected:
+        yield connected
+
+
+def test_ten_questions_by_keyboard_alone(visit: Visit, client: keel.Client) -> None:
+    visit.open()
+    for number, key in enumerate(TEN, start=1):
+        visit.asks(number)
+        visit.shoot(f"question-{number}")
+        assert visit.fits()
+        visit.press(key.lower())
+    visit.until(lambda: len(client.export(visit.user)["answers"]) == len(TEN))
+    names = {"1": "left", "2": "right", "3": "same", "4": "both_poor", "S": "skip"}
+    told = [entry["choice"] for entry in client.export(visit.user)["answers"]]
+    assert told == [names[key] for key in TEN]
+    visit.open("profile")
+    visit.says("You prefer")
+    visit.says("% sure")
+    visit.shoot("profile")
+    assert visit.fits()
+
+
+def test_a_reload_resumes_the_same_question_and_undo_the_one_before(visit: Visit) -> None:
+    visit.open()
+    first = visit.asks(1)
+    visit.press("1")
+    second = visit.asks(2)
+    visit.browser.refresh()
+    assert visit.asks(2) == second
+    visit.press("u")
+    assert visit.asks(1) == first
+
+
+def test_a_visitor_without_a_name_resumes_too(visit: Visit) -> None:
+    visit.browser.get(visit.page)
+    first = visit.asks(1)
+    assert "user=guest-" in visit.browser.current_url
+    visit.browser.refresh()
+    assert visit.asks(1) == first
+
+
+def test_keys_typed_into_the_note_answer_nothing(visit: Visit, client: keel.Client) -> None:
+    visit.open()
+    first = visit.asks(1)
+    visit.browser.find_element(By.CSS_SELECTOR, ".st-key-extras input[type=text]").send_keys("1234 sus\n")
+    time.sleep(LONGER_THAN_A_DOUBLE_CLICK)
+    assert visit.asks(1) == first
+    visit.click("Answer 2 is better")
+    visit.asks(2)
+    (entry,) = client.export(visit.user)["answers"]
+    assert (entry["choice"], entry["note"]) == ("right", "1234 sus")
+
+
+def test_a_double_click_answers_once(visit: Visit, client: keel.Client) -> None:
+    visit.open()
+    visit.asks(1)
+    button = visit.browser.find_element(By.CSS_SELECTOR, ".st-key-sides button")
+    ActionChains(visit.browser).double_click(button).perform()
+    visit.asks(2)
+    assert len(client.export(visit.user)["answers"]) == 1
+
+
+def test_every_button_prints_its_key(visit: Visit) -> None:
+    visit.open()
+    visit.asks(1)
+    caps = visit.browser.execute_script(
+        "return Array.from(document.querySelectorAll('.st-key-actions kbd')).map(e => e.innerText)"
+    )
+    assert caps == ["1", "2", "3", "4", "S", "U"]
+
+
+def test_markup_in_a_candidate_stays_text(visit: Visit) -> None:
+    visit.open("try")
+    visit.says("Paste a prompt")
+    texts = ["Basil?", "<img src=x onerror=\"document.title='broken'\"> water it", "Keep it on a sunny sill."]
+    for box, text in zip(visit.browser.find_elements(By.CSS_SELECTOR, "textarea"), texts, strict=False):
+        box.send_keys(text)
+    visit.click("Rank them")
+    visit.says("For everybody")
+    visit.says("<img src=x")
+    assert visit.browser.title == "Keel"
+    visit.shoot("tried")
+    assert visit.fits()
+
+
+def test_an_audit_is_run_and_shown_in_words(visit: Visit) -> None:
+    visit.open("audit")
+    visit.click("Run an audit now")
+    visit.says("STARC")
+    visit.until(lambda: any(word in visit.text("table.audit") for word in ("within limits", "inconclusive")))
+    visit.shoot("audit")
+    assert visit.fits()
+
+
+def test_the_browser_reports_no_error(visit: Visit) -> None:
+    visit.open()
+    visit.asks(1)
+    severe = [entry["message"] for entry in visit.browser.get_log("browser") if entry["level"] == "SEVERE"]
+    assert not severe, json.dumps(severe)
