@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 
 import torch
 
-from app.bounds import require_text
+from app.bounds import require_at_most
 from app.errors import Conflict, NotFound
 from app.pool import Pool
 from app.profiles import Profile, Profiles, require
@@ -108,7 +108,7 @@ class Asking:
 
     async def _open_question(self, key: PersonKey, request: AnswerRequest, log: Sequence[Entry]) -> Question:
         require_side(request.choice, request.strength)
-        require_text("note", request.note or "", "max_note_chars", self._settings)
+        require_at_most("characters in one note", len(request.note or ""), "max_note_chars", self._settings)
         questions = {question.question_id: question for question in await self._store.questions(key)}
         question = questions.get(request.question_id)
         if question is None:

@@ -17,15 +17,6 @@ def require_at_most(what: str, number: int, setting: str, settings: Settings) ->
         raise InvalidInput(f"{number} {what} > limit {limit}; split the request or raise KEEL_{setting.upper()}")
 
 
-def require_text(what: str, text: str, setting: str, settings: Settings) -> None:
-    """Raises InvalidInput for a text that is too long or is no Unicode (JSON can smuggle in half a character)."""
-    require_at_most(f"characters in one {what}", len(text), setting, settings)
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidInput(f"the {what} has half a character at place {error.start}; send whole Unicode") from error
-
-
 def conversations(prompts: Sequence[Text], settings: Settings) -> list[Conversation]:
     """Each prompt as a conversation; equal plain prompts share one object."""
     plain = {prompt: conversation(prompt, settings) for prompt in prompts if isinstance(prompt, str)}
@@ -39,14 +30,14 @@ def conversation(prompt: Text, settings: Settings) -> Conversation:
     text = "".join(message.content for message in messages)
     if not text.strip():
         raise InvalidInput("a prompt is empty; say what the response answers")
-    require_text("prompt", text, "max_text_chars", settings)
+    require_at_most("characters in one prompt", len(text), "max_text_chars", settings)
     return Conversation.of([{"role": message.role, "content": message.content} for message in messages])
 
 
 def response(completion: Text, settings: Settings) -> str:
     """A completion as text: its own, or that of its assistant messages. An empty one is left to the gate."""
     text = completion if isinstance(completion, str) else _said(completion)
-    require_text("response", text, "max_text_chars", settings)
+    require_at_most("characters in one response", len(text), "max_text_chars", settings)
     return text
 
 

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from app.store import Answer, Correction, Question
 from elicitation.acquisition import Rule
@@ -13,7 +13,20 @@ SEED_MAX = 2**63 - 1
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$"
 USER_ID_HELP = "1 to 128 letters, digits or . _ : @ + -, the first a letter or digit"
 UserId = Annotated[str, StringConstraints(pattern=USER_ID), Field(description=USER_ID_HELP)]
-NAME = StringConstraints(min_length=1, max_length=128)
+
+
+def whole(text: str) -> str:
+    """JSON can smuggle in half a character, which neither the encoder nor the database can take."""
+    if not text.isascii():
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            raise ValueError(f"half a character at place {error.start}, send whole Unicode") from error
+    return text
+
+
+Unicode = Annotated[str, AfterValidator(whole)]
+Name = Annotated[Unicode, StringConstraints(min_length=1, max_length=128)]
 
 
 class Strict(BaseModel):
@@ -28,14 +41,15 @@ class Reply(BaseModel):
 
 class Message(Strict):
     role: Literal["system", "user", "assistant"]
-    content: str
+    content: Unicode
 
 
 Text = Annotated[
-    str | Annotated[list[Message], Field(min_length=1)], Field(description="plain text, or messages {role, content}")
+    Unicode | Annotated[list[Message], Field(min_length=1)],
+    Field(description="plain text, or messages {role, content}"),
 ]
-ProfileVersion = Annotated[str, NAME, Field(description="pin an earlier profile; it implies the basis")]
-BasisVersion = Annotated[str, NAME, Field(description="refuse to answer with any other basis")]
+ProfileVersion = Annotated[Name, Field(description="pin an earlier profile; it implies the basis")]
+BasisVersion = Annotated[Name, Field(description="refuse to answer with any other basis")]
 
 
 class AskRequest(Strict):
@@ -77,10 +91,10 @@ class QuestionReply(Reply):
 class AnswerRequest(Strict):
     """`both_poor`, `skip` and `note` are kept and never move the profile."""
 
-    question_id: Annotated[str, NAME]
+    question_id: Name
     choice: Choice
     strength: Strength | None = Field(default=None, description="how much better the chosen side is")
-    note: str | None = Field(
+    note: Unicode | None = Field(
         default=None, description="how a response should change; shown back and exported, never scored"
     )
 

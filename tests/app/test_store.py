@@ -241,14 +241,18 @@ asyncio.run(write())
 """
 
 
-async def test_an_acknowledged_answer_survives_a_killed_process(tmp_path: Path) -> None:
-    """The writer is killed by SIGKILL in mid-flight; everything it had acknowledged is there."""
-    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path / "keel.db")]
+def acknowledged_until_killed(command: list[str]) -> list[int]:
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         acknowledged = [int(writer.stdout.readline()) for _ in range(25)]
         writer.kill()
-        acknowledged += [int(line) for line in writer.stdout.read().split()]
+        return acknowledged + [int(line) for line in writer.stdout.read().split()]
+
+
+async def test_an_acknowledged_answer_survives_a_killed_process(tmp_path: Path) -> None:
+    """The writer is killed by SIGKILL in mid-flight; everything it had acknowledged is there."""
+    command = [sys.executable, "-c", textwrap.dedent(WRITER), str(tmp_path / "keel.db")]
+    acknowledged = await asyncio.to_thread(acknowledged_until_killed, command)
     store = SqliteStore(tmp_path / "keel.db")
     await store.open()
     log = await store.log(ADA)
