@@ -1,0 +1,141 @@
+"""The artifact folder: basis, population, choice model, reference set, question bank and guard budget, with their card.
+
+    basis.safetensors   every tensor
+    card.json           heads, constants, versions, training data with attribution, metrics; the SHA-256 of the tensors
+    bank.json           the question bank
+    guard.json          the divergence budget chosen for this reference set, with the curve it was chosen from
+
+A version is the first 12 digits of a SHA-256 of content, so that two artifacts share one exactly when they agree.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from elicitation.choice import ChoiceModel
+from elicitation.errors import ArtifactMismatch
+from elicitation.population import Component, Population
+from reward_bases.bank import Bank, load_bank
+from reward_bases.basis import Basis, Head
+from reward_bases.encoder import Encoder
+
+DEFAULT = Path(__file__).parent / "default"
+BASIS_TENSORS = ("components", "weights", "mean", "spread")
+POPULATION_TENSORS = ("population_weight", "population_mean", "population_covariance")
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Everything the service needs beside the encoder.
+
+    ``reference`` (P, 16, K) are φ rows without texts; ``bank_phi`` maps an answer's id to its φ (K,); ``budget`` holds
+    ``divergence`` (nats) and ``starc``.
+    """
+
+    basis: Basis
+    population: Population
+    population_version: str
+    choice_model: ChoiceModel
+    reference: Tensor
+    bank: Bank
+    bank_phi: Mapping[str, Tensor]
+    budget: Mapping[str, float]
+    card: Mapping[str, Any]
+
+    def require_encoder(self, encoder: Encoder) -> None:
+        """Raise ArtifactMismatch unless ``encoder`` has the weights this basis was learned on."""
+        if encoder.sha256 != self.basis.encoder_sha256:
+            raise ArtifactMismatch(
+                f"encoder {encoder.name} has weights sha256 {encoder.sha256 or 'unknown'}, the basis was learned on "
+                f"{self.basis.encoder_sha256}; load {self.basis.encoder_name} or train a basis for this encoder"
+            )
+
+
+def version_of(tensors: Mapping[str, Tensor], names: tuple[str, ...], constants: object = None) -> str:
+    """12 hex digits that change with any of the named tensors or the constants."""
+    chosen = {name: tensors[name].double().contiguous() for name in names}
+    constant = json.dumps(constants, sort_keys=True).encode()
+    return hashlib.sha256(save(chosen) + constant).hexdigest()[:12]
+
+
+def save_artifact(
+    folder: Path, tensors: Mapping[str, Tensor], heads: tuple[Head, ...], card: Mapping[str, Any]
+) -> None:
+    """Write tensors and card; ``card`` brings the encoder, the choice model, data and metrics."""
+    stored = {name: tensor.double().contiguous() for name, tensor in tensors.items()}
+    payload = save(stored)
+    described = [asdict(head) for head in heads]
+    versions = {
+        "basis_version": version_of(stored, BASIS_TENSORS, [described, card["encoder"]["sha256"]]),
+        "population_version": version_of(stored, POPULATION_TENSORS, card["choice_model"]),
+        "bank_version": load_bank(folder / "bank.json").version,
+        "tensors_sha256": hashlib.sha256(payload).hexdigest(),
+    }
+    (folder / "basis.safetensors").write_bytes(payload)
+    text = json.dumps({**versions, "heads": described, **card}, indent=1, ensure_ascii=False)
+    (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def load_artifact(folder: Path = DEFAULT) -> Artifact:
+    """Read an artifact folder; raises ArtifactMismatch wherever card, tensors, code and bank disagree."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    payload = (folder / "basis.safetensors").read_bytes()
+    found = hashlib.sha256(payload).hexdigest()
+    if found != card["tensors_sha256"]:
+        raise ArtifactMismatch(f"basis.safetensors has sha256 {found}, the card says {card['tensors_sha256']}")
+    tensors = {name: tensor.double() for name, tensor in load(payload).items()}
+    heads = tuple(Head(**head) for head in card["heads"])
+    bank = load_bank(folder / "bank.json")
+    _require_agreement(card, tensors, heads, bank)
+    return Artifact(
+        basis=Basis(
+            card["basis_version"],
+            card["encoder"]["name"],
+            card["encoder"]["sha256"],
+            heads,
+            *(tensors[name] for name in BASIS_TENSORS),
+        ),
+        population=_population(tensors),
+        population_version=card["population_version"],
+        choice_model=ChoiceModel(**card["choice_model"]),
+        reference=tensors["reference"],
+        bank=bank,
+        bank_phi=dict(zip(card["bank_answers"], tensors["bank_phi"], strict=True)),
+        budget=json.loads((folder / "guard.json").read_text(encoding="utf-8"))["budget"],
+        card=card,
+    )
+
+
+def _population(tensors: Mapping[str, Tensor]) -> Population:
+    parts = zip(*(tensors[name] for name in POPULATION_TENSORS), strict=True)
+    return Population(tuple(Component(float(weight), mean, covariance) for weight, mean, covariance in parts))
+
+
+def _require_agreement(
+    card: Mapping[str, Any], tensors: Mapping[str, Tensor], heads: tuple[Head, ...], bank: Bank
+) -> None:
+    k = len(heads)
+    shapes = {"weights": k, "mean": k, "spread": k, "population_mean": k, "reference": k, "bank_phi": k}
+    for name, width in shapes.items():
+        dimension = 0 if name == "weights" else -1
+        if tensors[name].shape[dimension] != width:
+            raise ArtifactMismatch(f"{name} has shape {tuple(tensors[name].shape)}, the card names {k} heads")
+    versions = {
+        "basis_version": version_of(tensors, BASIS_TENSORS, [card["heads"], card["encoder"]["sha256"]]),
+        "population_version": version_of(tensors, POPULATION_TENSORS, card["choice_model"]),
+        "bank_version": bank.version,
+    }
+    for name, found in versions.items():
+        if card[name] != found:
+            raise ArtifactMismatch(
+                f"{name} of the content is {found}, the card says {card[name]}; rebuild the artifact"
+            )
+    if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
+        raise ArtifactMismatch("basis.safetensors holds values that are not finite; rebuild the artifact")

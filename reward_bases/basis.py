@@ -1,0 +1,74 @@
+"""The basis: φ(x, y) = (W f(x, y) − μ) / s ∈ R^K, one number per head.
+
+f are the features of ``features.py``; W (K, F) is learned, μ is the mean of W f over the reference set and s its pooled
+within-prompt spread, so that every head has the same unit: one spread. Nothing is rotated; a head keeps its name.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from reward_bases.features import features
+from reward_bases.text import Conversation
+
+
+@dataclass(frozen=True)
+class Head:
+    """One base reward. ``low`` and ``high`` complete "You prefer … answers".
+
+    ``kind``: ``designed`` (taught by recorded traits of the bank), ``people`` or ``quality`` (learned from people's
+    judgments), ``surface`` (a fixed sum of surface features). A ``protected`` head is never personalised.
+    """
+
+    name: str
+    low: str
+    high: str
+    kind: str
+    protected: bool
+    description: str
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Heads with their constants: weights W (K, F), components (p, d), mean μ (K,), spread s (K,), all float64."""
+
+    version: str
+    encoder_name: str
+    encoder_sha256: str
+    heads: tuple[Head, ...]
+    components: Tensor
+    weights: Tensor
+    mean: Tensor
+    spread: Tensor
+
+    @property
+    def k(self) -> int:
+        return len(self.heads)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(head.name for head in self.heads)
+
+    @property
+    def phrases(self) -> tuple[tuple[str, str], ...]:
+        return tuple((head.low, head.high) for head in self.heads)
+
+    @property
+    def protected(self) -> tuple[bool, ...]:
+        return tuple(head.protected for head in self.heads)
+
+    def phi(
+        self,
+        conversations: Sequence[Conversation],
+        responses: Sequence[str],
+        conversation_vectors: Tensor,
+        response_vectors: Tensor,
+    ) -> Tensor:
+        """φ (n, K) float64 of n responses, from the encoder's vectors (n, d) of conversations and responses."""
+        f = features(conversations, responses, conversation_vectors, response_vectors, self.components)
+        return self.standardise(f @ self.weights.T)
+
+    def standardise(self, raw: Tensor) -> Tensor:
+        """(h − μ)/s for raw head values h (…, K)."""
+        return (raw - self.mean) / self.spread

@@ -1,0 +1,1 @@
+"""Builds the artifact in ``reward_bases/default``: ``make basis DATA=DIR``."""

@@ -1,0 +1,207 @@
+"""What real people's judgments teach: the quality head, two taste heads, the aggregate λ̄, the taste heads' spread and
+the choice constants.
+
+UKPConvArg1 (Habernal & Gurevych, ACL 2016): which of two arguments is more convincing, 2,664 crowd workers. PandaLM's
+test set: which of two language-model responses is better, three annotators. Neither is a truth signal.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from elicitation.choice import Choice, ChoiceModel
+from elicitation.errors import NotConverged
+from elicitation.population import Component, Population
+from elicitation.posterior import Evidence, infer
+from reward_bases.build.corpus import Vectors
+from reward_bases.build.pairs import Pairs, chosen_strength, logistic_direction
+
+SIGN = {"a": 1.0, "b": -1.0, "tie": 0.0}
+CHOICES = {1.0: Choice.LEFT, -1.0: Choice.RIGHT, 0.0: Choice.SAME}
+MIN_JUDGMENTS = 20
+MAX_JUDGMENTS = 200
+LATENT = 2
+IMPUTATION_ROUNDS, IMPUTATION_RANK = 10, 20
+RIDGE_DIRECTIONS, RIDGE_PEOPLE = 20.0, 0.5
+EM_ROUNDS = 10
+
+
+@dataclass(frozen=True)
+class Judgments:
+    """Signed judgments as pairs; ``people`` (N,) says who judged, ``item`` (N,) which pair of texts."""
+
+    pairs: Pairs
+    people: Tensor
+    item: Tensor
+
+
+def load_ukp(folder: Path, vectors: Vectors, components: Tensor) -> Judgments:
+    """UKPConvArg1 from ``arguments.csv.gz`` and ``judgments.csv.gz``; groups are debates (both sides together)."""
+    arguments = pd.read_csv(folder / "arguments.csv.gz")
+    judged = pd.read_csv(folder / "judgments.csv.gz")
+    table = vectors.features(list(arguments["prompt"]), list(arguments["text"]), components)
+    row = {argument: i for i, argument in enumerate(arguments["id"])}
+    left, right = (torch.tensor([row[i] for i in judged[side]]) for side in ("a", "b"))
+    debates = arguments["prompt"].str.extract(r"Debate: (.*?) Argue", expand=False)
+    groups = torch.tensor(pd.factorize(debates)[0])
+    signs = torch.tensor([SIGN[choice] for choice in judged["choice"]], dtype=torch.float64)
+    pairs = Pairs(table[left] - table[right], signs, groups[left], torch.ones_like(signs))
+    return Judgments(pairs, torch.tensor(judged["user"].to_numpy()), left * len(arguments) + right)
+
+
+def load_pandalm(folder: Path, vectors: Vectors, components: Tensor) -> Judgments:
+    """PandaLM's test set from ``judgments.csv.gz``; groups are items."""
+    judged = pd.read_csv(folder / "judgments.csv.gz", dtype=str, keep_default_na=False)
+    prompts = list(judged["prompt"])
+    left, right = (vectors.features(prompts, list(judged[f"response_{side}"]), components) for side in ("a", "b"))
+    signs = torch.tensor([SIGN[choice] for choice in judged["choice"]], dtype=torch.float64)
+    items = torch.tensor([int(item) for item in judged["item"]])
+    pairs = Pairs(left - right, signs, items, torch.ones_like(signs))
+    return Judgments(pairs, torch.tensor([int(a) for a in judged["annotator"]]), items)
+
+
+def pooled(first: Judgments, second: Judgments) -> Pairs:
+    """Both sets as one, each with the weight of 1,000 judgments; groups stay apart."""
+    sets = (first.pairs, second.pairs)
+    offset = int(first.pairs.groups.max()) + 1
+    return Pairs(
+        torch.cat([s.differences for s in sets]),
+        torch.cat([s.labels for s in sets]),
+        torch.cat([first.pairs.groups, second.pairs.groups + offset]),
+        torch.cat([torch.full_like(s.weights, 1000 / len(s.labels)) for s in sets]),
+    )
+
+
+def without_length(pairs: Pairs, length: int) -> tuple[Pairs, Tensor]:
+    """Pairs whose features are residuals on the length feature, and the slopes (F,) that were taken out."""
+    control = pairs.differences[:, length]
+    weighted = pairs.weights * control
+    slopes = (weighted @ pairs.differences) / (weighted @ control)
+    residuals = pairs.differences - control[:, None] * slopes
+    return Pairs(residuals, pairs.labels, pairs.groups, pairs.weights), slopes
+
+
+def quality_direction(pairs: Pairs, length: int) -> Tensor:
+    """Weights (F,) of a quality head that does not move with log length within pairs."""
+    residual, slopes = without_length(pairs, length)
+    scale = residual.differences.std(0)
+    scale[scale < 1e-9] = 1.0
+    direction = logistic_direction(residual, scale, chosen_strength(residual, scale))
+    direction[length] = -(direction @ slopes) + direction[length] * slopes[length]
+    return direction
+
+
+def taste_directions(judgments: Judgments) -> Tensor:
+    """Directions (2, F) along which people differ most from the mean judge (PReF: imputed SVD start, then likelihood).
+
+    Uses people with at least MIN_JUDGMENTS judgments; each direction's largest standardised weight is positive.
+    """
+    counts = torch.bincount(judgments.people)
+    keep = counts[judgments.people] >= MIN_JUDGMENTS
+    pairs = judgments.pairs.where(keep)
+    _, who = judgments.people[keep].unique(return_inverse=True)
+    _, item = judgments.item[keep].unique(return_inverse=True)
+    scale = pairs.differences.std(0).clamp_min(1e-9)
+    x, y = pairs.differences / scale, (pairs.labels + 1) / 2
+    directions, people = _factorise(x, y, who, item)
+    deviations = (people - people.mean(0)) @ directions
+    tastes = torch.linalg.svd(deviations, full_matrices=False)[2][:LATENT]
+    largest = tastes.gather(1, tastes.abs().argmax(1, keepdim=True))
+    return tastes * largest.sign() / scale
+
+
+def _factorise(x: Tensor, y: Tensor, who: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
+    """Directions (R, F) and people (U, R): logit = peopleᵀ·(directions·x), R = LATENT + 1 (the mean judge's)."""
+    left, values, right = _imputed_svd(y, who, item)
+    by_item = torch.zeros(len(right), x.shape[1], dtype=torch.float64)
+    by_item[item] = x
+    gram = by_item.T @ by_item + 100 * torch.eye(x.shape[1], dtype=torch.float64)
+    directions = torch.linalg.solve(gram, by_item.T @ (right * values.sqrt())).T.clone().requires_grad_()
+    people = (left * values.sqrt()).clone().requires_grad_()
+    optimiser = torch.optim.LBFGS([directions, people], max_iter=200, line_search_fn="strong_wolfe")
+
+    def loss() -> float:
+        optimiser.zero_grad()
+        z = ((x @ directions.T) * people[who]).sum(1)
+        penalty = RIDGE_DIRECTIONS * directions.square().sum() + RIDGE_PEOPLE * people.square().sum()
+        value = binary_cross_entropy_with_logits(z, y, reduction="sum") + penalty
+        value.backward()  # type: ignore[no-untyped-call]
+        return float(value)
+
+    optimiser.step(loss)
+    return directions.detach(), people.detach()
+
+
+def _imputed_svd(y: Tensor, who: Tensor, item: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Leading factors of people × items after filling missing cells by low-rank rounds (Shenfeld et al. 2025)."""
+    matrix = torch.full((int(who.max()) + 1, int(item.max()) + 1), 0.5, dtype=torch.float64)
+    matrix[who, item] = y
+    torch.manual_seed(0)
+    for _ in range(IMPUTATION_ROUNDS):
+        u, s, v = torch.svd_lowrank(matrix - 0.5, q=IMPUTATION_RANK)
+        matrix = ((u * s) @ v.T + 0.5).clamp(0, 1)
+        matrix[who, item] = y
+    rank = LATENT + 1
+    return u[:, :rank], s[:rank], v[:, :rank]
+
+
+def aggregate(pairs: Pairs, prior_std: Tensor) -> Tensor:
+    """λ̄ (K,): ridge logistic fit on φ-differences with prior N(0, prior_std²) per head."""
+    free = prior_std > 0
+    kept = Pairs(pairs.differences[:, free], pairs.labels, pairs.groups, pairs.weights)
+    mean = torch.zeros_like(prior_std)
+    mean[free] = logistic_direction(kept, 1 / prior_std[free], 1.0)
+    return mean
+
+
+def choice_constants(utilities: Tensor, signs: Tensor) -> dict[str, float]:
+    """Maximum-likelihood tie, side bias and lapse for judgments (N,) of pairs with utility differences (N,), nats.
+
+    A free factor on the utilities keeps their scale from posing as lapse or ties. Raises NotConverged.
+    """
+    column = (1 - signs).long()
+    raw = torch.tensor([0.0, 0.0, -3.0, 0.0], dtype=torch.float64, requires_grad=True)
+    optimiser = torch.optim.LBFGS([raw], max_iter=200, line_search_fn="strong_wolfe", tolerance_grad=1e-9)
+
+    def loss() -> Tensor:
+        optimiser.zero_grad()
+        log_tie, bias, lapse_logit, log_factor = raw
+        u = log_factor.exp() * utilities + bias
+        p = torch.stack([u / 2, log_tie.expand_as(u), -u / 2], dim=-1).softmax(-1)
+        lapse = lapse_logit.sigmoid()
+        value = -((1 - lapse) * p + lapse / 3).gather(-1, column[:, None]).log().mean()
+        value.backward()  # type: ignore[no-untyped-call]
+        return value
+
+    optimiser.step(loss)  # type: ignore[arg-type]
+    loss()
+    if raw.grad is None or float(raw.grad.abs().max()) > 1e-4:
+        raise NotConverged(f"choice constants: gradient {raw.grad} after 200 iterations")
+    return {"tie": float(raw[0].exp()), "side_bias": float(raw[1]), "lapse": float(raw[2].sigmoid())}
+
+
+def taste_spread(judgments: Judgments, mean: Tensor, free: Tensor, start: Tensor, model: ChoiceModel) -> Tensor:
+    """Covariance (K, K) over people of the ``free`` heads by EM on the Laplace marginal likelihood, others held fixed.
+
+    ``judgments.pairs`` hold φ-differences; at most MAX_JUDGMENTS per person count, so that no one person decides.
+    """
+    people = [person for person in judgments.people.unique() if (judgments.people == person).sum() >= MIN_JUDGMENTS]
+    evidence = [_evidence(judgments.pairs.where(judgments.people == person)) for person in people]
+    covariance = start.clone()
+    for _ in range(EM_ROUNDS):
+        population = Population((Component(1.0, mean, covariance),))
+        posteriors = [infer(population, model, answers) for answers in evidence]
+        total = torch.zeros_like(covariance)
+        for posterior in posteriors:
+            total += posterior.covariance + torch.outer(posterior.mean - mean, posterior.mean - mean)
+        covariance = torch.where(free[:, None] & free, total / len(posteriors), torch.zeros_like(total))
+    return covariance
+
+
+def _evidence(pairs: Pairs) -> Evidence:
+    signs = pairs.labels[:MAX_JUDGMENTS].tolist()
+    return Evidence(pairs.differences[:MAX_JUDGMENTS], tuple(CHOICES[s] for s in signs), (None,) * len(signs))
