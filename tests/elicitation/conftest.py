@@ -10,6 +10,14 @@ from elicitation.choice import OUTCOMES, ChoiceModel
 from elicitation.population import Component, Population
 from elicitation.posterior import Evidence, Posterior, infer
 
+# The matrices are small: threads would wait for one another longer than they compute.
+torch.set_num_threads(1)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """GPyTorch's linear_operator compiles with torch.jit.script at import, which torch now deprecates."""
+    config.addinivalue_line("filterwarnings", r"ignore:.*torch\.jit\.script.*:DeprecationWarning")
+
 
 @pytest.fixture
 def generator() -> torch.Generator:
