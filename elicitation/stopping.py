@@ -23,7 +23,8 @@ from elicitation.posterior import Posterior
 from elicitation.predict import project
 from elicitation.quadrature import gauss_hermite
 
-NODES = 16
+NODES = 32
+FLIP_NODES = 12
 _X, _WEIGHTS = gauss_hermite(NODES)
 
 
@@ -142,7 +143,8 @@ def _variance(targets: Tensor, covariance: Tensor) -> Tensor:
 
 def _flip_share(mean: Tensor, now: Tensor, then: Tensor) -> float:
     """Mean over served pairs of the chance of a flip once variance ``now`` (T,) has shrunk to ``then`` (T,)."""
-    moved = mean[:, None] + (now - then).clamp_min(0).sqrt()[:, None] * _X
+    x, w = gauss_hermite(FLIP_NODES)
+    moved = mean[:, None] + (now - then).clamp_min(0).sqrt()[:, None] * x
     # A pair whose utility is known cannot flip, not even where it is 0.
     distance = torch.where(then[:, None] > 0, moved.abs() / then[:, None].sqrt(), torch.inf)
-    return float((torch.special.ndtr(-distance) @ _WEIGHTS).mean())
+    return float((torch.special.ndtr(-distance) @ w).mean())
