@@ -24,7 +24,7 @@ def service_url() -> str:
     return cast(str, parser.parse_args(sys.argv[1:]).url)
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+@st.cache_resource(show_spinner=False, on_release=keel.Client.close)
 def _connect(url: str) -> keel.Client:
     return keel.Client(url)
 

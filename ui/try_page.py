@@ -72,7 +72,7 @@ def result(user: str, prompt: str, candidates: list[str]) -> None:
         with column:
             st.subheader(title, anchor=False)
             st.html(listing(ranking, candidates, details))
-    if profile is None:
+    if profile is None or profile.answered == 0:
         st.caption("You have answered no question yet, so both rankings are everybody's.")
     else:
         certificate(yours, profile.guard.budget["divergence"])

@@ -52,7 +52,8 @@ class Visit:
     def click(self, label: str) -> None:
         xpath = f"//button[contains(normalize-space(.), '{label}')]"
         button = self.until(lambda: self.browser.find_element(By.XPATH, xpath))
-        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'}); arguments[0].click()", button)
+        self.browser.execute_script("arguments[0].scrollIntoView({block: 'center'})", button)
+        button.click()
 
     def shoot(self, name: str) -> None:
         assert self.browser.save_screenshot(str(self.folder / f"{name}.png"))
@@ -68,7 +69,7 @@ def visit(browser: Chrome, page: str, tmp_path: Path, request: pytest.FixtureReq
 
 
 @pytest.fixture
-def client(service: str):  # noqa: ANN201
+def client(service: str):
     with keel.Client(service) as connected:
         yield connected
 
@@ -142,9 +143,9 @@ def test_every_button_prints_its_key(visit: Visit) -> None:
 
 def test_markup_in_a_candidate_stays_text(visit: Visit) -> None:
     visit.open("try")
-    visit.says("Paste a prompt")
+    boxes = visit.until(lambda: visit.browser.find_elements(By.CSS_SELECTOR, "textarea"))
     texts = ["Basil?", "<img src=x onerror=\"document.title='broken'\"> water it", "Keep it on a sunny sill."]
-    for box, text in zip(visit.browser.find_elements(By.CSS_SELECTOR, "textarea"), texts, strict=False):
+    for box, text in zip(boxes, texts, strict=False):
         box.send_keys(text)
     visit.click("Rank them")
     visit.says("For everybody")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import streamlit as st
 import uvicorn
 from streamlit.testing.v1 import AppTest
 
@@ -35,6 +36,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     while not server.started and time.monotonic() < deadline:
         time.sleep(0.05)
     yield f"http://127.0.0.1:{port}"
+    st.cache_resource.clear()  # gives the pages' connections back
     server.should_exit = True
     thread.join()
 

@@ -17,7 +17,7 @@ def press(visit: AppTest, choice: str) -> AppTest:
     return button(visit, choice).click().run()
 
 
-def button(visit: AppTest, choice: str):  # noqa: ANN201
+def button(visit: AppTest, choice: str):
     return next(b for b in visit.button if b.key and b.key.startswith(f"{choice}-"))
 
 

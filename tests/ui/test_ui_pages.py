@@ -13,14 +13,16 @@ WITH_HTML = "Water it <img src=x onerror=alert(1)> when it is dry, and keep it o
 
 def texts(visit: AppTest) -> str:
     """Everything a page says outside its widgets."""
-    return "\n".join(block.value for kind in ("header", "subheader", "markdown", "caption") for block in visit.get(kind))
+    kinds = ("header", "subheader", "markdown", "caption")
+    return "\n".join(block.value for kind in kinds for block in visit.get(kind))
 
 
 def markup(visit: AppTest) -> str:
-    return "\n".join(block.proto.body for block in visit.get("html"))
+    """Every piece of HTML that is not the style sheet."""
+    return "\n".join(block.proto.body for block in visit.get("html") if "<style" not in block.proto.body)
 
 
-def named(visit: AppTest, label: str):  # noqa: ANN201
+def named(visit: AppTest, label: str):
     return next(button for button in visit.button if button.label == label)
 
 
@@ -46,8 +48,9 @@ def test_the_profile_tells_what_the_guard_did(visit, taught: str, client: keel.C
 
 
 def test_the_profile_draws_every_head(visit, taught: str, client: keel.Client) -> None:
-    (chart,) = visit("profile", user=taught).get("arrow_vega_lite_chart") or visit("profile", user=taught).get("vega_lite")
-    assert all(head.name.split("_")[0].capitalize() in chart.proto.spec for head in client.profile(taught).heads)
+    (chart,) = visit("profile", user=taught).get("vega_lite_chart")
+    for head in client.profile(taught).heads:
+        assert head.name.replace("_", " ").capitalize() in chart.proto.spec
 
 
 def test_a_bet_is_sealed_until_the_person_chooses_and_then_counted(visit, taught: str, client: keel.Client) -> None:
