@@ -31,6 +31,8 @@ class JsonLines(logging.Formatter):
 
 def log_to_stderr() -> None:
     """JSON lines for our own events and the server's warnings; the server's access log, which shows paths, is off."""
+    # A failure to write a line would otherwise be told with the line's content.
+    logging.raiseExceptions = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines())
     for name, level in (("keel", logging.INFO), ("uvicorn", logging.WARNING)):

@@ -50,7 +50,7 @@ class Profiles:
         self.protected = torch.tensor(artifact.basis.protected)
         self._store = store
         self._cache: LruCache[tuple[str, int], Profile] = LruCache(cache_size)
-        self._digest = self._digest_of_dependencies()
+        self.digest = self._digest_of_dependencies()
         self.aggregate = self._fit(0, (), {})
 
     async def of(self, person: Person, position: int | None = None) -> Profile:
@@ -73,10 +73,8 @@ class Profiles:
                 f"profile_version {version[:40]!r} is none; take one from a reply, like {self.version(3)!r}"
             )
         position = int(match[1])
-        if match[2] != self._digest:
-            raise Conflict(
-                f"profile_version {version!r} is of another basis, population or guard than {self._digest!r}"
-            )
+        if match[2] != self.digest:
+            raise Conflict(f"profile_version {version!r} is of another basis, population or guard than {self.digest!r}")
         if position > person.position:
             raise NotFound(
                 f"profile_version {version!r} is after the log's last entry, {person.position}; pin an earlier"
@@ -85,7 +83,7 @@ class Profiles:
 
     def version(self, position: int) -> str:
         """The name of the profile after ``position`` entries."""
-        return f"{position}-{self._digest}"
+        return f"{position}-{self.digest}"
 
     def forget(self, person: Person) -> None:
         """Drop everything remembered of a person."""

@@ -272,7 +272,7 @@ class CompareReply(Reply):
 
 
 class AuditReply(Reply):
-    """A stored report; `audit_id` is the SHA-256 of `report` as canonical JSON."""
+    """A stored report; `audit_id` is its content hash."""
 
     audit_id: str
     created_at: str

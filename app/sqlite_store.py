@@ -134,7 +134,8 @@ class SqliteStore:
 
     async def add_audit(self, tenant_id: str, audit: AuditReport) -> None:
         row = asdict(audit) | {"tenant_id": tenant_id, "report": json.dumps(audit.report)}
-        await self._writer.run(lambda db: db.table("audits").insert(row, ignore=True))
+        # A report equal to an earlier one takes its place and is the latest again.
+        await self._writer.run(lambda db: db.table("audits").insert(row, replace=True))
 
     async def audit(self, tenant_id: str, audit_id: str | None) -> AuditReport:
         sql = "select * from audits where tenant_id = ? and coalesce(?, audit_id) = audit_id order by number desc"

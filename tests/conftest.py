@@ -1,12 +1,15 @@
 """A small artifact over the real encoder and bank: six heads with random weights, and the service on top of it."""
 
 import dataclasses
-from collections.abc import AsyncIterator
+import threading
+import time
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 import torch
+import uvicorn
 from fastapi import FastAPI
 
 from app.api import create_app
@@ -93,3 +96,18 @@ async def http(service_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=service_app)
     async with httpx.AsyncClient(transport=transport, base_url="http://keel") as client:
         yield client
+
+
+@pytest.fixture
+def live(settings: Settings, engine: Engine) -> Iterator[str]:
+    """The address of a real server on a free port, with the service behind it."""
+    app = create_app(settings, SqliteStore(settings.database), engine)
+    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()

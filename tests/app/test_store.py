@@ -181,6 +181,8 @@ async def test_audits_are_found_by_hash_and_the_latest_by_age(store: Store) -> N
     assert await store.audit("local", "0" * 64) == reports[0]
     with pytest.raises(NotFound):
         await store.audit("elsewhere", "0" * 64)
+    await store.add_audit("local", reports[0])
+    assert await store.audit("local", None) == reports[0]
 
 
 async def test_the_log_cannot_be_rewritten(store: Store, tmp_path: Path) -> None:

@@ -1,0 +1,76 @@
+"""The OpenAPI document is complete: every route says what it does, returns and refuses, and its examples are valid."""
+
+from typing import Any
+
+import httpx
+import pytest
+from pydantic import BaseModel
+
+from app import schemas
+from app.settings import Settings
+
+ROUTES = {
+    ("post", "/v1/users/{user_id}/questions"),
+    ("post", "/v1/users/{user_id}/answers"),
+    ("delete", "/v1/users/{user_id}/answers/last"),
+    ("get", "/v1/users/{user_id}/profile"),
+    ("get", "/v1/users/{user_id}/export"),
+    ("delete", "/v1/users/{user_id}"),
+    ("post", "/v1/score"),
+    ("post", "/v1/rank"),
+    ("post", "/v1/compare"),
+    ("post", "/v1/audits"),
+    ("get", "/v1/audits/latest"),
+    ("get", "/v1/audits/{audit_id}"),
+    ("get", "/health/live"),
+    ("get", "/health/ready"),
+    ("get", "/info"),
+    ("get", "/metrics"),
+}
+EXAMPLES = [
+    kind
+    for kind in vars(schemas).values()
+    if isinstance(kind, type) and issubclass(kind, BaseModel) and "json_schema_extra" in kind.model_config
+]
+
+
+async def test_every_route_is_documented(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/openapi.json")).json()
+    found = {(method, path): text for path, methods in document["paths"].items() for method, text in methods.items()}
+    assert set(found) == ROUTES
+    for route, text in found.items():
+        assert text["summary"], route
+        assert text["description"], route
+    assert (await http.get("/docs")).status_code == 200
+
+
+async def test_refusals_are_documented_as_problems(http: httpx.AsyncClient) -> None:
+    document = (await http.get("/openapi.json")).json()
+    for path, methods in document["paths"].items():
+        for method, text in methods.items():
+            errors = {status: reply for status, reply in text["responses"].items() if status >= "400"}
+            assert errors or path in ("/health/live", "/info", "/metrics", "/v1/audits"), (method, path)
+            for reply in errors.values():
+                assert "application/problem+json" in reply["content"], (method, path)
+
+
+@pytest.mark.parametrize("kind", EXAMPLES, ids=lambda kind: kind.__name__)
+def test_examples_are_valid(kind: type[BaseModel]) -> None:
+    extra: Any = kind.model_config["json_schema_extra"]
+    kind.model_validate(extra["example"])
+
+
+async def test_info_shows_what_is_in_force(http: httpx.AsyncClient, settings: Settings) -> None:
+    info = (await http.get("/info")).json()
+    assert info["limits"] == settings.limits()
+    assert info["limits"]["max_items"] == 300
+    assert info["basis_version"] == "basis-1"
+    assert [head["name"] for head in info["heads"] if head["protected"]] == ["quality"]
+
+
+async def test_metrics_count_requests_by_route_and_name_nobody(http: httpx.AsyncClient) -> None:
+    await http.post("/v1/users/margaret/questions")
+    await http.get("/v1/nowhere/margaret")
+    text = (await http.get("/metrics")).text
+    assert 'keel_requests_total{method="POST",route="/v1/users/{user_id}/questions",status="201"} 1.0' in text
+    assert "margaret" not in text

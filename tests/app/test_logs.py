@@ -1,0 +1,67 @@
+"""The log: one JSON line per request, and nothing that a person wrote or is called."""
+
+import json
+import logging
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from app.middleware import log_to_stderr
+
+LOGGERS = ("keel", "uvicorn")
+SECRETS = ("zenobia", "palmyra", "aqueduct", "pomegranate", "swordfish")
+
+
+@pytest.fixture(autouse=True)
+def loggers_are_put_back() -> Iterator[None]:
+    before = {name: (logging.getLogger(name).handlers, logging.getLogger(name).propagate) for name in LOGGERS}
+    yield
+    for name, (handlers, propagate) in before.items():
+        logging.getLogger(name).handlers, logging.getLogger(name).propagate = handlers, propagate
+
+
+def read(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
+    captured = capfd.readouterr().err
+    for secret in SECRETS:
+        assert secret not in captured
+    return [json.loads(line) for line in captured.splitlines() if line.startswith("{")]
+
+
+async def test_one_line_per_request_without_personal_text(
+    capfd: pytest.CaptureFixture[str], http: httpx.AsyncClient
+) -> None:
+    log_to_stderr()
+    question = (await http.post("/v1/users/zenobia/questions")).json()["question_id"]
+    answer = {"question_id": question, "choice": "left", "note": "like palmyra"}
+    await http.post("/v1/users/zenobia/answers", json=answer, headers={"X-User-Id": "zenobia"})
+    await http.post("/v1/score", json={"user_id": "zenobia", "prompts": ["aqueduct"], "completions": ["pomegranate"]})
+    await http.post("/v1/users/zenobia/answers", json=answer | {"choice": "palmyra"})
+    await http.get("/v1/users/zenobia/nowhere?q=palmyra")
+    requests = [line for line in read(capfd) if line["event"] == "request"]
+    assert [(line["route"], line["status"]) for line in requests] == [
+        ("/v1/users/{user_id}/questions", 201),
+        ("/v1/users/{user_id}/answers", 201),
+        ("/v1/score", 200),
+        ("/v1/users/{user_id}/answers", 422),
+        ("unknown", 404),
+    ]
+    assert all(
+        set(line) == {"time", "level", "event", "method", "route", "status", "milliseconds"} for line in requests
+    )
+
+
+async def test_an_unexpected_error_is_logged_by_place_and_kind_alone(
+    capfd: pytest.CaptureFixture[str], http: httpx.AsyncClient, service_app: FastAPI
+) -> None:
+    log_to_stderr()
+
+    @service_app.get("/broken")
+    async def broken() -> None:
+        raise RuntimeError("swordfish of zenobia")
+
+    assert (await http.get("/broken")).status_code == 500
+    (line,) = [line for line in read(capfd) if line["event"] == "unexpected"]
+    assert line["exception"] == "RuntimeError"
+    assert "broken" in str(line["place"])
