@@ -33,7 +33,7 @@ EPIG_CANDIDATES = 500
 """epig is computed for this many pairs, the best by iopt."""
 EPIG_TARGETS = 128
 """epig averages over at most this many served pairs, drawn by the generator."""
-EPIG_NODES = 16
+EPIG_NODES = 12
 CHUNK = 64
 
 
