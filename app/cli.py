@@ -6,7 +6,6 @@ standard error. Exit codes: 0 done, 1 refused or failed (or an audit is red), 2 
 
 import json
 import sys
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
@@ -81,11 +80,20 @@ def serve(
 
 
 @app.command()
-def demo(as_json: Json = False) -> None:
-    """Simulated people learn, score and audit, from start to end, in this process."""
-    if find_spec("app.demo") is None:
-        fail("this installation has no demo; use a checkout", 1)
-    import_module("app.demo").main(as_json)
+def demo(
+    people: Annotated[int, typer.Option(min=2, help="simulated people of each kind")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="of people and questions")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Simulated people answer, are scored on unseen texts and audited, against a service of their own."""
+    from app.demo.run import run
+    from app.demo.show import present
+
+    result = run(people, seed)
+    if as_json:
+        show(result, as_json)
+    else:
+        present(result)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -157,7 +165,7 @@ def audit(url: Url = None, as_json: Json = False) -> None:
     findings = report["report"]["findings"]
     rows = ((f["number"], f["name"], f["value"], f["low"], f["high"], f["status"]) for f in findings)
     show(report, as_json, table(("#", "metric", "value", "low", "high", "status"), rows))
-    raise SystemExit(any(finding["status"] == "red" for finding in findings))
+    raise typer.Exit(int(any(finding["status"] == "red" for finding in findings)))
 
 
 @app.command()

@@ -7,7 +7,8 @@ import torch
 from fastapi import FastAPI
 
 from reward_bases.artifact import Artifact
-from safeguards.audit import MIN_PEOPLE, Audit
+from safeguards.audit import Audit
+from safeguards.findings import MIN_PEOPLE
 from safeguards.guard import starc
 
 PEOPLE = MIN_PEOPLE + 1
