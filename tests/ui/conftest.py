@@ -65,11 +65,11 @@ def visit(client: keel.Client, url: str, monkeypatch: pytest.MonkeyPatch) -> Ope
 
 @pytest.fixture
 def taught(client: keel.Client, request: pytest.FixtureRequest) -> str:
-    """A person who has answered four questions, always preferring the longer answer."""
+    """A person who has answered four questions, always preferring the shorter answer."""
     user = f"taught-{abs(hash(request.node.nodeid))}"
     for _ in range(4):
         question = client.ask(user, force=True)
         assert question is not None
-        choice = "left" if len(question.left) > len(question.right) else "right"
+        choice = "left" if len(question.left) < len(question.right) else "right"
         client.tell(user, question.question_id, choice)
     return user
