@@ -9,7 +9,7 @@ from prometheus_client import CollectorRegistry
 
 from app import problems
 from app.engine import Engine
-from app.middleware import BodyLimit, RequestLog
+from app.middleware import LOG, BodyLimit, RequestLog
 from app.routes import audits, people, scoring, system
 from app.service import Service
 from app.settings import Settings
@@ -32,7 +32,7 @@ def create_app(settings: Settings, store: Store, engine: Engine) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         await store.open()
         # The encoder loads while the service already answers what needs no encoder.
-        loading = asyncio.create_task(engine.start())
+        loading = asyncio.create_task(_load(engine))
         yield
         await asyncio.wait([loading])
         await engine.close()
@@ -48,6 +48,14 @@ def create_app(settings: Settings, store: Store, engine: Engine) -> FastAPI:
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
     app.add_middleware(RequestLog, registry=registry)
     return app
+
+
+async def _load(engine: Engine) -> None:
+    """Load the encoder; when it cannot be loaded the service stays alive, never gets ready, and the log says why."""
+    try:
+        await engine.start()
+    except Exception as error:
+        LOG.error("encoder", extra={"fields": {"exception": type(error).__name__, "detail": str(error)}})
 
 
 def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engine:

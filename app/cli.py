@@ -6,7 +6,7 @@ standard error. Exit codes: 0 done, 1 refused or failed (or an audit is red), 2 
 
 import json
 import sys
-from importlib.util import find_spec
+import tomllib
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -35,6 +35,8 @@ def main() -> None:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         fail(f"setting {name}: {first['msg']}, got {first['input']!r}; correct keel.toml or KEEL_{name.upper()}", 2)
+    except tomllib.TOMLDecodeError as error:
+        fail(f"keel.toml is no TOML: {error}; correct it", 2)
     except (KeelError, ClientError) as error:
         fail(str(error), 1)
 
@@ -99,8 +101,8 @@ def demo(
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 def bench(context: typer.Context) -> None:
     """Run the benchmarks of a checkout; arguments are passed on."""
-    if find_spec("bench") is None or find_spec("bench.__main__") is None:
-        fail("benchmarks run from a checkout; clone the repository and run keel bench in it", 1)
+    if not Path("bench/__main__.py").is_file():
+        fail("benchmarks run from a checkout; clone the repository and run keel bench in its folder", 1)
     import subprocess
 
     command = [sys.executable, "-m", "bench", *context.args]

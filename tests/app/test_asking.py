@@ -138,6 +138,14 @@ async def test_the_same_key_gets_the_same_reply_and_counts_once(http: httpx.Asyn
     assert len((await http.get(f"{ADA}/export")).json()["answers"]) == 2
 
 
+async def test_of_simultaneous_answers_to_one_question_one_counts(http: httpx.AsyncClient) -> None:
+    question = await ask(http)
+    body = {"question_id": question["question_id"], "choice": "left"}
+    replies = await asyncio.gather(*(http.post(f"{ADA}/answers", json=body) for _ in range(4)))
+    assert sorted(reply.status_code for reply in replies) == [201, 409, 409, 409]
+    assert (await http.get(f"{ADA}/profile")).json()["answered"] == 1
+
+
 async def test_a_key_of_another_request_is_refused(http: httpx.AsyncClient) -> None:
     question = await ask(http)
     headers = {"Idempotency-Key": "k1"}

@@ -93,6 +93,17 @@ def test_a_bad_setting_is_named_with_its_remedy() -> None:
     assert "Traceback" not in result.stderr
 
 
+def test_a_broken_settings_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "keel.toml").write_text("port = = 1")
+    code = "from app.cli import main; main()"
+    variables = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    command = [sys.executable, "-c", code, "profile"]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables)
+    assert result.returncode == 2
+    assert "keel.toml" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
 def test_serving_others_without_a_key_is_refused() -> None:
     result = run("serve", "--host", "0.0.0.0")
     assert result.returncode == 1

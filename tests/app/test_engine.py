@@ -1,13 +1,18 @@
 """The engine encodes each text once, whoever asks and however many ask at the same time."""
 
 import asyncio
+import dataclasses
 from collections.abc import Sequence
 
+import httpx
 import pytest
 import torch
 
+from app.api import create_app, default_engine
 from app.encoding import EncodingQueue
 from app.engine import Domain, Engine
+from app.settings import Settings
+from app.sqlite_store import SqliteStore
 from reward_bases.artifact import Artifact
 from reward_bases.encoder import Encoder
 from reward_bases.text import Conversation
@@ -111,6 +116,19 @@ async def test_a_cancelled_request_leaves_the_others_their_vectors(engine: Engin
     first.cancel()
     assert (await second)[0].gate.passed
     await engine.close()
+
+
+async def test_an_encoder_of_another_basis_is_refused_and_the_service_stays_alive(
+    settings: Settings, artifact: Artifact
+) -> None:
+    other = dataclasses.replace(artifact, basis=dataclasses.replace(artifact.basis, encoder_sha256="other"))
+    app = create_app(settings, SqliteStore(settings.database), default_engine(settings, other))
+    transport = httpx.ASGITransport(app=app)
+    async with app.router.lifespan_context(app), httpx.AsyncClient(transport=transport, base_url="http://x") as http:
+        body = {"prompts": ["p"], "completions": ["Water it."]}
+        assert (await http.post("/v1/score", json=body)).status_code == 500
+        assert (await http.get("/health/ready")).status_code == 503
+        assert (await http.get("/health/live")).status_code == 200
 
 
 def test_the_reference_itself_is_in_the_domain_and_far_rows_are_not(artifact: Artifact) -> None:
