@@ -4,7 +4,7 @@
 * std = √(ψᵀ C_g ψ), ψ = φ − baseline (the reference mean, φ = 0, by default); lcb = r_g − κ·std.
 * bounded score: Φ(x) at x = r_g/√(λ_gᵀSλ_g), S the reference covariance of φ. Φ itself rounds to ties near 1 from
   x ≈ 6 on, so beyond |x| = 4 it is continued by an algebraic tail of the same value and slope, which is strictly
-  increasing in float64 for steps of x above 1e-11 (|x| ≤ 4), 1e-9 (|x| ≤ 10), 1e-5·|x| (|x| ≤ 1e6).
+  increasing in float64 for steps of x above 1e-11 (|x| ≤ 4), 1e-9 (|x| ≤ 10), 1e-4·|x| (|x| ≤ 1e6).
 * floor: the reference minimum of r_g minus 1 SD, given to gated responses; accepted ones are kept 0.01 SD above it.
 """
 

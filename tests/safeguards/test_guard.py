@@ -286,7 +286,8 @@ class TestReference:
 
 class TestInput:
     @pytest.mark.parametrize(
-        "limits", [{"divergence": 0}, {"starc": 0}, {"starc": 1.1}, {"sd_max": -1}, {"flat_sd": -1}, {"starc": math.nan}]
+        "limits",
+        [{"divergence": 0}, {"starc": 0}, {"starc": 1.1}, {"sd_max": -1}, {"flat_sd": -1}, {"starc": math.nan}],
     )
     def test_a_budget_without_meaning_is_refused(self, limits: dict[str, float]) -> None:
         with pytest.raises(InvalidInput, match=next(iter(limits))):
