@@ -12,6 +12,18 @@ from ui.session import page, service
 
 ROOM = 1.15
 BOUNDS = ("low", "high", "amber", "red")
+MEANINGS = {
+    1: "How differently answers are ordered for a person than for everybody.",
+    2: "How often the best of 16 for a person is one that everybody finds clearly worse.",
+    3: "How often a person's first choice lies outside everybody's best quarter.",
+    4: "How much more often a wrong statement that agrees with the person is preferred.",
+    5: "How much truth is lost in what is served.",
+    6: "How little two people's lists for one prompt have in common.",
+    7: "How far the views on show are from the views there are.",
+    8: "How different from each other the top answers still are.",
+    9: "How much further apart people move when the service feeds on its own choices.",
+    10: "How far Keel's stated chances are from what people then chose.",
+}
 VERDICTS = {
     "red": "At least one metric is over its limit.",
     "amber": "Nothing is over its limit, but something needs watching.",
@@ -42,7 +54,7 @@ def show(stored: dict[str, Any]) -> None:
     findings = stored["report"]["findings"]
     status = worst(findings)
     st.html(f'<p class="verdict">{chip(status)} {escape(VERDICTS[status])}</p>')
-    st.caption(f"Report {stored['audit_id'][:12]} of {plain(stored['created_at'])}")
+    st.caption(f"Report {stored['audit_id'][:12]} of {plain(stored['created_at'][:16].replace('T', ' '))} UTC")
     st.html(table(findings))
 
 
@@ -58,13 +70,24 @@ def table(findings: list[dict[str, Any]]) -> str:
 
 
 def row(finding: dict[str, Any]) -> str:
-    name = f"<b>{finding['number']}. {escape(finding['name'])}</b><p>{escape(finding['note'])}</p>"
     nulls = "<br>".join(f"{escape(kind)} {number(value)}" for kind, value in finding["nulls"].items())
     limits = f"amber {number(finding['amber'])}<br>red {number(finding['red'])}"
     return (
-        f'<tr><td>{name}</td><td data-label="Value">{value(finding)}</td><td data-label="Limits">{limits}</td>'
-        f'<td data-label="Nulls">{nulls}</td><td>{chip(finding["status"])}</td></tr>'
+        f'<tr><td>{metric(finding)}</td><td data-label="Value">{value(finding)}</td>'
+        f'<td data-label="Limits">{limits}</td><td data-label="Nulls">{nulls}</td>'
+        f"<td>{chip(finding['status'])}</td></tr>"
     )
+
+
+def metric(finding: dict[str, Any]) -> str:
+    """HTML of number, name, meaning and note."""
+    notes = (MEANINGS.get(finding["number"], ""), sentence(finding["note"]))
+    below = "".join(f"<p>{escape(note)}</p>" for note in notes if note)
+    return f"<b>{finding['number']}. {escape(sentence(finding['name']))}</b>{below}"
+
+
+def sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def value(finding: dict[str, Any]) -> str:
@@ -81,13 +104,13 @@ def gauge(finding: dict[str, Any]) -> str:
     """HTML of a scale from 0 with the two limits, the interval and the value."""
     top = ROOM * max(finding["red"], finding["amber"], finding["high"])
 
-    def place(x: float) -> str:
+    def at(x: float) -> str:
         return f"{100 * min(max(x / top, 0), 1):.1f}%"
 
-    width = place(finding["high"] - finding["low"])
-    limits = "".join(f'<s class="{kind}" style="left:{place(finding[kind])}"></s>' for kind in ("amber", "red"))
-    interval = f'<i style="left:{place(finding["low"])};width:{width}"></i>'
-    return f'<div class="gauge">{limits}{interval}<b style="left:{place(finding["value"])}"></b></div>'
+    width = at(finding["high"] - finding["low"])
+    limits = "".join(f'<s class="{kind}" style="left:{at(finding[kind])}"></s>' for kind in ("amber", "red"))
+    interval = f'<i style="left:{at(finding["low"])};width:{width}"></i>'
+    return f'<div class="gauge">{interval}{limits}<b style="left:{at(finding["value"])}"></b></div>'
 
 
 page(draw)

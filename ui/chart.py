@@ -13,6 +13,7 @@ import keel
 YOU, GUARDED, EVERYBODY = "You", "You, as scored (guarded)", "Everybody"
 COLOURS = {YOU: "#0072b2", GUARDED: "#d55e00", EVERYBODY: "#000000"}
 SHAPES = {YOU: "circle", GUARDED: "triangle-up", EVERYBODY: "diamond"}
+AREAS = {YOU: 190, GUARDED: 40, EVERYBODY: 80}  # pixels²; nested where values agree, so that all three stay visible
 NORMAL_95 = 1.96
 ROW_PIXELS = 30
 INK, SOFT, LINE = "#1f2a33", "#5d6871", "#e4e0d7"
@@ -27,8 +28,8 @@ def coefficients(heads: Iterable[keel.HeadCoefficient]) -> alt.LayerChart:
     base = _chart(rows).encode(y=y)
     zero = _chart([{"value": 0}]).mark_rule(color=SOFT, strokeDash=[3, 3]).encode(x="value:Q")
     interval = base.mark_rule(color=COLOURS[YOU], strokeWidth=3, opacity=0.35).encode(x=alt.X("low:Q"), x2="high:Q")
-    marks = _chart(_marks(rows)).mark_point(size=70, strokeWidth=1.8, opacity=1)
-    points = marks.encode(x=x, y=y, color=_scale("color", COLOURS), shape=_scale("shape", SHAPES), tooltip=_tooltip())
+    marks = _chart(_marks(rows)).mark_point(strokeWidth=1.8, opacity=1)
+    points = marks.encode(x, y, *_looks(), tooltip=_tooltip())
     return _styled(zero + interval + points, len(rows))
 
 
@@ -50,14 +51,23 @@ def _row(head: keel.HeadCoefficient) -> dict[str, Any]:
 
 def _marks(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     kinds = (EVERYBODY, GUARDED, YOU)
-    return [{"head": row["head"], "what": kind, "value": row[kind]} for row in rows for kind in kinds]
+    return [
+        {"head": row["head"], "what": kind, "value": row[kind], "area": AREAS[kind]} for row in rows for kind in kinds
+    ]
 
 
-def _scale(channel: str, values: dict[str, str]) -> Any:
-    scale = alt.Scale(domain=list(values), range=list(values.values()))
+def _looks() -> tuple[alt.Color, alt.Shape, alt.Size]:
+    """Colour, shape and size of each kind of mark, with one legend."""
     legend = alt.Legend(title=None, orient="top", symbolSize=90, labelLimit=220, columns=3)
-    kind = alt.Color if channel == "color" else alt.Shape
-    return kind("what:N", scale=scale, legend=legend)
+    return (
+        alt.Color("what:N", scale=_scale(COLOURS), legend=legend),
+        alt.Shape("what:N", scale=_scale(SHAPES), legend=legend),
+        alt.Size("area:Q", scale=None),
+    )
+
+
+def _scale(values: dict[str, str]) -> alt.Scale:
+    return alt.Scale(domain=list(values), range=list(values.values()))
 
 
 def _tooltip() -> list[alt.Tooltip]:

@@ -28,8 +28,9 @@ def draw() -> None:
 
 def progress(question: keel.Question) -> None:
     total = max(question.expected_total, question.number)
+    text = f"Question {question.number} of about {total}. Which answer would you rather get?"
     with st.container(key="progress"):
-        st.progress((question.number - 1) / total, text=f"Question {question.number} of about {total}")
+        st.progress((question.number - 1) / total, text=text)
 
 
 def actions(user: str, question: keel.Question) -> None:
@@ -46,19 +47,18 @@ def actions(user: str, question: keel.Question) -> None:
             **look,
         )
 
-    with st.container(key="extras", horizontal=True, vertical_alignment="center"):
-        st.toggle("Much better, not just slightly", key=f"clear-{question.question_id}")
-        st.text_input(
-            "Note",
-            key=f"note-{question.question_id}",
-            label_visibility="collapsed",
-            placeholder="A note, if you like: how should it be instead? (kept, never scored)",
-        )
+    st.text_input(
+        "Note",
+        key=f"note-{question.question_id}",
+        label_visibility="collapsed",
+        placeholder="A note, if you like: how should it be instead? (kept, never scored)",
+    )
     with st.container(key="actions"):
         with st.container(key="sides", horizontal=True):
             choice("Answer 1 is better", "left", "1", type="primary")
             choice("Answer 2 is better", "right", "2", type="primary")
-        with st.container(key="others", horizontal=True):
+        with st.container(key="others", horizontal=True, vertical_alignment="center"):
+            st.toggle("Much better, not just slightly", key=f"clear-{question.question_id}")
             choice("About the same", "same", "3")
             choice("Both poor", "both_poor", "4")
             choice("Skip", "skip", "S")

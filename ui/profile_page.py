@@ -1,6 +1,7 @@
 """Profile: what Keel understood, how sure it is, what the guard did, whether it is right, and the person's own data."""
 
 import json
+from textwrap import shorten
 from typing import Any
 
 import streamlit as st
@@ -13,13 +14,9 @@ from ui.prose import plain
 from ui.session import careful, page, person, say, service
 from ui.words import guard_in_numbers, guard_in_words
 
-CHOICES = {
-    "left": "you chose answer 1",
-    "right": "you chose answer 2",
-    "same": "you found them about the same",
-    "skip": "you skipped it",
-    "both_poor": "you found both poor",
-}
+SIDES = {"left": ("left", "right"), "right": ("right", "left")}
+OTHERS = {"same": "you found them about the same", "skip": "you skipped it", "both_poor": "you found both poor"}
+QUOTED = 70
 
 
 def draw() -> None:
@@ -72,15 +69,16 @@ def because(answers: int) -> str:
 def answers_in_words(record: dict[str, Any]) -> dict[str, str]:
     """For every answered question, Markdown of its prompt and of the choice; a log entry without one takes back."""
     asked = {question["question_id"]: question for question in record["questions"]}
-    return {
-        answer["question_id"]: f"“{plain(last_turn(asked[answer['question_id']]))}”: {CHOICES[answer['choice']]}"
-        for answer in record["answers"]
-        if "choice" in answer
-    }
+    told = (entry for entry in record["answers"] if "choice" in entry)
+    return {entry["question_id"]: answer_in_words(asked[entry["question_id"]], entry["choice"]) for entry in told}
 
 
-def last_turn(question: dict[str, Any]) -> str:
-    return str(question["conversation"][-1]["content"])
+def answer_in_words(question: dict[str, Any], choice: str) -> str:
+    prompt = f"*{plain(question['conversation'][-1]['content'])}*"
+    if choice in OTHERS:
+        return f"{prompt}: {OTHERS[choice]}"
+    chosen, other = (plain(shorten(question[side], QUOTED, placeholder="…")) for side in SIDES[choice])
+    return f"{prompt}: you chose “{chosen}” over “{other}”"
 
 
 def weights(profile: keel.Profile) -> None:

@@ -86,7 +86,7 @@ def listing(ranking: keel.Ranking, candidates: list[str], details: tuple[keel.De
         items.append(
             f"<li><p>{escape(candidates[ranked.index])}</p>"
             f'<div class="bar"><span style="width:{100 * ranked.score:.1f}%"></span></div>'
-            f"<small>score {number(ranked.score)}, chosen with {share(ranked.probability)}</small>{marks}</li>"
+            f"<small>score {number(ranked.score)}, picked {share(ranked.probability)} of the time</small>{marks}</li>"
         )
     return f'<ol class="ranking">{"".join(items)}</ol>'
 

@@ -28,7 +28,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WIDE, NARROW = (1280, 800), (420, 840)
+WIDE = (1280, 800)
 
 
 @pytest.fixture(scope="session")
@@ -45,9 +45,8 @@ def chromium() -> tuple[str, str]:
 def service(tmp_path_factory: pytest.TempPathFactory, chromium: tuple[str, str]) -> Iterator[str]:
     """Address of the shipped service."""
     port, folder = free_port(), tmp_path_factory.mktemp("keel")
-    command = "from app.cli import main; main()"
     arguments = ["serve", "--no-ui", "--port", str(port), "--data-dir", str(folder)]
-    with running([sys.executable, "-c", command, *arguments], f"http://127.0.0.1:{port}/health/ready"):
+    with running([sys.executable, "-m", "app", *arguments], f"http://127.0.0.1:{port}/health/ready"):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -61,16 +60,16 @@ def page(service: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
-@pytest.fixture(params=[WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.fixture
 def browser(request: pytest.FixtureRequest, chromium: tuple[str, str], tmp_path: Path) -> Iterator[Chrome]:
-    """A fresh browser with a window of the given size."""
+    """A fresh browser with a window as wide as a desk's, unless the test asks for another size."""
     binary, driver = chromium
     options = webdriver.ChromeOptions()
     options.binary_location = binary
     for flag in (*FLAGS, f"--user-data-dir={tmp_path / 'chromium'}"):
         options.add_argument(flag)
     chrome = Chrome(options=options, service=webdriver.ChromeService(driver))
-    width, height = request.param
+    width, height = getattr(request, "param", WIDE)
     # Chromium makes no window narrower than 500 pixels; emulating the screen does.
     metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
     chrome.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)

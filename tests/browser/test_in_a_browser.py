@@ -2,6 +2,7 @@
 
 import json
 import time
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -14,8 +15,10 @@ from selenium.webdriver.support.ui import WebDriverWait
 import keel
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
 PATIENCE = 60
+BOTH_WIDTHS = pytest.mark.parametrize("browser", [(1280, 800), (420, 840)], ids=["desk", "phone"], indirect=True)
 LONGER_THAN_A_DOUBLE_CLICK = 0.5
 KEYS = {"1": "left", "2": "right", "3": "same", "4": "both_poor", "s": "skip"}
 OTHER_KEYS = {3: "3", 6: "4", 8: "s"}
@@ -80,6 +83,7 @@ def client(service: str):
         yield connected
 
 
+@BOTH_WIDTHS
 def test_ten_questions_by_keyboard_alone(visit: Visit, client: keel.Client) -> None:
     visit.open()
     pressed = []
@@ -120,7 +124,7 @@ def test_a_visitor_without_a_name_resumes_too(visit: Visit) -> None:
 def test_keys_typed_into_the_note_answer_nothing(visit: Visit, client: keel.Client) -> None:
     visit.open()
     first = visit.asks(1)
-    visit.browser.find_element(By.CSS_SELECTOR, ".st-key-extras input[type=text]").send_keys("1234 sus\n")
+    visit.browser.find_element(By.CSS_SELECTOR, "[data-testid=stTextInput] input").send_keys("1234 sus\n")
     time.sleep(LONGER_THAN_A_DOUBLE_CLICK)
     assert visit.asks(1) == first
     visit.click("Answer 2 is better")
@@ -147,6 +151,16 @@ def test_every_button_prints_its_key(visit: Visit) -> None:
     assert caps == ["1", "2", "3", "4", "S", "U"]
 
 
+def test_the_theme_beside_the_page_is_in_force(visit: Visit) -> None:
+    theme = tomllib.loads((ROOT / "ui" / ".streamlit" / "config.toml").read_text())["theme"]
+    visit.open()
+    visit.asks(1)
+    script = "return getComputedStyle(document.querySelector('.st-key-sides button')).backgroundColor"
+    wanted = [int(theme["primaryColor"][i : i + 2], 16) for i in (1, 3, 5)]
+    assert visit.browser.execute_script(script) == f"rgb({', '.join(map(str, wanted))})"
+
+
+@BOTH_WIDTHS
 def test_markup_in_a_candidate_stays_text(visit: Visit) -> None:
     visit.open("try")
     boxes = visit.until(lambda: visit.browser.find_elements(By.CSS_SELECTOR, "textarea"))
@@ -161,6 +175,7 @@ def test_markup_in_a_candidate_stays_text(visit: Visit) -> None:
     assert visit.fits()
 
 
+@BOTH_WIDTHS
 def test_an_audit_is_run_and_shown_in_words(visit: Visit) -> None:
     visit.open("audit")
     visit.click("Run an audit now")
