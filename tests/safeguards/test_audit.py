@@ -114,7 +114,7 @@ class TestCalibration:
         assert calibration.value == pytest.approx(float(expected))
         assert calibration.low is not None
         assert calibration.high is not None
-        assert calibration.low <= calibration.high < 0.05
+        assert 0 < calibration.low < calibration.high < 0.05
         assert calibration.nulls["random"] is None
 
     def test_overconfident_choices_are_red(self, aggregate: Tensor, reference: Reference) -> None:

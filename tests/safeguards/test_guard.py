@@ -223,6 +223,19 @@ class TestCertificate:
         assert certificate.budget == budget
         assert certificate.band == "inactive"
 
+    @given(direction=directions, exponent=exponents, flat=st.booleans(), budget=budgets)
+    @settings(deadline=None)
+    def test_its_values_hold_the_bounds_to_the_last_digit(
+        self, direction: Tensor, exponent: float, flat: bool, budget: Budget, aggregate: Tensor, reference: Reference
+    ) -> None:
+        common = 1e-3 * aggregate if flat else aggregate
+        zero = torch.zeros(K, K, dtype=torch.float64)
+        nothing = torch.zeros(K, dtype=torch.bool)
+        certificate = guard(common, common + 10**exponent * direction, zero, reference, budget, nothing).guard
+        assert certificate.divergence_max <= budget.divergence
+        assert certificate.starc_undefined == flat
+        assert certificate.sd <= budget.sd_max if certificate.starc is None else certificate.starc <= budget.starc
+
     def test_it_names_what_binds(self, aggregate: Tensor, reference: Reference) -> None:
         names = [
             self.guarded(scale, aggregate, reference, budget).guard.binding
