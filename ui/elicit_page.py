@@ -15,9 +15,10 @@ DOUBLE_CLICK = 0.4
 
 def draw() -> None:
     user = person()
-    question = service().ask(user, force=st.session_state.get("keep_going", False))
+    keep_going = st.session_state.get("keep_going", False)
+    question = service().ask(user, force=keep_going)
     if question is None:
-        finish(user)
+        finish(user, exhausted=keep_going)
         return
     if st.session_state.get("shown") != question.question_id:
         st.session_state.update(shown=question.question_id, shown_at=time.monotonic())
@@ -87,18 +88,23 @@ def undo(user: str) -> None:
         say("There is no answer to take back yet.")
 
 
-def finish(user: str) -> None:
+def finish(user: str, exhausted: bool) -> None:
+    """Thanks; ``exhausted`` when not even a question of little worth is left."""
     answered = service().profile(user).answered
     with st.container(key="finish"):
         st.header("That is enough. Thank you.", anchor=False)
-        st.markdown(
-            f"After {answered} answers another question would hardly change how Keel scores for you. "
-            "See what it understood, and correct it where it is wrong by answering more."
-        )
+        if exhausted:
+            st.markdown(f"After {answered} answers you have seen every question there is.")
+        else:
+            st.markdown(
+                f"After {answered} answers another question would hardly change how Keel scores for you. "
+                "See what it understood, and correct it where it is wrong by answering more."
+            )
         with st.container(horizontal=True):
             if st.button("See your profile", type="primary"):
                 st.switch_page("profile_page.py", query_params={"user": user})
-            st.button("Keep going", on_click=st.session_state.update, kwargs={"keep_going": True})
+            if not exhausted:
+                st.button("Keep going", on_click=st.session_state.update, kwargs={"keep_going": True})
             st.button("Undo the last answer", shortcut="U", on_click=undo, args=(user,), type="tertiary")
 
 

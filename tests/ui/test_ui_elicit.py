@@ -111,16 +111,28 @@ def test_undo_without_an_answer_says_so(visit) -> None:
     assert "no answer to take back" in page.toast[0].value
 
 
+def answer_while(client: keel.Client, user: str, force: bool) -> int:
+    """Answers with the shorter text until the service has no further question; the number of answers."""
+    while question := client.ask(user, force=force):
+        client.tell(user, question.question_id, "left" if len(question.left) < len(question.right) else "right")
+    return client.profile(user).answered
+
+
 def test_when_no_question_is_worth_asking_the_page_thanks_and_can_go_on(visit, client: keel.Client) -> None:
-    user, told = "done", None
-    while told is None or not told.done:
-        question = client.ask(user)
-        told = client.tell(user, question.question_id, "left" if len(question.left) < len(question.right) else "right")
-    page = visit(user=user)
+    answered = answer_while(client, "done", force=False)
+    page = visit(user="done")
     assert page.header[0].value == "That is enough. Thank you."
-    assert f"After {told.answered} answers" in texts(page)[0]
+    assert f"After {answered} answers" in texts(page)[0]
     next(b for b in page.button if b.label == "Keep going").click().run()
-    assert progress(page).startswith(f"Question {told.answered + 1} ")
+    assert progress(page).startswith(f"Question {answered + 1} ")
+
+
+def test_when_every_question_was_asked_the_page_does_not_promise_more(visit, client: keel.Client) -> None:
+    answer_while(client, "tireless", force=True)
+    page = visit(user="tireless")
+    next(b for b in page.button if b.label == "Keep going").click().run()
+    assert "every question there is" in texts(page)[0]
+    assert [b.label for b in page.button] == ["See your profile", "Undo the last answer"]
 
 
 def test_a_name_the_service_refuses_is_explained(visit) -> None:

@@ -133,13 +133,9 @@ def test_an_audit_is_run_and_then_shown_again(visit, taught: str, client: keel.C
     named(page, "Run an audit now").click().run()
     findings = client.latest_audit()["report"]["findings"]
     assert markup(page).count("<tr>") == len(findings) + 1
+    for finding in findings:
+        assert f'<span class="chip {finding["status"]}">' in markup(page)
     assert markup(visit("audit", user=taught)) == markup(page)
-
-
-def test_an_audit_of_hardly_anybody_reads_inconclusive(visit, taught: str) -> None:
-    page = visit("audit", user=taught)
-    named(page, "Run an audit now").click().run()
-    assert "inconclusive" in markup(page)
 
 
 @pytest.mark.parametrize("page", ["ask", "profile", "try", "audit"])
