@@ -15,7 +15,7 @@ from ui.session import careful, page, person, say, service
 from ui.words import guard_in_numbers, guard_in_words
 
 SIDES = {"left": ("left", "right"), "right": ("right", "left")}
-OTHERS = {"same": "you found them about the same", "skip": "you skipped it", "both_poor": "you found both poor"}
+OTHERS = {"same": "You found them about the same.", "skip": "You skipped it.", "both_poor": "You found both poor."}
 QUOTED = 70
 
 
@@ -76,9 +76,9 @@ def answers_in_words(record: dict[str, Any]) -> dict[str, str]:
 def answer_in_words(question: dict[str, Any], choice: str) -> str:
     prompt = f"*{plain(question['conversation'][-1]['content'])}*"
     if choice in OTHERS:
-        return f"{prompt}: {OTHERS[choice]}"
+        return f"{prompt} {OTHERS[choice]}"
     chosen, other = (plain(shorten(question[side], QUOTED, placeholder="…")) for side in SIDES[choice])
-    return f"{prompt}: you chose “{chosen}” over “{other}”"
+    return f"{prompt} You chose “{chosen}” over “{other}”."
 
 
 def weights(profile: keel.Profile) -> None:

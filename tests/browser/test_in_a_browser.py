@@ -1,6 +1,8 @@
 """What a person sees and presses, in a real headless Chromium at the width of a desk and of a phone."""
 
 import json
+import os
+import shutil
 import time
 import tomllib
 from collections.abc import Callable
@@ -13,6 +15,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 import keel
+
+# On CI a missing browser is a failure of the tests that need it.
+if os.environ.get("CI") != "true" and not (
+    shutil.which("chromedriver") and (shutil.which("chromium") or shutil.which("google-chrome"))
+):
+    pytest.skip("no Chromium with chromedriver; get them with: sh tests/browser/install.sh", allow_module_level=True)
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

@@ -39,7 +39,7 @@ def test_the_profile_says_what_was_understood_and_from_which_answers(visit, taug
     for statement in statements:
         assert statement.text in texts(page).replace("\\", "")
     assert len(page.expander) == sum(bool(statement.because) for statement in statements)
-    assert "you chose “" in page.expander[0].markdown[0].value
+    assert "You chose “" in page.expander[0].markdown[0].value
 
 
 def test_the_profile_tells_what_the_guard_did(visit, taught: str, client: keel.Client) -> None:
