@@ -7,6 +7,7 @@ standard error. Exit codes: 0 done, 1 refused or failed (or an audit is red), 2 
 import json
 import sys
 import tomllib
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ from keel import Client
 from keel import KeelError as ClientError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+guard_app = typer.Typer(no_args_is_help=True, help="The guard's budget.")
+app.add_typer(guard_app, name="guard")
 
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
 Url = Annotated[str | None, typer.Option(help="where the service runs")]
@@ -96,6 +99,27 @@ def demo(
         show(result, as_json)
     else:
         present(result)
+
+
+@guard_app.command("tune")
+def guard_tune(
+    people: Annotated[int, typer.Option(help="people to draw from the population prior")] = 100,
+    seed: Annotated[int, typer.Option(help="the same seed gives the same curve")] = 0,
+    write: Annotated[bool, typer.Option(help="make the chosen budget the artifact's")] = False,
+    as_json: Json = False,
+) -> None:
+    """Print what each guard budget costs and protects, and which one the stated procedure chooses."""
+    from app import tuning
+    from reward_bases.artifact import DEFAULT
+
+    result = tuning.tune(DEFAULT, people, seed)
+    if write:
+        tuning.write(result, DEFAULT)
+    headings = ("budget, nats", "STARC", "alpha", "gain kept", "distance", "costly flips", "common ground lost")
+    show(result, as_json, table(headings, (tuple(asdict(row).values()) for row in result.rows)))
+    if not as_json:
+        row = result.chosen.row
+        typer.echo(f"chosen: {row.divergence} nats, STARC {row.starc}: {result.chosen.reason}")
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -1,6 +1,6 @@
 """The questions that may be asked: every pair of answers to one prompt of the bank's part ``questions``."""
 
-from collections.abc import Set
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -11,27 +11,36 @@ from reward_bases.artifact import Artifact
 from reward_bases.bank import BankAnswer, BankPrompt
 
 PART = "questions"
+SERVED_PART = "heads"
+"""Stands for what will be served: good answers in many styles, of prompts that are never asked."""
+
+Pair = tuple[BankPrompt, BankAnswer, BankAnswer]
 
 
 @dataclass(frozen=True, eq=False)
 class Pool:
     """``pairs`` and, in the same order, their ``differences`` (N, K); ``targets`` (T, K) stand for served pairs."""
 
-    pairs: tuple[tuple[BankPrompt, BankAnswer, BankAnswer], ...]
+    pairs: tuple[Pair, ...]
     differences: Tensor
     targets: Tensor
 
     @classmethod
     def of(cls, artifact: Artifact) -> "Pool":
-        prompts = artifact.bank.part(PART)
-        pairs = tuple(
-            (prompt, first, second) for prompt in prompts for first, second in combinations(prompt.answers, 2)
-        )
-        rows = [artifact.bank_phi[first.id] - artifact.bank_phi[second.id] for _, first, second in pairs]
-        # Neighbours among a reference prompt's responses: disjoint pairs, so none counts twice.
-        served = artifact.reference[:, 0::2] - artifact.reference[:, 1::2]
-        return cls(pairs, torch.stack(rows), served.flatten(0, 1))
+        pairs = _pairs(artifact, PART)
+        return cls(pairs, _differences(artifact, pairs), _differences(artifact, _pairs(artifact, SERVED_PART)))
 
     def allowed(self, used: Set[str]) -> Tensor:
         """Bool (N,): the pairs of prompts whose ids are not ``used``."""
         return torch.tensor([prompt.id not in used for prompt, _, _ in self.pairs])
+
+
+def _pairs(artifact: Artifact, part: str) -> tuple[Pair, ...]:
+    """Every pair of answers to one prompt of a part of the bank."""
+    prompts = artifact.bank.part(part)
+    return tuple((prompt, first, second) for prompt in prompts for first, second in combinations(prompt.answers, 2))
+
+
+def _differences(artifact: Artifact, pairs: Sequence[Pair]) -> Tensor:
+    """φ_first − φ_second of every pair: (N, K)."""
+    return torch.stack([artifact.bank_phi[first.id] - artifact.bank_phi[second.id] for _, first, second in pairs])

@@ -1,6 +1,5 @@
 """``keel serve``: the HTTP service in this process, the web page in a child, both ended together."""
 
-import os
 import signal
 import socket
 import subprocess
@@ -71,17 +70,10 @@ def _nothing() -> Iterator[None]:
 def _web_page(settings: Settings) -> Iterator[None]:
     """Streamlit as a child in its own session, so that an interrupt at the terminal reaches only this process."""
     page = _page()
-    options = {
-        "server.address": settings.host,
-        "server.port": settings.ui_port,
-        "server.headless": "true",
-        "browser.gatherUsageStats": "false",
-    }
-    flags = [part for name, value in options.items() for part in (f"--{name}", str(value))]
-    command = [sys.executable, "-m", "streamlit", "run", str(page), *flags]
-    environment = {**os.environ, "KEEL_URL": settings.address}
+    flags = ["--server.address", settings.host, "--server.port", str(settings.ui_port)]
+    command = [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", "--url", settings.address]
     child = subprocess.Popen(  # noqa: S603 - our own interpreter and page
-        command, env=environment, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        command, start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     )
     try:
         yield

@@ -20,12 +20,14 @@ from safeguards.guard import Budget, Reference, guard, starc
 from safeguards.metrics import common_ground_lost, flips
 
 DIVERGENCES = (0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 4.0)  # ε, nats
-STARCS = (0.25, 0.35, 0.5)  # d_max
+STARCS = (0.35, 0.5, 0.6, 0.7)  # d_max
+KEEP = 0.85
+"""The guard may cost ordinary people at most 15 % of what knowing them is worth."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One budget: mean α, share of the likelihood gain kept, and medians over people of metrics 1, 2 and 3."""
+    """One budget: mean α, share of the likelihood gain kept, and means over people of metrics 1, 2 and 3."""
 
     divergence: float
     starc: float
@@ -43,7 +45,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The row taken, whether it stays below amber, and why it was taken."""
+    """The row taken, whether it keeps enough of the gain, and why it was taken."""
 
     row: Row
     qualified: bool
@@ -80,19 +82,19 @@ def tradeoff(
 
 
 def choose(rows: Sequence[Row]) -> Chosen:
-    """The largest likelihood gain among budgets with metrics 2 and 3 below amber; else the smallest violation.
+    """The budget that flips and walls in least among those that keep KEEP of the likelihood gain of ordinary people.
 
-    Ties go to the tighter budget. Raises InvalidInput without rows.
+    Where none keeps that much it is the one that keeps most. Ties go to the tighter budget. Raises InvalidInput
+    without rows.
     """
     if not rows:
         raise InvalidInput("no budgets to choose from; give at least one row")
-    qualified = [row for row in rows if row.violation < 0]
+    qualified = [row for row in rows if row.gain_kept >= KEEP]
     if qualified:
-        best = min(qualified, key=lambda row: (-row.gain_kept, row.divergence, row.starc))
-        return Chosen(best, True, f"keeps {best.gain_kept:.1%} of the gain with metrics 2 and 3 below amber")
-    least = min(rows, key=lambda row: (row.violation, -row.gain_kept, row.divergence, row.starc))
-    reason = f"no budget keeps metrics 2 and 3 below amber; this one exceeds by the least, {least.violation:.1%}"
-    return Chosen(least, False, reason)
+        best = min(qualified, key=lambda row: (row.violation, row.distance, row.divergence, row.starc))
+        return Chosen(best, True, f"of the budgets that keep {KEEP:.0%} of the gain, the one with the mildest metrics")
+    most = max(rows, key=lambda row: (row.gain_kept, -row.divergence, -row.starc))
+    return Chosen(most, False, f"no budget keeps {KEEP:.0%} of the gain; this one keeps most, {most.gain_kept:.1%}")
 
 
 def log_likelihood(people: Tensor, served: Tensor, differences: Tensor) -> Tensor:
@@ -116,7 +118,7 @@ def _row(
         starc=budget.starc,
         alpha=sum(each.guard.alpha for each in guarded) / len(guarded),
         gain_kept=float(kept),
-        distance=float(starc(served, aggregate, reference).median()),
-        costly_flips=float(flips(served, aggregate, reference)[1].median()),
-        common_ground_lost=float(common_ground_lost(served, aggregate, reference).median()),
+        distance=float(starc(served, aggregate, reference).mean()),
+        costly_flips=float(flips(served, aggregate, reference)[1].mean()),
+        common_ground_lost=float(common_ground_lost(served, aggregate, reference).mean()),
     )

@@ -21,7 +21,7 @@ Levels = Mapping[str, int]
 
 @dataclass(frozen=True)
 class Test:
-    """Test answers (n,) with their trait ``levels``, the rows of each prompt in ``groups``, and the pairs' two sides."""
+    """Test answers (n,) with trait ``levels``, the rows of each prompt in ``groups``, and the sides of all pairs."""
 
     prompts: tuple[str, ...]
     completions: tuple[str, ...]

@@ -14,12 +14,25 @@ from reward_bases.build import people, traits
 from reward_bases.build.card import external_checks, write_card
 from reward_bases.build.corpus import Vectors
 from reward_bases.build.heads import AGREEMENT, HEADS, PEOPLE, TRAITS
-from reward_bases.build.pairs import Pairs, spread_of
+from reward_bases.build.pairs import Pairs, spread_of, within_prompts
 from reward_bases.build.reference import sample_reference
 from reward_bases.encoder import load_encoder
 from reward_bases.features import feature_names
 
 COMPONENTS = 32
+LENGTH_AND_LAYOUT = (
+    "log_words",
+    "longest_sentence",
+    "list_items",
+    "list_share",
+    "numbered_items",
+    "headings",
+    "bold",
+    "code",
+    "paragraphs",
+    "new_word_share",
+    "log_length_ratio",
+)
 CONTRAST_STD = 1.5
 """Default prior: on a pair that differs by design in one trait, people's preferences have this spread, in nats.
 
@@ -73,7 +86,10 @@ def build(data: Path, cache: Path) -> None:
         **population,
     }
     card = write_card(encoder, bank, table, weights, spread, spoken, responses, choice_model)
-    card["metrics"]["external"] = external_checks(vectors, data / "pandalm", components, weights, ukp, pandalm)
+    controls = quality_controls(table, weights[: len(TRAITS)])
+    card["metrics"]["external"] = external_checks(
+        vectors, data / "pandalm", components, weights, ukp, pandalm, controls
+    )
     save_artifact(DEFAULT, tensors, HEADS, card)
 
 
@@ -83,9 +99,19 @@ def learn_heads(table: traits.BankTable, ukp: people.Judgments, pandalm: people.
     agreement = torch.zeros(len(names), dtype=torch.float64)
     for name in AGREEMENT:
         agreement[names.index(name)] = 1.0
-    quality = people.quality_direction(people.pooled(ukp, pandalm), names.index("log_words"))
-    learned = [traits.learn_trait(table, trait) for trait in TRAITS]
-    return torch.stack([*learned, *people.taste_directions(ukp), agreement, quality])
+    designed = torch.stack([traits.learn_trait(table, trait) for trait in TRAITS])
+    controls = quality_controls(table, designed)
+    quality = people.quality_direction(people.pooled(ukp, pandalm), *controls)
+    return torch.cat([designed, people.taste_directions(ukp), agreement[None], quality[None]])
+
+
+def quality_controls(table: traits.BankTable, designed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What quality must not ride on: styles (S, F), the bank's differences (M, F), and the allowed features (F,)."""
+    names = feature_names(COMPONENTS)
+    length = torch.zeros(1, len(names), dtype=torch.float64)
+    length[0, names.index("log_words")] = 1.0
+    allowed = torch.tensor([name not in LENGTH_AND_LAYOUT and not name.endswith("_max") for name in names])
+    return torch.cat([length, designed]), table.pairs("heads", TRAITS[0]).differences, allowed
 
 
 def learn_population(
@@ -93,14 +119,16 @@ def learn_population(
 ) -> tuple[dict[str, Tensor], ChoiceModel, dict[str, Any]]:
     """λ̄ from both judgment sets, Σ from UKPConvArg1 for its own heads and from the default contrast elsewhere."""
     names = [head.name for head in HEADS]
-    contrasts = {trait: _contrast(table, bank_phi[:, names.index(trait)], trait) for trait in TRAITS}
+    slopes = {trait: _levels_per_spread(table, bank_phi[:, names.index(trait)], trait) for trait in TRAITS}
     std = torch.ones(len(HEADS), dtype=torch.float64)
-    for trait, contrast in contrasts.items():
-        std[names.index(trait)] = CONTRAST_STD / contrast
+    for trait, slope in slopes.items():
+        std[names.index(trait)] = CONTRAST_STD * slope
     std[names.index("agreement")] = 0.0
     in_phi = people.Judgments(_mapped(ukp.pairs, to_phi), ukp.people, ukp.item)
     both = people.pooled(in_phi, people.Judgments(_mapped(pandalm.pairs, to_phi), pandalm.people, pandalm.item))
     mean = people.aggregate(both, std)
+    # The judges' pull towards longer texts is fitted, so that it does not pose as anything else, and then dropped.
+    mean[names.index("brevity")] = 0.0
 
     judges = people.aggregate(in_phi.pairs, std)
     constants = people.choice_constants(in_phi.pairs.differences @ judges, in_phi.pairs.labels)
@@ -116,7 +144,7 @@ def learn_population(
     }
     spoken = {
         "contrast_std": CONTRAST_STD,
-        "contrasts": contrasts,
+        "levels_per_spread": slopes,
         "aggregate": dict(zip(names, mean.tolist(), strict=True)),
         "std": dict(zip(names, covariance.diagonal().sqrt().tolist(), strict=True)),
         "people_covariance": spread[taste][:, taste].tolist(),
@@ -128,11 +156,16 @@ def _mapped(pairs: Pairs, to_phi: Tensor) -> Pairs:
     return Pairs(pairs.differences @ to_phi, pairs.labels, pairs.groups, pairs.weights)
 
 
-def _contrast(table: traits.BankTable, phi: Tensor, trait: str) -> float:
-    """Mean φ of a head on answers written high minus those written low, heads part, in spreads."""
+def _levels_per_spread(table: traits.BankTable, phi: Tensor, trait: str) -> float:
+    """Slope of a trait's level on its head's φ within the prompts of the heads part.
+
+    The best linear guess of a taste of w nats per level is w times this slope per spread: a head that sees its trait
+    poorly gets a smaller prior, not a larger one.
+    """
     rows = table.rows("heads")
-    high = table.levels[rows, table.traits.index(trait)] == 1
-    return float(phi[rows][high].mean() - phi[rows][~high].mean())
+    columns = torch.stack([phi[rows], table.levels[rows, table.traits.index(trait)].double()], dim=1)
+    pairs = within_prompts(columns, columns[:, 1], table.prompts[rows])
+    return float(pairs.differences[:, 0] @ pairs.labels / pairs.differences[:, 0].square().sum())
 
 
 if __name__ == "__main__":

@@ -45,11 +45,13 @@ DATA = [
     },
 ]
 LIMITS = [
-    "The designed heads were taught by one set of writers and checked on the same kind of text; real texts are subtler.",
+    "The designed heads were taught and checked on texts of the same kind; real texts are subtler.",
     "The quality head predicts which text people call better or more convincing; it does not know what is true.",
     "A stance that is only implied (siding with the user without saying so) is invisible to this basis.",
     "English only; other languages are scored by lengths, layout and the encoder's residual abilities.",
 ]
+
+Controls = tuple[Tensor, Tensor, Tensor]
 
 
 def write_card(
@@ -105,7 +107,13 @@ def _designed_influence(table: BankTable, weights: Tensor, spread: Tensor) -> di
 
 
 def external_checks(
-    vectors: Vectors, pandalm_folder: Path, components: Tensor, weights: Tensor, ukp: Judgments, pandalm: Judgments
+    vectors: Vectors,
+    pandalm_folder: Path,
+    components: Tensor,
+    weights: Tensor,
+    ukp: Judgments,
+    pandalm: Judgments,
+    controls: Controls,
 ) -> dict[str, Any]:
     """Heads on real responses: do they order PandaLM's pairs by what a counter can count; is quality seen held out."""
     judged = pd.read_csv(pandalm_folder / "judgments.csv.gz", dtype=str, keep_default_na=False)
@@ -121,8 +129,8 @@ def external_checks(
         "pandalm_structure_orders_lists": _ordered(scores[:, TRAITS.index("structure")], counted["list_items"]),
         "pandalm_directness_orders_hedging": _ordered(scores[:, TRAITS.index("directness")], -hedging),
         "quality_held_out": {
-            "ukp_debates": _held_out_quality(ukp, pandalm, hold="ukp"),
-            "pandalm_items": _held_out_quality(ukp, pandalm, hold="pandalm"),
+            "ukp_debates": _held_out_quality(ukp, pandalm, controls),
+            "pandalm_items": _held_out_quality(pandalm, ukp, controls),
         },
     }
 
@@ -139,16 +147,15 @@ def _ordered(scores: Tensor, truth: Tensor) -> dict[str, float]:
     return {"accuracy": float(right.mean()), "pairs": int(differ.sum())}
 
 
-def _held_out_quality(ukp: Judgments, pandalm: Judgments, hold: str) -> dict[str, float]:
-    """Five folds over debates (or items) of one set: accuracy of the length-free head, all pairs and length-matched."""
+def _held_out_quality(held: Judgments, other: Judgments, controls: Controls) -> dict[str, float]:
+    """Five folds over the groups of ``held``: accuracy of the quality head, on all pairs and length-matched ones."""
     length = feature_names(0).index("log_words")
-    held, other = (ukp, pandalm) if hold == "ukp" else (pandalm, ukp)
     unit = torch.zeros(held.pairs.differences.shape[1], dtype=torch.float64)
     unit[length] = 1.0
     rows = []
     for train, test in GroupKFold(FOLDS).split(held.pairs.groups, groups=held.pairs.groups.numpy()):
         kept = _judgments_where(held, torch.from_numpy(train))
-        direction = quality_direction(pooled(kept, other), length)
+        direction = quality_direction(pooled(kept, other), *controls)
         left = held.pairs.where(torch.from_numpy(test))
         matched = left.where(left.differences[:, length].abs() < 0.25)
         rows.append([left.accuracy(direction), matched.accuracy(direction), left.accuracy(unit)])

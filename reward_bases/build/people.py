@@ -76,23 +76,27 @@ def pooled(first: Judgments, second: Judgments) -> Pairs:
     )
 
 
-def without_length(pairs: Pairs, length: int) -> tuple[Pairs, Tensor]:
-    """Pairs whose features are residuals on the length feature, and the slopes (F,) that were taken out."""
-    control = pairs.differences[:, length]
-    weighted = pairs.weights * control
-    slopes = (weighted @ pairs.differences) / (weighted @ control)
-    residuals = pairs.differences - control[:, None] * slopes
-    return Pairs(residuals, pairs.labels, pairs.groups, pairs.weights), slopes
+def slopes_on(styles: Tensor, differences: Tensor, weights: Tensor) -> Tensor:
+    """Least-squares slopes (S, F) of feature differences (N, F) on their style values, ``differences @ stylesᵀ``."""
+    values = differences @ styles.T
+    weighted = values * weights[:, None]
+    return torch.linalg.lstsq(weighted.T @ values, weighted.T @ differences).solution
 
 
-def quality_direction(pairs: Pairs, length: int) -> Tensor:
-    """Weights (F,) of a quality head that does not move with log length within pairs."""
-    residual, slopes = without_length(pairs, length)
-    scale = residual.differences.std(0)
+def quality_direction(pairs: Pairs, styles: Tensor, bank: Tensor, allowed: Tensor) -> Tensor:
+    """Weights (F,) of what people prefer beyond length and style.
+
+    Learned on what remains of the ``allowed`` (F,) features once ``styles`` (S, F: log length and the designed heads)
+    are regressed out of the judged pairs; then made uncorrelated with every style over the bank's own differences
+    (M, F), whose answers are of equal quality by design.
+    """
+    residuals = pairs.differences - (pairs.differences @ styles.T) @ slopes_on(styles, pairs.differences, pairs.weights)
+    residuals = residuals * allowed
+    scale = residuals.std(0)
     scale[scale < 1e-9] = 1.0
-    direction = logistic_direction(residual, scale, chosen_strength(residual, scale))
-    direction[length] = -(direction @ slopes) + direction[length] * slopes[length]
-    return direction
+    kept = Pairs(residuals, pairs.labels, pairs.groups, pairs.weights)
+    direction = logistic_direction(kept, scale, chosen_strength(kept, scale)) * allowed
+    return direction - (slopes_on(styles, bank, torch.ones(len(bank)).double()) @ direction) @ styles
 
 
 def taste_directions(judgments: Judgments) -> Tensor:
@@ -130,7 +134,7 @@ def _factorise(x: Tensor, y: Tensor, who: Tensor, item: Tensor) -> tuple[Tensor,
         penalty = RIDGE_DIRECTIONS * directions.square().sum() + RIDGE_PEOPLE * people.square().sum()
         value = binary_cross_entropy_with_logits(z, y, reduction="sum") + penalty
         value.backward()  # type: ignore[no-untyped-call]
-        return float(value)
+        return float(value.detach())
 
     optimiser.step(loss)
     return directions.detach(), people.detach()
@@ -181,7 +185,8 @@ def choice_constants(utilities: Tensor, signs: Tensor) -> dict[str, float]:
     loss()
     if raw.grad is None or float(raw.grad.abs().max()) > 1e-4:
         raise NotConverged(f"choice constants: gradient {raw.grad} after 200 iterations")
-    return {"tie": float(raw[0].exp()), "side_bias": float(raw[1]), "lapse": float(raw[2].sigmoid())}
+    log_tie, bias, lapse_logit, _ = raw.detach()
+    return {"tie": float(log_tie.exp()), "side_bias": float(bias), "lapse": float(lapse_logit.sigmoid())}
 
 
 def taste_spread(judgments: Judgments, mean: Tensor, free: Tensor, start: Tensor, model: ChoiceModel) -> Tensor:

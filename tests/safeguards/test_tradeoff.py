@@ -9,7 +9,7 @@ from torch import Tensor
 
 from elicitation.errors import InvalidInput
 from safeguards.guard import Budget, Reference, guard, starc
-from safeguards.tradeoff import Row, choose, draw_people, log_likelihood, tradeoff
+from safeguards.tradeoff import KEEP, Row, choose, draw_people, log_likelihood, tradeoff
 
 
 @pytest.fixture
@@ -91,25 +91,23 @@ class TestTable:
 class TestChoice:
     row = Row(0.5, 0.35, alpha=0.8, gain_kept=0.7, distance=0.2, costly_flips=0.05, common_ground_lost=0.05)
 
-    def test_it_takes_the_largest_gain_below_amber(self) -> None:
-        better = replace(self.row, divergence=1.0, gain_kept=0.8)
-        amber = replace(self.row, divergence=2.0, gain_kept=0.9, common_ground_lost=0.1)
-        chosen = choose([self.row, better, amber])
-        assert (chosen.row, chosen.qualified) == (better, True)
-        assert "80.0%" in chosen.reason
+    def test_it_takes_the_mildest_budget_that_keeps_enough_of_the_gain(self) -> None:
+        mild = replace(self.row, divergence=1.0, gain_kept=KEEP, costly_flips=0.15)
+        wild = replace(self.row, divergence=2.0, gain_kept=1.0, costly_flips=0.3)
+        tight = replace(self.row, gain_kept=KEEP - 0.01, costly_flips=0.0)
+        chosen = choose([wild, tight, mild])
+        assert (chosen.row, chosen.qualified) == (mild, True)
 
     def test_ties_go_to_the_tighter_budget(self) -> None:
-        loose = replace(self.row, divergence=1.0)
-        wide = replace(self.row, starc=0.5)
-        assert choose([loose, wide, self.row]).row == self.row
+        row = replace(self.row, gain_kept=0.9)
+        assert choose([replace(row, divergence=1.0), replace(row, starc=0.5), row]).row == row
 
-    def test_if_none_qualifies_it_takes_the_smallest_violation_and_says_so(self) -> None:
-        bad = replace(self.row, costly_flips=0.3, gain_kept=0.9)
-        less = replace(self.row, common_ground_lost=0.15, gain_kept=0.2)
-        chosen = choose([bad, less])
-        assert (chosen.row, chosen.qualified) == (less, False)
+    def test_if_none_keeps_enough_it_takes_the_one_that_keeps_most_and_says_so(self) -> None:
+        most = replace(self.row, gain_kept=0.6, costly_flips=0.3)
+        chosen = choose([replace(self.row, gain_kept=0.2), most])
+        assert (chosen.row, chosen.qualified) == (most, False)
         assert "no budget" in chosen.reason
-        assert "50.0%" in chosen.reason
+        assert "60.0%" in chosen.reason
 
     def test_no_rows_are_refused(self) -> None:
         with pytest.raises(InvalidInput, match="no budgets"):

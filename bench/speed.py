@@ -1,0 +1,86 @@
+"""Speed of the service beside what it stands on, measured in turns within one run.
+
+cached    items per second of POST /v1/score with 256 items that were scored before
+uncached  items per second of the same route with texts never seen, beside the bare encoder on the same texts
+question  milliseconds to choose the next question by iopt from 100,000 pairs at K = 32
+"""
+
+import time
+from collections.abc import Callable
+from statistics import median
+from typing import Any
+
+import torch
+
+from app.demo.session import service
+from elicitation.acquisition import Rule, choose
+from elicitation.choice import ChoiceModel
+from elicitation.population import Component
+from elicitation.posterior import Posterior
+from keel import Client
+from reward_bases.artifact import DEFAULT
+from reward_bases.bank import load_bank
+from reward_bases.encoder import load_encoder
+
+ITEMS = 256
+CACHED_ROUNDS, UNCACHED_ROUNDS, QUESTION_ROUNDS = 30, 5, 15
+PAIRS, HEADS, TARGETS = 100_000, 32, 2_000
+
+
+def run() -> dict[str, Any]:
+    """All three measurements; medians over rounds."""
+    with service() as client:
+        return {**uncached(client), **cached(client), **question()}
+
+
+def texts(mark: str) -> tuple[list[str], list[str]]:
+    """256 prompts and bank answers that ``mark`` makes new to every cache."""
+    rows = [(p.conversation.last_user, a.text) for p in load_bank(DEFAULT / "bank.json").prompts for a in p.answers]
+    return [f"{prompt} ({mark})" for prompt, _ in rows[:ITEMS]], [f"{text} ({mark})" for _, text in rows[:ITEMS]]
+
+
+def uncached(client: Client) -> dict[str, Any]:
+    """The service and the bare encoder take turns on the same fresh texts."""
+    encoder = load_encoder()
+    warm = texts("warm-up")
+    client.score(*warm)
+    encoder.encode(warm[1])
+    served, bare = [], []
+    for i in range(UNCACHED_ROUNDS):
+        prompts, completions = texts(f"round {i}")
+        distinct = sorted(set(prompts)) + completions
+        bare.append(_seconds(lambda rows=distinct: encoder.encode(rows)))
+        served.append(_seconds(lambda a=prompts, b=completions: client.score(a, b)))
+    return {
+        "uncached_items_per_second": round(ITEMS / median(served), 1),
+        "encoder_items_per_second": round(ITEMS / median(bare), 1),
+        "uncached_ratio": round(median(b / s for b, s in zip(bare, served, strict=True)), 3),
+    }
+
+
+def cached(client: Client) -> dict[str, Any]:
+    prompts, completions = texts("cached")
+    client.score(prompts, completions)
+    spent = [_seconds(lambda: client.score(prompts, completions)) for _ in range(CACHED_ROUNDS)]
+    return {"cached_items_per_second": round(ITEMS / median(spent))}
+
+
+def question() -> dict[str, Any]:
+    generator = torch.Generator().manual_seed(0)
+    pool = torch.randn(PAIRS, HEADS, generator=generator, dtype=torch.float64)
+    targets = torch.randn(TARGETS, HEADS, generator=generator, dtype=torch.float64)
+    mean = torch.zeros(HEADS, dtype=torch.float64)
+    posterior = Posterior((Component(1.0, mean, torch.eye(HEADS, dtype=torch.float64)),), 0.0)
+    allowed = torch.ones(PAIRS, dtype=torch.bool)
+
+    def ask() -> None:
+        choose(Rule.IOPT, posterior, ChoiceModel(), pool, allowed, targets, generator)
+
+    ask()
+    return {"question_ms_100k_pairs": round(1000 * median(_seconds(ask) for _ in range(QUESTION_ROUNDS)), 1)}
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
