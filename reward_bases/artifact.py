@@ -27,7 +27,7 @@ from reward_bases.basis import Basis, Head
 from reward_bases.encoder import Encoder
 
 DEFAULT = Path(__file__).parent / "default"
-BASIS_TENSORS = ("components", "weights", "mean", "spread")
+BASIS_TENSORS = ("components", "lowest", "highest", "weights", "mean", "spread")
 POPULATION_TENSORS = ("population_weight", "population_mean", "population_covariance")
 
 

@@ -1,6 +1,7 @@
 """The basis: φ(x, y) = (W f(x, y) − μ) / s ∈ R^K, one number per head.
 
-f are the features of ``features.py``; W (K, F) is learned, μ is the mean of W f over the reference set and s its pooled
+f are the features of ``features.py``, clipped to the range they had where the heads were taught, so that no feature
+counts for more than was ever seen; W (K, F) is learned, μ is the mean of W f over the reference set and s its pooled
 within-prompt spread, so that every head has the same unit: one spread. Nothing is rotated; a head keeps its name.
 """
 
@@ -31,13 +32,19 @@ class Head:
 
 @dataclass(frozen=True)
 class Basis:
-    """Heads with their constants: weights W (K, F), components (p, d), mean μ (K,), spread s (K,), all float64."""
+    """Heads with their constants, all float64.
+
+    ``components`` (p, d); ``lowest`` and ``highest`` (F,), the range of each feature; ``weights`` W (K, F); ``mean`` μ
+    and ``spread`` s (K,).
+    """
 
     version: str
     encoder_name: str
     encoder_sha256: str
     heads: tuple[Head, ...]
     components: Tensor
+    lowest: Tensor
+    highest: Tensor
     weights: Tensor
     mean: Tensor
     spread: Tensor
@@ -67,7 +74,7 @@ class Basis:
     ) -> Tensor:
         """φ (n, K) float64 of n responses, from the encoder's vectors (n, d) of conversations and responses."""
         f = features(conversations, responses, conversation_vectors, response_vectors, self.components)
-        return self.standardise(f @ self.weights.T)
+        return self.standardise(f.clamp(self.lowest, self.highest) @ self.weights.T)
 
     def standardise(self, raw: Tensor) -> Tensor:
         """(h − μ)/s for raw head values h (…, K)."""

@@ -55,7 +55,9 @@ def artifact(encoder: Encoder, bank: Bank) -> Artifact:
     weights = torch.randn(len(HEADS), len(feature_names(COMPONENTS)), generator=generator, dtype=torch.float64) / scale
     raw = plain @ weights.T
     heads = tuple(Head(name, f"low {name}", f"high {name}", "designed", name == "quality", name) for name in HEADS)
-    basis = Basis("basis-1", "minilm", MINILM_SHA256, heads, components, weights, raw.mean(0), raw.std(0))
+    everything = torch.full((plain.shape[1],), torch.inf, dtype=torch.float64)
+    constants = (components, -everything, everything, weights, raw.mean(0), raw.std(0))
+    basis = Basis("basis-1", "minilm", MINILM_SHA256, heads, *constants)
     k = len(HEADS)
     mean = torch.linspace(-0.4, 0.8, k, dtype=torch.float64)
     covariance = torch.diag(torch.tensor([1.0] * (k - 1) + [0.0], dtype=torch.float64))

@@ -12,8 +12,8 @@ from reward_bases.artifact import DEFAULT, save_artifact
 from reward_bases.bank import load_bank
 from reward_bases.build import people, traits
 from reward_bases.build.card import external_checks, write_card
-from reward_bases.build.corpus import Vectors
-from reward_bases.build.heads import AGREEMENT, HEADS, PEOPLE, TRAITS
+from reward_bases.build.corpus import FeatureSpace, Vectors
+from reward_bases.build.heads import AGREEMENT, HEADS, PEOPLE, QUALITY, TRAITS
 from reward_bases.build.pairs import Pairs, spread_of, within_prompts
 from reward_bases.build.reference import sample_reference
 from reward_bases.encoder import load_encoder
@@ -33,10 +33,12 @@ LENGTH_AND_LAYOUT = (
     "new_word_share",
     "log_length_ratio",
 )
-CONTRAST_STD = 1.5
+QUALITY_ROW = [head.name for head in HEADS].index(QUALITY)
+CONTRAST_STD = 2.0
 """Default prior: on a pair that differs by design in one trait, people's preferences have this spread, in nats.
 
-One standard deviation then means choosing one's side four times in five (sigmoid(1.5) = 0.82).
+A coefficient of 1 nat per spread over the two spreads by which such answers typically differ; somebody one standard
+deviation out then takes their side seven times in eight (sigmoid(2) = 0.88).
 """
 
 
@@ -63,21 +65,31 @@ def build(data: Path, cache: Path) -> None:
     rows = traits.BankTable.of(bank, torch.zeros(len(answers), 0))
     heads_part = rows.rows("heads")
     components = traits.principal_axes(said[heads_part], rows.prompts[heads_part], COMPONENTS)
-    table = traits.BankTable.of(bank, vectors.features(asked, [answer.text for answer in answers], components))
-    ukp = people.load_ukp(data / "ukpconvarg1", vectors, components)
-    pandalm = people.load_pandalm(data / "pandalm", vectors, components)
+    texts = [answer.text for answer in answers]
+    unbounded = FeatureSpace.unbounded(components)
+    space = unbounded.taught_on(vectors.features(asked, texts, unbounded)[heads_part])
+    table = traits.BankTable.of(bank, vectors.features(asked, texts, space))
+    ukp = people.load_ukp(data / "ukpconvarg1", vectors, space)
+    pandalm = people.load_pandalm(data / "pandalm", vectors, space)
 
     weights = learn_heads(table, ukp, pandalm)
     flat = [(prompt, response) for prompt, row in zip(prompts, responses, strict=True) for response in row]
-    raw = vectors.features([p for p, _ in flat], [r for _, r in flat], components) @ weights.T
-    mean = raw.mean(0)
-    spread = spread_of(raw, torch.arange(len(prompts)).repeat_interleave(len(responses[0])))
+    sampled = vectors.features([p for p, _ in flat], [r for _, r in flat], space)
+    rows_of = torch.arange(len(prompts)).repeat_interleave(len(responses[0]))
+    raw = sampled @ weights.T
+    mean, spread = raw.mean(0), spread_of(raw, rows_of)
     bank_phi = (table.features @ weights.T - mean) / spread
 
-    to_phi = weights.T / spread
-    population, choice_model, spoken = learn_population(table, bank_phi, to_phi, ukp, pandalm)
+    controls = controls_of(table, weights[: len(TRAITS)])
+    both = people.pooled(ukp, pandalm)
+    judged = both.differences @ (weights.T / spread)
+    judged[:, QUALITY_ROW] = people.held_out_quality(both, controls, sampled, rows_of)
+    in_phi = Pairs(judged, both.labels, both.groups, both.weights)
+    population, choice_model, spoken = learn_population(table, bank_phi, in_phi, ukp)
     tensors = {
         "components": components,
+        "lowest": space.lowest,
+        "highest": space.highest,
         "weights": weights,
         "mean": mean,
         "spread": spread,
@@ -86,10 +98,7 @@ def build(data: Path, cache: Path) -> None:
         **population,
     }
     card = write_card(encoder, bank, table, weights, spread, spoken, responses, choice_model)
-    controls = quality_controls(table, weights[: len(TRAITS)])
-    card["metrics"]["external"] = external_checks(
-        vectors, data / "pandalm", components, weights, ukp, pandalm, controls
-    )
+    card["metrics"]["external"] = external_checks(vectors, data / "pandalm", space, weights, ukp, pandalm, controls)
     save_artifact(DEFAULT, tensors, HEADS, card)
 
 
@@ -100,41 +109,44 @@ def learn_heads(table: traits.BankTable, ukp: people.Judgments, pandalm: people.
     for name in AGREEMENT:
         agreement[names.index(name)] = 1.0
     designed = torch.stack([traits.learn_trait(table, trait) for trait in TRAITS])
-    controls = quality_controls(table, designed)
-    quality = people.quality_direction(people.pooled(ukp, pandalm), *controls)
-    return torch.cat([designed, people.taste_directions(ukp), agreement[None], quality[None]])
+    controls = controls_of(table, designed)
+    quality = people.quality_direction(people.pooled(ukp, pandalm), controls)
+    return torch.cat([designed, people.taste_directions(ukp, controls), agreement[None], quality[None]])
 
 
-def quality_controls(table: traits.BankTable, designed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What quality must not ride on: styles (S, F), the bank's differences (M, F), and the allowed features (F,)."""
+def controls_of(table: traits.BankTable, designed: Tensor) -> people.Controls:
+    """Length and the designed heads (T, F), over the differences between the answers of the heads part."""
     names = feature_names(COMPONENTS)
     length = torch.zeros(1, len(names), dtype=torch.float64)
     length[0, names.index("log_words")] = 1.0
     allowed = torch.tensor([name not in LENGTH_AND_LAYOUT and not name.endswith("_max") for name in names])
-    return torch.cat([length, designed]), table.pairs("heads", TRAITS[0]).differences, allowed
+    return people.Controls(torch.cat([length, designed]), table.pairs("heads", TRAITS[0]).differences, allowed)
 
 
 def learn_population(
-    table: traits.BankTable, bank_phi: Tensor, to_phi: Tensor, ukp: people.Judgments, pandalm: people.Judgments
+    table: traits.BankTable, bank_phi: Tensor, both: Pairs, ukp: people.Judgments
 ) -> tuple[dict[str, Tensor], ChoiceModel, dict[str, Any]]:
-    """λ̄ from both judgment sets, Σ from UKPConvArg1 for its own heads and from the default contrast elsewhere."""
+    """λ̄ from both judgment sets (``both``, φ-differences, UKPConvArg1 first), Σ from UKPConvArg1 for its own heads and
+    from the default contrast elsewhere."""
     names = [head.name for head in HEADS]
     slopes = {trait: _levels_per_spread(table, bank_phi[:, names.index(trait)], trait) for trait in TRAITS}
     std = torch.ones(len(HEADS), dtype=torch.float64)
     for trait, slope in slopes.items():
         std[names.index(trait)] = CONTRAST_STD * slope
     std[names.index("agreement")] = 0.0
-    in_phi = people.Judgments(_mapped(ukp.pairs, to_phi), ukp.people, ukp.item)
-    both = people.pooled(in_phi, people.Judgments(_mapped(pandalm.pairs, to_phi), pandalm.people, pandalm.item))
-    mean = people.aggregate(both, std)
+    split = len(ukp.people)
+    mean = people.common_taste(both, split, std)
     # The judges' pull towards longer texts is fitted, so that it does not pose as anything else, and then dropped.
     mean[names.index("brevity")] = 0.0
 
-    judges = people.aggregate(in_phi.pairs, std)
-    constants = people.choice_constants(in_phi.pairs.differences @ judges, in_phi.pairs.labels)
+    arguments = both.where(torch.arange(len(both.labels)) < split)
+    judges = people.aggregate(arguments, std)
+    constants = people.choice_constants(arguments.differences @ judges, arguments.labels)
     model = ChoiceModel(**constants)
     taste = torch.tensor([head.name in PEOPLE for head in HEADS])
-    spread = people.taste_spread(in_phi, judges, taste, torch.diag(taste.double()), model)
+    spread = people.taste_spread(
+        people.Judgments(arguments, ukp.people, ukp.item), judges, taste, torch.diag(taste.double()), model
+    )
     free = torch.tensor([not head.protected for head in HEADS])
     covariance = torch.where(taste[:, None] & taste, spread, torch.diag(std.square() * free))
     population = {
@@ -150,10 +162,6 @@ def learn_population(
         "people_covariance": spread[taste][:, taste].tolist(),
     }
     return population, model, spoken
-
-
-def _mapped(pairs: Pairs, to_phi: Tensor) -> Pairs:
-    return Pairs(pairs.differences @ to_phi, pairs.labels, pairs.groups, pairs.weights)
 
 
 def _levels_per_spread(table: traits.BankTable, phi: Tensor, trait: str) -> float:

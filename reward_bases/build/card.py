@@ -12,10 +12,10 @@ from torch import Tensor
 
 from elicitation.choice import ChoiceModel
 from reward_bases.bank import Bank
-from reward_bases.build.corpus import Vectors
+from reward_bases.build.corpus import FeatureSpace, Vectors
 from reward_bases.build.heads import QUALITY, TRAITS
 from reward_bases.build.pairs import FOLDS, Pairs
-from reward_bases.build.people import Judgments, pooled, quality_direction
+from reward_bases.build.people import Controls, Judgments, pooled, quality_direction
 from reward_bases.build.reference import STYLES
 from reward_bases.build.traits import BankTable, report_crosstalk, report_trait
 from reward_bases.encoder import WINDOW, Encoder
@@ -50,8 +50,6 @@ LIMITS = [
     "A stance that is only implied (siding with the user without saying so) is invisible to this basis.",
     "English only; other languages are scored by lengths, layout and the encoder's residual abilities.",
 ]
-
-Controls = tuple[Tensor, Tensor, Tensor]
 
 
 def write_card(
@@ -109,7 +107,7 @@ def _designed_influence(table: BankTable, weights: Tensor, spread: Tensor) -> di
 def external_checks(
     vectors: Vectors,
     pandalm_folder: Path,
-    components: Tensor,
+    space: FeatureSpace,
     weights: Tensor,
     ukp: Judgments,
     pandalm: Judgments,
@@ -120,7 +118,7 @@ def external_checks(
     unique = judged.drop_duplicates("item")
     prompts = list(unique["prompt"])
     texts = [list(unique[f"response_{side}"]) for side in ("a", "b")]
-    left, right = (vectors.features(prompts, side, components) for side in texts)
+    left, right = (vectors.features(prompts, side, space) for side in texts)
     scores = (left - right) @ weights.T
     counted = {name: _counts(texts, name) for name in ("log_words", "list_items", "hedging_rate", "weighing_rate")}
     hedging = counted["hedging_rate"] + counted["weighing_rate"]
@@ -155,7 +153,7 @@ def _held_out_quality(held: Judgments, other: Judgments, controls: Controls) -> 
     rows = []
     for train, test in GroupKFold(FOLDS).split(held.pairs.groups, groups=held.pairs.groups.numpy()):
         kept = _judgments_where(held, torch.from_numpy(train))
-        direction = quality_direction(pooled(kept, other), *controls)
+        direction = quality_direction(pooled(kept, other), controls)
         left = held.pairs.where(torch.from_numpy(test))
         matched = left.where(left.differences[:, length].abs() < 0.25)
         rows.append([left.accuracy(direction), matched.accuracy(direction), left.accuracy(unit)])

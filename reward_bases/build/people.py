@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 import torch
+from sklearn.model_selection import GroupKFold
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
@@ -17,8 +18,8 @@ from elicitation.choice import Choice, ChoiceModel
 from elicitation.errors import NotConverged
 from elicitation.population import Component, Population
 from elicitation.posterior import Evidence, infer
-from reward_bases.build.corpus import Vectors
-from reward_bases.build.pairs import Pairs, chosen_strength, logistic_direction
+from reward_bases.build.corpus import FeatureSpace, Vectors
+from reward_bases.build.pairs import FOLDS, Pairs, chosen_strength, logistic_direction, spread_of
 
 SIGN = {"a": 1.0, "b": -1.0, "tie": 0.0}
 CHOICES = {1.0: Choice.LEFT, -1.0: Choice.RIGHT, 0.0: Choice.SAME}
@@ -39,11 +40,11 @@ class Judgments:
     item: Tensor
 
 
-def load_ukp(folder: Path, vectors: Vectors, components: Tensor) -> Judgments:
+def load_ukp(folder: Path, vectors: Vectors, space: FeatureSpace) -> Judgments:
     """UKPConvArg1 from ``arguments.csv.gz`` and ``judgments.csv.gz``; groups are debates (both sides together)."""
     arguments = pd.read_csv(folder / "arguments.csv.gz")
     judged = pd.read_csv(folder / "judgments.csv.gz")
-    table = vectors.features(list(arguments["prompt"]), list(arguments["text"]), components)
+    table = vectors.features(list(arguments["prompt"]), list(arguments["text"]), space)
     row = {argument: i for i, argument in enumerate(arguments["id"])}
     left, right = (torch.tensor([row[i] for i in judged[side]]) for side in ("a", "b"))
     debates = arguments["prompt"].str.extract(r"Debate: (.*?) Argue", expand=False)
@@ -53,11 +54,11 @@ def load_ukp(folder: Path, vectors: Vectors, components: Tensor) -> Judgments:
     return Judgments(pairs, torch.tensor(judged["user"].to_numpy()), left * len(arguments) + right)
 
 
-def load_pandalm(folder: Path, vectors: Vectors, components: Tensor) -> Judgments:
+def load_pandalm(folder: Path, vectors: Vectors, space: FeatureSpace) -> Judgments:
     """PandaLM's test set from ``judgments.csv.gz``; groups are items."""
     judged = pd.read_csv(folder / "judgments.csv.gz", dtype=str, keep_default_na=False)
     prompts = list(judged["prompt"])
-    left, right = (vectors.features(prompts, list(judged[f"response_{side}"]), components) for side in ("a", "b"))
+    left, right = (vectors.features(prompts, list(judged[f"response_{side}"]), space) for side in ("a", "b"))
     signs = torch.tensor([SIGN[choice] for choice in judged["choice"]], dtype=torch.float64)
     items = torch.tensor([int(item) for item in judged["item"]])
     pairs = Pairs(left - right, signs, items, torch.ones_like(signs))
@@ -83,39 +84,60 @@ def slopes_on(styles: Tensor, differences: Tensor, weights: Tensor) -> Tensor:
     return torch.linalg.lstsq(weighted.T @ values, weighted.T @ differences).solution
 
 
-def quality_direction(pairs: Pairs, styles: Tensor, bank: Tensor, allowed: Tensor) -> Tensor:
-    """Weights (F,) of what people prefer beyond length and style.
+@dataclass(frozen=True)
+class Controls:
+    """What people's heads must not ride on.
 
-    Learned on what remains of the ``allowed`` (F,) features once ``styles`` (S, F: log length and the designed heads)
-    are regressed out of the judged pairs; then made uncorrelated with every style over the bank's own differences
-    (M, F), whose answers are of equal quality by design.
+    ``styles`` (S, F): log length and the designed heads; ``bank`` (M, F): differences between the bank's answers, of
+    equal quality by design; ``allowed`` (F,) bool: features that do not count length or layout.
     """
-    residuals = pairs.differences - (pairs.differences @ styles.T) @ slopes_on(styles, pairs.differences, pairs.weights)
-    residuals = residuals * allowed
-    scale = residuals.std(0)
-    scale[scale < 1e-9] = 1.0
-    kept = Pairs(residuals, pairs.labels, pairs.groups, pairs.weights)
-    direction = logistic_direction(kept, scale, chosen_strength(kept, scale)) * allowed
-    return direction - (slopes_on(styles, bank, torch.ones(len(bank)).double()) @ direction) @ styles
+
+    styles: Tensor
+    bank: Tensor
+    allowed: Tensor
+
+    def residual(self, pairs: Pairs) -> Pairs:
+        """The pairs' allowed features once every style is regressed out."""
+        values = pairs.differences @ self.styles.T
+        rest = pairs.differences - values @ slopes_on(self.styles, pairs.differences, pairs.weights)
+        return Pairs(rest * self.allowed, pairs.labels, pairs.groups, pairs.weights)
+
+    def beyond_style(self, directions: Tensor) -> Tensor:
+        """Directions (…, F) made uncorrelated with every style over the bank."""
+        slopes = slopes_on(self.styles, self.bank, torch.ones(len(self.bank), dtype=torch.float64))
+        return directions - (directions @ slopes.T) @ self.styles
 
 
-def taste_directions(judgments: Judgments) -> Tensor:
+def quality_direction(pairs: Pairs, controls: Controls) -> Tensor:
+    """Weights (F,) of what people prefer beyond length and style."""
+    kept = controls.residual(pairs)
+    scale = _scale(kept.differences)
+    return controls.beyond_style(logistic_direction(kept, scale, chosen_strength(kept, scale)) * controls.allowed)
+
+
+def _scale(differences: Tensor) -> Tensor:
+    scale = differences.std(0)
+    return torch.where(scale > 1e-9, scale, torch.ones_like(scale))
+
+
+def taste_directions(judgments: Judgments, controls: Controls) -> Tensor:
     """Directions (2, F) along which people differ most from the mean judge (PReF: imputed SVD start, then likelihood).
 
-    Uses people with at least MIN_JUDGMENTS judgments; each direction's largest standardised weight is positive.
+    Beyond length and style, like quality; uses people with at least MIN_JUDGMENTS judgments; each direction's largest
+    standardised weight is positive.
     """
     counts = torch.bincount(judgments.people)
     keep = counts[judgments.people] >= MIN_JUDGMENTS
-    pairs = judgments.pairs.where(keep)
+    pairs = controls.residual(judgments.pairs.where(keep))
     _, who = judgments.people[keep].unique(return_inverse=True)
     _, item = judgments.item[keep].unique(return_inverse=True)
-    scale = pairs.differences.std(0).clamp_min(1e-9)
+    scale = _scale(pairs.differences)
     x, y = pairs.differences / scale, (pairs.labels + 1) / 2
     directions, people = _factorise(x, y, who, item)
     deviations = (people - people.mean(0)) @ directions
     tastes = torch.linalg.svd(deviations, full_matrices=False)[2][:LATENT]
     largest = tastes.gather(1, tastes.abs().argmax(1, keepdim=True))
-    return tastes * largest.sign() / scale
+    return controls.beyond_style(tastes * largest.sign() / scale * controls.allowed)
 
 
 def _factorise(x: Tensor, y: Tensor, who: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
@@ -153,8 +175,29 @@ def _imputed_svd(y: Tensor, who: Tensor, item: Tensor) -> tuple[Tensor, Tensor, 
     return u[:, :rank], s[:rank], v[:, :rank]
 
 
+def held_out_quality(pairs: Pairs, controls: Controls, reference: Tensor, prompts: Tensor) -> Tensor:
+    """Quality differences (N,) in spreads of the reference features (n, F), each from a head that never saw its group.
+
+    A coefficient fitted on the head's own training pairs would be too large; on these it is what the head is worth.
+    """
+    values = torch.zeros(len(pairs.labels), dtype=torch.float64)
+    for train, test in GroupKFold(FOLDS).split(pairs.groups, groups=pairs.groups.numpy()):
+        direction = quality_direction(pairs.where(torch.from_numpy(train)), controls)
+        spread = spread_of((reference @ direction)[:, None], prompts)
+        values[test] = (pairs.differences[test] @ direction) / spread
+    return values
+
+
+def common_taste(pairs: Pairs, split: int, prior_std: Tensor) -> Tensor:
+    """λ̄ (K,): what both judgment sets (rows before and after ``split``) show, at the weaker of their two strengths."""
+    rows = torch.arange(len(pairs.labels))
+    first, second = (aggregate(pairs.where(part), prior_std) for part in (rows < split, rows >= split))
+    agreed = first.sign() * torch.minimum(first.abs(), second.abs())
+    return torch.where(first.sign() == second.sign(), agreed, torch.zeros_like(first))
+
+
 def aggregate(pairs: Pairs, prior_std: Tensor) -> Tensor:
-    """λ̄ (K,): ridge logistic fit on φ-differences with prior N(0, prior_std²) per head."""
+    """Mean coefficients (K,): ridge logistic fit on φ-differences with prior N(0, prior_std²) per head."""
     free = prior_std > 0
     kept = Pairs(pairs.differences[:, free], pairs.labels, pairs.groups, pairs.weights)
     mean = torch.zeros_like(prior_std)

@@ -6,6 +6,7 @@ import torch
 from elicitation.choice import ChoiceModel
 from reward_bases.build.pairs import Pairs, chosen_strength, logistic_direction, spread_of, within_prompts
 from reward_bases.build.people import (
+    Controls,
     Judgments,
     aggregate,
     choice_constants,
@@ -74,7 +75,7 @@ def test_quality_does_not_move_with_style_on_the_bank_nor_use_forbidden_features
     bank = torch.randn(400, F, generator=generator, dtype=torch.float64)
     bank[:, 2] += bank[:, 0]
     allowed = torch.tensor([False, False, True, True, True, True])
-    quality = quality_direction(pairs, style, bank, allowed)
+    quality = quality_direction(pairs, Controls(style, bank, allowed))
     torch.testing.assert_close((bank @ quality) @ (bank @ style[0]), torch.tensor(0.0).double(), atol=1e-9, rtol=0)
     assert float(quality[2]) > 0
     assert float(quality[1]) == 0
@@ -104,9 +105,17 @@ def crowd(spread: float, generator: torch.Generator) -> tuple[Judgments, torch.T
     return Judgments(pairs, who.flatten(), rows), along
 
 
+def free_of_style(generator: torch.Generator) -> Controls:
+    """Controls for the last feature alone."""
+    style = torch.zeros(1, F, dtype=torch.float64)
+    style[0, -1] = 1.0
+    bank = torch.randn(200, F, generator=generator, dtype=torch.float64)
+    return Controls(style, bank, torch.ones(F, dtype=torch.bool))
+
+
 def test_taste_heads_find_the_direction_along_which_people_differ(generator: torch.Generator) -> None:
     judgments, along = crowd(3.0, generator)
-    first = taste_directions(judgments)[0]
+    first = taste_directions(judgments, free_of_style(generator))[0]
     assert abs(cosine(first, along)) > 0.9
 
 
