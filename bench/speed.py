@@ -7,6 +7,7 @@ question  milliseconds to choose the next question by iopt from 100,000 pairs at
 
 import time
 from collections.abc import Callable
+from functools import partial
 from statistics import median
 from typing import Any
 
@@ -49,8 +50,8 @@ def uncached(client: Client) -> dict[str, Any]:
     for i in range(UNCACHED_ROUNDS):
         prompts, completions = texts(f"round {i}")
         distinct = sorted(set(prompts)) + completions
-        bare.append(_seconds(lambda rows=distinct: encoder.encode(rows)))
-        served.append(_seconds(lambda a=prompts, b=completions: client.score(a, b)))
+        bare.append(_seconds(partial(encoder.encode, distinct)))
+        served.append(_seconds(partial(client.score, prompts, completions)))
     return {
         "uncached_items_per_second": round(ITEMS / median(served), 1),
         "encoder_items_per_second": round(ITEMS / median(bare), 1),

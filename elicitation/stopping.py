@@ -39,7 +39,7 @@ class StoppingRule:
     minimum: int = 3
     maximum: int = 20
     flip_share: float = 0.1
-    gain: float = 2e-3
+    gain: float = 5e-3
 
 
 DEFAULT_RULE = StoppingRule()

@@ -81,7 +81,8 @@ def slopes_on(styles: Tensor, differences: Tensor, weights: Tensor) -> Tensor:
     """Least-squares slopes (S, F) of feature differences (N, F) on their style values, ``differences @ stylesᵀ``."""
     values = differences @ styles.T
     weighted = values * weights[:, None]
-    return torch.linalg.lstsq(weighted.T @ values, weighted.T @ differences).solution
+    slopes: Tensor = torch.linalg.lstsq(weighted.T @ values, weighted.T @ differences).solution
+    return slopes
 
 
 @dataclass(frozen=True)
@@ -155,7 +156,7 @@ def _factorise(x: Tensor, y: Tensor, who: Tensor, item: Tensor) -> tuple[Tensor,
         z = ((x @ directions.T) * people[who]).sum(1)
         penalty = RIDGE_DIRECTIONS * directions.square().sum() + RIDGE_PEOPLE * people.square().sum()
         value = binary_cross_entropy_with_logits(z, y, reduction="sum") + penalty
-        value.backward()  # type: ignore[no-untyped-call]
+        value.backward()
         return float(value.detach())
 
     optimiser.step(loss)
@@ -220,11 +221,11 @@ def choice_constants(utilities: Tensor, signs: Tensor) -> dict[str, float]:
         u = log_factor.exp() * utilities + bias
         p = torch.stack([u / 2, log_tie.expand_as(u), -u / 2], dim=-1).softmax(-1)
         lapse = lapse_logit.sigmoid()
-        value = -((1 - lapse) * p + lapse / 3).gather(-1, column[:, None]).log().mean()
-        value.backward()  # type: ignore[no-untyped-call]
+        value: Tensor = -((1 - lapse) * p + lapse / 3).gather(-1, column[:, None]).log().mean()
+        value.backward()
         return value
 
-    optimiser.step(loss)  # type: ignore[arg-type]
+    optimiser.step(loss)
     loss()
     if raw.grad is None or float(raw.grad.abs().max()) > 1e-4:
         raise NotConverged(f"choice constants: gradient {raw.grad} after 200 iterations")

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from rich.progress import track
@@ -49,11 +50,11 @@ def _sample(prompts: list[str], start: int, cache: Path) -> Iterator[dict[str, o
         return
     folder = _converted(cache)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
-    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
     for first in track(batches, description="reference responses"):
         asked = prompts[first : first + PROMPTS_PER_BATCH]
         chats = [_chat(style, prompt) for prompt in asked for style in STYLES for _ in range(PER_STYLE)]
-        inputs = tokenizer.apply_chat_template(
+        inputs: Any = tokenizer.apply_chat_template(
             chats, add_generation_prompt=True, padding=True, return_tensors="pt", return_dict=True
         )
         torch.manual_seed(first)

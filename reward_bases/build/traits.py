@@ -45,7 +45,8 @@ def principal_axes(vectors: Tensor, prompts: Tensor, count: int) -> Tensor:
     centred = torch.cat([vectors[prompts == p] - vectors[prompts == p].mean(0) for p in prompts.unique()]).double()
     axes = torch.linalg.svd(centred, full_matrices=False)[2][:count]
     largest = axes.gather(1, axes.abs().argmax(1, keepdim=True))
-    return axes * largest.sign()
+    signed: Tensor = axes * largest.sign()
+    return signed
 
 
 def learn_trait(table: BankTable, trait: str) -> Tensor:

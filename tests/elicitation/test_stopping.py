@@ -13,7 +13,7 @@ from elicitation.choice import OUTCOMES, ChoiceModel
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
 from elicitation.posterior import Evidence, Posterior, infer
-from elicitation.stopping import DEFAULT_RULE, expected_total, flip_share, worth_asking
+from elicitation.stopping import DEFAULT_RULE, StoppingRule, expected_total, flip_share, worth_asking
 
 K = 5
 MODEL = ChoiceModel()
@@ -41,7 +41,8 @@ def test_a_known_person_flips_nothing_and_is_asked_the_minimum() -> None:
 
 
 def test_a_person_who_cannot_be_learned_in_time_is_asked_the_maximum() -> None:
-    assert expected_total(belief(9.0), MODEL, POOL, ALL, TARGETS, asked=0) == DEFAULT_RULE.maximum
+    rule = StoppingRule(gain=2e-3)
+    assert expected_total(belief(9.0), MODEL, POOL, ALL, TARGETS, asked=0, rule=rule) == rule.maximum
     assert not worth_asking(belief(9.0), MODEL, POOL, ALL, TARGETS, asked=DEFAULT_RULE.maximum)
 
 
