@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging
 
 from elicitation.errors import ArtifactMismatch
 
@@ -89,6 +90,8 @@ def load_encoder(name: str = MINILM) -> Encoder:
     sha256 = _weights_sha256(source)
     if name == MINILM and sha256 != MINILM_SHA256:
         raise ArtifactMismatch(f"MiniLM weights have sha256 {sha256}, expected {MINILM_SHA256}; reinstall the package")
+    # A bar for two seconds of loading would break the service's log of one JSON object a line.
+    logging.disable_progress_bar()
     config = AutoConfig.from_pretrained(place, trust_remote_code=False)
     causal = any(kind.endswith("ForCausalLM") for kind in config.architectures or [])
     model = AutoModel.from_pretrained(place, use_safetensors=True, trust_remote_code=False).eval()

@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 CURVES = {"keel": "Keel", "random": "random questions", "unguarded": "Keel unguarded"}
+MARKERS = ("k", "r", "u")
+PLOT_SIZE = (76, 20)
 STYLES = {"green": "green", "amber": "yellow", "red": "bold red", "inconclusive": "dim"}
 
 
@@ -14,7 +16,7 @@ def present(result: dict[str, Any]) -> None:
     """Print the result for a person to read."""
     console = Console()
     console.print(_table(result))
-    _plot(result)
+    console.print(_plot(result), markup=False, highlight=False)
     for line in _sentences(result):
         console.print(line)
     console.print(_audit(result))
@@ -37,18 +39,23 @@ def _table(result: dict[str, Any]) -> Table:
 
 
 def _cell(value: float, bounds: list[float]) -> str:
-    return f"{value:.3f} ({bounds[0]:.3f}–{bounds[1]:.3f})"
+    return f"{value:.3f}\n{bounds[0]:.2f} – {bounds[1]:.2f}"
 
 
-def _plot(result: dict[str, Any]) -> None:
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.plot_size(76, 18)
-    for name, label in CURVES.items():
-        plotext.plot(result["questions"], list(result["auc"][name].values()), label=label, marker="braille")
-    plotext.xlabel("answers")
-    plotext.ylabel("AUC")
-    plotext.show()
+def _plot(result: dict[str, Any]) -> str:
+    """AUC by number of answers as lines of text."""
+    figure = plotext.figure
+    figure.clear()
+    plotext.terminal.limit(False, False)
+    figure.plot_size(*PLOT_SIZE)
+    for (name, label), marker in zip(CURVES.items(), MARKERS, strict=True):
+        values = list(result["auc"][name].values())
+        curve = figure.signal(result["questions"], values, marker=marker)
+        curve.lines()
+        curve.label(f"{label} ({marker})")
+        figure.draw(curve)
+    figure.label("answers", "x")
+    return str(figure.build().string(colorless=True))
 
 
 def _sentences(result: dict[str, Any]) -> list[str]:
