@@ -26,7 +26,7 @@ from reward_bases.bank import load_bank
 from reward_bases.encoder import load_encoder
 
 ITEMS = 256
-CACHED_ROUNDS, UNCACHED_ROUNDS, QUESTION_ROUNDS = 30, 5, 7
+CACHED_ROUNDS, UNCACHED_ROUNDS, QUESTION_ROUNDS = 30, 5, 21
 PAIRS, HEADS, TARGETS, ANSWERS = 100_000, 32, 2_000, 10
 GP_PAIRS_AT_ONCE = 10_000
 

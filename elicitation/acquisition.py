@@ -39,7 +39,7 @@ SHORTLIST = 512
 """Of a larger pool, iopt is computed exactly for so many pairs at first, those with the highest bounds."""
 ROUNDING = 1e-3
 """More than single precision can put a bound off, as a share of it."""
-BLOCK = 8_192
+BLOCK = 4_096
 """Pairs whose bounds are computed together: so many stay in the processor's cache."""
 
 
@@ -105,8 +105,9 @@ def _best_of_many(
     require_shape("targets", targets, (None, posterior.k))
     require_finite("targets", targets)
     axes = Axes.of(posterior.covariance, served_moment(posterior, model, targets))
-    screen = axes.to(torch.float32)
-    bounds = torch.cat([_bound(posterior, model, block.float(), screen) for block in pool.split(BLOCK)])
+    screen, narrow = axes.to(torch.float32), torch.empty(BLOCK, posterior.k)
+    blocks = (narrow[: len(block)].copy_(block) for block in pool.split(BLOCK))
+    bounds = torch.cat([_bound(posterior, model, block, screen) for block in blocks])
     bounds.masked_fill_(~allowed, -torch.inf)
     size = SHORTLIST
     while True:

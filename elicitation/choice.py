@@ -118,13 +118,15 @@ class ChoiceModel:
 
     def probabilities(self, z: Tensor, consistency: float = 1.0) -> Tensor:
         """p of (left, same, right): (...) -> (..., 3)."""
-        p = self._attentive(consistency * z).exp()
+        p = torch.stack(self._shares(consistency * z), dim=-1)
         return p.mul_(1 - self.lapse).add_(self.lapse / 3)
 
     def scores(self, z: Tensor, consistency: float = 1.0) -> Tensor:
         """∂ log p/∂z of (left, same, right): (...) -> (..., 3)."""
         u = consistency * z
-        return consistency * self._attention(u) * self._pull(u)
+        towards = torch.tensor([_SIGN[choice] for choice in OUTCOMES], dtype=u.dtype)
+        pull = (towards - self._balance(u)[..., None]) / 2
+        return consistency * self._attention(self._attentive(u)) * pull
 
     def information(self, z: Tensor, consistency: float = 1.0) -> Tensor:
         """Expected Fisher information about z in one choice, per nat²: (...) -> (...)."""
@@ -155,21 +157,21 @@ class ChoiceModel:
 
     def log_likelihood(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
         """Log-likelihood of each answer with its strength, in nats: (N,) -> (N,)."""
-        chosen = self.log_probabilities(z, consistency).gather(-1, outcomes.column[:, None]).squeeze(-1)
+        chosen = self._mixed(self._chosen(consistency * z, outcomes))
         return chosen + outcomes.strength.abs() * logsigmoid(self._strength_logit(z, outcomes, consistency))
 
     def score(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
         """∂ log-likelihood/∂z of each answer with its strength: (N,) -> (N,)."""
-        chosen = self.scores(z, consistency).gather(-1, outcomes.column[:, None]).squeeze(-1)
+        u = consistency * z
+        chosen = self._attention(self._chosen(u, outcomes)) * (outcomes.towards - self._balance(u)) / 2
         surprise = torch.sigmoid(-self._strength_logit(z, outcomes, consistency))
-        return chosen + consistency * outcomes.strength * outcomes.towards * surprise
+        return consistency * (chosen + outcomes.strength * outcomes.towards * surprise)
 
     def observed_information(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
         """−∂² log-likelihood/∂z² of each answer, per nat²: (N,) -> (N,); negative where it looks like a lapse."""
         u = consistency * z
-        column = outcomes.column[:, None]
-        attention = self._attention(u).gather(-1, column).squeeze(-1)
-        pull = self._pull(u).gather(-1, column).squeeze(-1)
+        attention = self._attention(self._chosen(u, outcomes))
+        pull = (outcomes.towards - self._balance(u)) / 2
         chosen = attention * self._spread(u) - attention * (1 - attention) * pull**2
         return consistency**2 * (chosen + self._strength_information(z, outcomes, consistency))
 
@@ -183,21 +185,39 @@ class ChoiceModel:
 
     def _attentive(self, u: Tensor) -> Tensor:
         """Davidson's log-probabilities without lapses at u = κz: (...) -> (..., 3)."""
-        return torch.stack([u / 2, torch.full_like(u, math.log(self.tie)), -u / 2], dim=-1).log_softmax(-1)
+        said = torch.stack([u / 2, torch.full_like(u, math.log(self.tie)), -u / 2], dim=-1)
+        return said - self._normaliser(u)[..., None]
 
-    def _attention(self, u: Tensor) -> Tensor:
-        """Probability that each of (left, same, right) was chosen, not given by lapse, at u = κz: (...) -> (..., 3)."""
-        attentive = self._attentive(u)
+    def _chosen(self, u: Tensor, outcomes: Outcomes) -> Tensor:
+        """Of these, that of each answer: (N,) -> (N,)."""
+        said = torch.where(outcomes.towards == 0, math.log(self.tie), outcomes.towards * u / 2)
+        return said - self._normaliser(u)
+
+    def _normaliser(self, u: Tensor) -> Tensor:
+        """log(e^(u/2) + ν + e^(−u/2)), with the side ahead drawn out: (...) -> (...)."""
+        ahead = u.abs() / 2
+        behind = torch.exp(-ahead)
+        return ahead + torch.log1p(behind * (behind + self.tie))
+
+    def _attention(self, attentive: Tensor) -> Tensor:
+        """Probability that an answer was chosen, not given by lapse, from its log-probability without: same shape."""
         return (attentive + math.log1p(-self.lapse) - self._mixed(attentive)).exp()
 
-    def _pull(self, u: Tensor) -> Tensor:
-        """∂ log q/∂u of (left, same, right) without lapses: (...) -> (..., 3)."""
-        q = self._attentive(u).exp()
-        return torch.tensor([0.5, 0.0, -0.5], dtype=u.dtype) - (q[..., :1] - q[..., 2:]) / 2
+    def _shares(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """p of left, same and right without lapses at u = κz, each (...)."""
+        behind = torch.exp(-u.abs() / 2)
+        ahead = 1 / (1 + behind * (behind + self.tie))
+        low = behind.square() * ahead
+        return torch.where(u > 0, ahead, low), self.tie * behind * ahead, torch.where(u > 0, low, ahead)
+
+    def _balance(self, u: Tensor) -> Tensor:
+        """p_left − p_right without lapses at u = κz, odd in u: (...) -> (...)."""
+        left, _, right = self._shares(u)
+        return left - right
 
     def _spread(self, u: Tensor) -> Tensor:
-        """−∂² log q/∂u² without lapses, the same for every answer: (...) -> (...)."""
-        left, _, right = self._attentive(u).exp().unbind(-1)
+        """−∂² log p/∂u² without lapses, the same for every answer: (...) -> (...)."""
+        left, _, right = self._shares(u)
         return (left + right) / 4 - ((left - right) / 2) ** 2
 
     def _mixed(self, attentive: Tensor) -> Tensor:

@@ -8,6 +8,7 @@ that of ``infer`` for each person (a test holds them together).
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -19,8 +20,8 @@ from elicitation.population import Component, Population
 from elicitation.posterior import CONSISTENCY_NODES, POLISH, Posterior, covariance_root
 from elicitation.quadrature import gauss_hermite
 
-STEP_TOLERANCE = 1e-7
-"""Longest final step of anybody, in prior standard deviations."""
+STEP_TOLERANCE = 1e-5
+"""Longest final step of anybody, in prior standard deviations; what it leaves is of the order of its square."""
 MAX_ITERATIONS = 200
 MAX_HALVINGS = 40
 
@@ -136,6 +137,22 @@ class _Crowded:
     model: ChoiceModel
     crowd: Crowd
 
+    @cached_property
+    def _jacobian(self) -> Tensor:
+        """∂z/∂a of the answers (N, r)."""
+        return self.crowd.differences @ self.root
+
+    @cached_property
+    def _products(self) -> Tensor:
+        """The upper triangle of each answer's jacobian times itself (N, r·(r + 1)/2)."""
+        row, column = torch.triu_indices(self.root.shape[1], self.root.shape[1])
+        return self._jacobian[:, row] * self._jacobian[:, column]
+
+    @cached_property
+    def _common(self) -> Tensor:
+        """The answers' z (N,) at the prior's mean, nats."""
+        return self.crowd.differences @ self.prior.mean + self.model.side_bias
+
     def mode(self, a: Tensor, consistency: float) -> Tensor:
         """Modes (P, r), by way of the modes without lapses."""
         if self.model.lapse == 0:
@@ -144,13 +161,14 @@ class _Crowded:
         return self._climb(concave._climb(a, consistency), consistency)
 
     def _climb(self, a: Tensor, consistency: float) -> Tensor:
+        value = self._value(a, consistency)
         for _ in range(MAX_ITERATIONS):
             gradient, curvature = self._slope(a, consistency)
             step = self._step(a, gradient, curvature, consistency)
             longest = float(torch.linalg.vector_norm(step, dim=1).max()) if step.numel() else 0.0
             if longest < STEP_TOLERANCE:
-                return a
-            a = self._advance(a, step, consistency)
+                return a + step
+            a, value = self._advance(a, value, step, consistency)
         raise NotConverged(
             f"posterior modes: somebody's step is still {longest:.1e} > {STEP_TOLERANCE:.0e} prior standard deviations "
             f"after {MAX_ITERATIONS} iterations; look for differences of extreme size"
@@ -169,17 +187,17 @@ class _Crowded:
         newton = torch.cholesky_solve(gradient[..., None], factor).squeeze(-1)
         return torch.where((short & (failed == 0))[:, None], newton, fisher)
 
-    def _advance(self, a: Tensor, step: Tensor, consistency: float) -> Tensor:
-        """For everybody the first of step, step/2, step/4, … that does not descend."""
-        value = self._value(a, consistency)
+    def _advance(self, a: Tensor, value: Tensor, step: Tensor, consistency: float) -> tuple[Tensor, Tensor]:
+        """From ``a`` of ``value`` (P,), for everybody the first of step, step/2, step/4, … that does not descend."""
         length = torch.ones(len(a), 1, dtype=torch.float64)
         for _ in range(MAX_HALVINGS):
             moved = a + length * step
-            worse = self._value(moved, consistency) < value - 1e-12 * (1 + value.abs())
+            reached = self._value(moved, consistency)
+            worse = reached < value - 1e-12 * (1 + value.abs())
             if not bool(worse.any()):
                 break
             length[worse] /= 2
-        return moved
+        return moved, reached
 
     def _value(self, a: Tensor, consistency: float) -> Tensor:
         """Log posterior (P,) without constants, nats."""
@@ -195,20 +213,21 @@ class _Crowded:
 
     def _slope(self, a: Tensor, consistency: float) -> tuple[Tensor, Tensor]:
         z, outcomes = self._utilities(a), self.crowd.outcomes
-        jacobian = self.crowd.differences @ self.root
         score = self.model.score(z, outcomes, consistency)
         curvature = self._curvature(self.model.answer_information(z, outcomes, consistency))
-        return self._sums(score[:, None] * jacobian) - a, curvature
+        return self._sums(score[:, None] * self._jacobian) - a, curvature
 
     def _curvature(self, information: Tensor) -> Tensor:
         """Everybody's curvature (P, r, r) from the information (N,) of the answers."""
-        jacobian = self.crowd.differences @ self.root
-        outer = (information[:, None] * jacobian)[:, :, None] * jacobian[:, None, :]
-        return self._sums(outer) + torch.eye(self.root.shape[1], dtype=torch.float64)
+        r = self.root.shape[1]
+        row, column = torch.triu_indices(r, r)
+        curvature = torch.empty(self.crowd.size, r, r, dtype=torch.float64)
+        curvature[:, row, column] = curvature[:, column, row] = self._sums(information[:, None] * self._products)
+        return curvature + torch.eye(r, dtype=torch.float64)
 
     def _utilities(self, a: Tensor) -> Tensor:
-        own = (self.crowd.differences @ self.root * a[self.crowd.people]).sum(1)
-        return self.crowd.differences @ self.prior.mean + own + self.model.side_bias
+        own = (self._jacobian * a[self.crowd.people]).sum(1)
+        return self._common + own
 
     def _sums(self, values: Tensor) -> Tensor:
         """Per person: (N, …) -> (P, …)."""

@@ -19,7 +19,7 @@ from bench.world import World
 from elicitation.crowd import rank_within
 
 DIVISIONS, ENOUGH, NEW_PROMPTS, ANSWERS, READINGS = 5, 60, 0.3, 10, 2
-"""No fewer than Keel gets in ``reward_bases.train.choose``; but VPL, the slowest, rehearses three divisions at most."""
+"""No fewer than Keel gets in ``reward_bases.train.choose``; but VPL, the slowest, rehearses two divisions at most."""
 
 Reader = Callable[[Answers], Tensor]
 """Everybody's answers so far -> everybody's weights (P, F) on the features, in nats."""
