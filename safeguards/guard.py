@@ -30,8 +30,6 @@ Binding = Literal["none", "divergence", "starc", "sd", "band"]
 
 LARGEST_COEFFICIENT = 1e9  # nats; beyond it squares of rewards lose the precision the certificate needs
 BRACKET = 1e-12  # relative width of α at which the search ends, on its feasible side
-ROWS_PER_ROUND = 1024  # prompts × values of α looked at together
-POINTS = (3, 31)  # fewest and most values of α in a round
 
 
 @dataclass(frozen=True)
@@ -203,8 +201,9 @@ def _starc_limit(aggregate: Tensor, deviation: Tensor, reference: Reference, d_m
 def _divergence_limit(aggregate: Tensor, deviation: Tensor, reference: Reference, epsilon: float, high: float) -> float:
     """Largest α ≤ high with every prompt's KL ≤ ε, from below, to a relative width of BRACKET.
 
-    Each round looks at a geometric grid of α and goes on with the prompts that exceed ε at its upper end: by
-    monotonicity the others are feasible in the whole bracket.
+    Newton's steps on log KL against log α, a line of slope 2 while α is small, each to the nearest α at which any
+    prompt that exceeds ε at ``high`` would reach it. A step out of the bracket becomes a nudge inside its end, each
+    twice the one before, lest rounding in small KL keep the bracket open.
     """
     base, delta = (reference.centred @ torch.stack([aggregate, deviation], dim=1)).unbind(dim=2)
     base = base.log_softmax(dim=1)
@@ -213,19 +212,26 @@ def _divergence_limit(aggregate: Tensor, deviation: Tensor, reference: Reference
         return high
     base, delta = base[exceeding], delta[exceeding]
     spread = float((delta.amax(dim=1) - delta.amin(dim=1)).max())
-    low = min(high, math.sqrt(8 * epsilon) / spread)
+    low = alpha = min(high, math.sqrt(8 * epsilon) / spread)
+    nudge = BRACKET
     while high > low * (1 + BRACKET):
-        points = min(max(ROWS_PER_ROUND // len(base), POINTS[0]), POINTS[1])
-        steps = torch.arange(1, points + 1, dtype=base.dtype) / (points + 1)
-        grid = low * (high / low) ** steps
-        exceeding = _divergence((base + grid[:, None, None] * delta).log_softmax(dim=-1), base) > epsilon
-        feasible = int((~exceeding.any(dim=1)).long().cumprod(dim=0).sum())
-        if feasible > 0:
-            low = float(grid[feasible - 1])
-        if feasible < points:
-            high, keep = float(grid[feasible]), exceeding[feasible]
-            base, delta = base[keep], delta[keep]
+        divergence, slope = _divergence_along(base, delta, alpha)
+        low, high = (low, alpha) if bool((divergence > epsilon).any()) else (alpha, high)
+        nearest = float((alpha * (epsilon / divergence) ** (1 / slope)).min())
+        alpha = min(max(nearest, low * (1 + nudge)), high / (1 + nudge))
+        nudge *= 1 if alpha == nearest else 2
+        if not low < alpha < high:
+            alpha = math.sqrt(low * high)
     return low
+
+
+def _divergence_along(base: Tensor, delta: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """KL (P,) at λ̄ + αδ, and d log KL/d log α = α²·Var(δ)/KL, from rows (P, n) of log p̄ and δ."""
+    own = (base + alpha * delta).log_softmax(dim=1)
+    p = own.exp()
+    divergence = (p * (own - base)).sum(dim=1).clamp_min(0)
+    centred = delta - (p * delta).sum(dim=1, keepdim=True)
+    return divergence, alpha**2 * (p * centred**2).sum(dim=1) / divergence
 
 
 def _measure(

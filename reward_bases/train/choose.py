@@ -140,7 +140,8 @@ def choose_settings(
 
     @cache
     def taught() -> list[Learned]:
-        return [learn(part.teach, fixed, replace(_as_learned(best), rounds=ROUNDS)) for part in parts]
+        single = replace(_as_learned(best), components=1, rounds=ROUNDS)
+        return [learn(part.teach, fixed, single) for part in parts]
 
     @cache
     def populated(settings: Settings) -> list[Learned]:

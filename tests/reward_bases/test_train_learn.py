@@ -210,6 +210,12 @@ def test_given_settings_stay() -> None:
     assert choose_settings(judged, NOTHING_FIXED, start, False, given) == start
 
 
+def test_a_given_mixture_is_divided_from_one_gaussian() -> None:
+    judged, _ = made(people=12, each=10)
+    given = frozenset({"ridge", "learned", "aggregate_ridge", "consistency", "components"})
+    assert choose_settings(judged, NOTHING_FIXED, Settings(learned=1, components=2), False, given).components == 2
+
+
 def test_the_score_prefers_the_population_that_made_the_answers() -> None:
     judged, _ = made(people=40)
     (part, *_) = folds(judged, False, torch.Generator().manual_seed(0))
