@@ -25,7 +25,7 @@ from reward_bases.text import digest
 from safeguards.guard import Budget, Guarded, Reference, guard
 from safeguards.score import Scale
 from safeguards.shaping import mixed
-from safeguards.trust import held_out, limited, limits
+from safeguards.trust import held_out, limits
 
 DIGEST_DIGITS = 12
 VERSION = re.compile(rf"(\d{{1,9}})-([0-9a-f]{{{DIGEST_DIGITS}}})")
@@ -137,9 +137,8 @@ class Profiles:
 
     def guarded(self, mean: Tensor, covariance: Tensor) -> Guarded:
         """What the guard serves of somebody with posterior ``mean`` (K,) and ``covariance`` (K, K)."""
-        aggregate = self.artifact.population.mean
-        trusted = limited(mean, aggregate, self.limit)
-        return guard(aggregate, trusted, covariance, self.reference, self.budget, self.protected, self.bands)
+        held = (self.protected, self.bands, self.limit)
+        return guard(self.artifact.population.mean, mean, covariance, self.reference, self.budget, *held)
 
     def _digest_of_dependencies(self) -> str:
         artifact = self.artifact

@@ -34,7 +34,6 @@ from safeguards.band import COUNTERWEIGHT_STD, Band
 from safeguards.guard import Budget, Reference, divergences, guard, starc
 from safeguards.stance import win_share
 from safeguards.tradeoff import held_out_excess
-from safeguards.trust import limited
 
 SEED = 0
 LOOSE = Budget(divergence=1e6, starc=1.0)
@@ -70,16 +69,17 @@ class Shipped:
     budget: Budget
     protected: Tensor
     bands: tuple[Band, ...]
+    limit: Tensor
 
     @classmethod
     def of(cls, artifact: Artifact) -> "Shipped":
         reference, budget = Reference.of(artifact.reference), Budget(**artifact.budget)
-        return cls(artifact, reference, budget, fixed_heads(artifact), bands_of(artifact))
+        return cls(artifact, reference, budget, fixed_heads(artifact), bands_of(artifact), limits_of(artifact))
 
     def coefficients(self, mean: Tensor) -> Tensor:
         """λ_g (K,) of λ (K,)."""
         population = self.artifact.population
-        arguments = (population.covariance, self.reference, self.budget, self.protected, self.bands)
+        arguments = (population.covariance, self.reference, self.budget, self.protected, self.bands, self.limit)
         return guard(population.mean, mean, *arguments).coefficients
 
     def violated(self, served: Tensor) -> bool:
@@ -91,6 +91,7 @@ class Shipped:
             float(divergences(served, aggregate, self.reference).max()) > self.budget.divergence
             or float(starc(served, aggregate, self.reference)) > self.budget.starc
             or any(abs(lean) > limit for lean, limit in zip(leans, limits, strict=True))
+            or bool(((served - aggregate).abs() > self.limit * (1 + 1e-12)).any())
         )
 
 
@@ -181,7 +182,7 @@ def _aucs(
     evidence = Evidence(asked[places], choices, (None,) * number)
     mean = infer(artifact.population, artifact.choice_model, evidence).mean
     aggregate = artifact.population.mean
-    served = shipped.coefficients(limited(mean, aggregate, limits_of(artifact)))
+    served = shipped.coefficients(mean)
     preferred = torch.tensor([person.utility(pair) for pair in unseen_levels], dtype=torch.float64)
     told = preferred != 0
     figures = [

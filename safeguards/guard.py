@@ -1,7 +1,8 @@
 """The guard: how far a person's coefficients may leave the aggregate.
 
-First the agreement band (``safeguards.band``), then the divergence budget; the other order would break the band. With
-λ' what the band makes of λ_u, λ_g = λ̄ + α(λ' − λ̄) with the largest α ∈ [0, 1] such that, over the reference set,
+First each head's limit (``safeguards.trust``), then the agreement band (``safeguards.band``), then the divergence
+budget; another order would break the band. With λ' what limits and band make of λ_u, λ_g = λ̄ + α(λ' − λ̄) with the
+largest α ∈ [0, 1] such that, over the reference set,
 
 * divergence: max over prompts of KL(softmax r_g ‖ softmax r̄) ≤ ε nats, at temperature 1 nat over the n reference
   responses. With δ = r_u − r̄ and p_α ∝ exp(r̄ + αδ), d KL/dα = α·Var_{p_α}(δ) ≥ 0, so KL is monotone in α and is
@@ -25,6 +26,7 @@ from torch import Tensor
 
 from elicitation.errors import InvalidInput
 from safeguards.band import Band, BandReport, capped_heads, hold_all, outside
+from safeguards.trust import limited
 
 Binding = Literal["none", "divergence", "starc", "sd", "band"]
 
@@ -126,17 +128,21 @@ def guard(
     budget: Budget,
     protected: Tensor,
     bands: Sequence[Band] = (),
+    limit: Tensor | None = None,
 ) -> Guarded:
-    """Largest personal part within the bands and the budget.
+    """Largest personal part within the bands and the budget, no head further from λ̄ than its ``limit`` (K,), if any.
 
     aggregate λ̄ (K,), mean λ_u (K,), covariance C (K, K), protected bool (K,). Protected rows and columns of the
     covariance become 0, as those coefficients are constants. Raises InvalidInput on shapes or values out of range.
     """
     _check(aggregate, mean, covariance, reference, protected)
-    allowed = torch.where(protected, aggregate, mean)
+    limit = torch.full_like(aggregate, torch.inf) if limit is None else limit
+    trusted = limited(mean, aggregate, limit)
+    allowed = torch.where(protected, aggregate, trusted)
     capped = capped_heads(bands, protected)
-    allowed = torch.where(capped, torch.minimum(mean, aggregate), allowed)
-    target = hold_all(allowed, aggregate, bands)
+    allowed = torch.where(capped, torch.minimum(trusted, aggregate), allowed)
+    # Where the band leads a head out of its limit, both hold for a smaller α.
+    target = limited(hold_all(allowed, aggregate, bands), aggregate, limit)
     alpha, binding = _largest_alpha(aggregate, target - aggregate, reference, budget)
     step = BRACKET
     while True:

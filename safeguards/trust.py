@@ -5,8 +5,9 @@ that never errs. A person's coefficient is kept within
 
     |λ_k − λ̄_k| ≤ t_k · WIDTH · σ_k,        σ_k the population's standard deviation,
 
-before the band and the budget. A coefficient inside the limit is returned as it came, so zero answers stay exactly the
-aggregate, and limiting twice changes nothing. A head without a held-out figure is limited at t = 1.
+before the band and the budget, and again after the band. A coefficient inside the limit is returned as it came, so
+zero answers stay exactly the aggregate, and limiting twice changes nothing. A head without a held-out figure is limited
+at t = 1; one in which nobody differs is the guard's alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -43,4 +44,4 @@ def limited(mean: Tensor, aggregate: Tensor, limit: Tensor) -> Tensor:
 
 def limits(auc: Tensor, std: Tensor) -> Tensor:
     """The limit (K,), nats, of heads with held-out ``auc`` (K,) and standard deviations over people ``std`` (K,)."""
-    return trust(auc) * WIDTH * std
+    return torch.where(std > 0, trust(auc) * WIDTH * std, torch.inf)

@@ -23,6 +23,12 @@ def test_a_limit_is_a_share_of_so_many_standard_deviations() -> None:
     assert limits(auc, std).tolist() == pytest.approx([0.5 * WIDTH * 0.8, 0.0])
 
 
+def test_heads_in_which_nobody_differs_are_left_to_the_guard() -> None:
+    assert limits(torch.full((1,), 0.9, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)).tolist() == [
+        torch.inf
+    ]
+
+
 def test_figures_come_from_the_cards_held_out_part() -> None:
     metrics = {"designed": {"warmth": {"test": {"head": 0.9}, "questions": {"head": 0.99}}}}
     found = held_out(("warmth", "learned"), metrics)
