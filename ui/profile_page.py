@@ -9,6 +9,7 @@ import streamlit as st
 import keel
 from ui.chart import coefficients
 from ui.check import check
+from ui.good_enough import good_enough
 from ui.own_audit import sentences, served
 from ui.parts import facts, share
 from ui.prose import plain
@@ -32,6 +33,7 @@ def draw() -> None:
     guarded(profile.guard)
     audited(user)
     check(user)
+    good_enough(user, record)
     own_data(user, record)
 
 

@@ -6,6 +6,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 import keel
+from ui.good_enough import summary
 from ui.own_audit import sentence
 
 NOBODY_LISTENS = "http://127.0.0.1:9"
@@ -73,6 +74,27 @@ def test_a_bet_is_sealed_until_the_person_chooses_and_then_counted(visit, taught
     page.button(key="pick-left").click().run()
     assert "of 1 right" in texts(page)
     assert client.export(taught)["answers"][-1]["choice"] == "left"
+
+
+def test_single_answers_are_rated_one_after_the_other_and_move_no_score(
+    visit, taught: str, client: keel.Client
+) -> None:
+    before = client.profile(taught).heads
+    page = visit("profile", user=taught)
+    named(page, "Rate an answer").click().run()
+    page.button(key="rate-acceptable").click().run()
+    page.button(key="rate-excellent").click().run()
+    assert "Rated so far: 2." in texts(page)
+    first, second = client.export(taught)["anchors"]
+    assert (first["level"], second["level"]) == ("acceptable", "excellent")
+    assert first["response"] != second["response"]
+    assert client.profile(taught).heads == before
+
+
+def test_what_the_ratings_say_is_put_in_the_unit_of_the_scores() -> None:
+    told = summary(keel.Rated("r_1", 30, aleatoric=1.25, acceptable=-0.5, excellent=2.0))
+    assert "From 30 ratings" in told
+    assert "vary by 1.2 " in told
 
 
 def test_a_bet_that_is_waved_away_leaves_no_trace(visit, taught: str, client: keel.Client) -> None:
