@@ -16,8 +16,8 @@ ENOUGH = "20 to 40"
 def good_enough(user: str, record: dict[str, Any]) -> None:
     st.subheader("Good enough?", anchor=False)
     st.markdown(
-        "Your choices tell which of two answers is better, not whether either is any good. Rate single answers, and Keel "
-        "learns how much your own verdicts vary. No score changes by it."
+        "Your choices tell which of two answers is better, not whether either is any good. Rate single answers, and "
+        "Keel learns how much your own verdicts vary. No score changes by it."
     )
     if rated := st.session_state.get("rated"):
         st.markdown(summary(rated))
@@ -34,8 +34,8 @@ def summary(rated: keel.Rated) -> str:
     if rated.aleatoric is None or rated.acceptable is None or rated.excellent is None:
         return f"Rated so far: {rated.ratings}. It usually takes {ENOUGH} until your own variation shows."
     return (
-        f"From {rated.ratings} ratings: your verdicts vary by {rated.aleatoric:.1f} on the scale of your scores; you call "
-        f"answers acceptable from {rated.acceptable:.1f} and excellent from {rated.excellent:.1f}."
+        f"From {rated.ratings} ratings: your verdicts vary by {rated.aleatoric:.1f} on the scale of your scores; you "
+        f"call answers acceptable from {rated.acceptable:.1f} and excellent from {rated.excellent:.1f}."
     )
 
 
