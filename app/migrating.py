@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from app.archive import Archive, keep
 from app.basis import open_artifact
 from app.errors import Conflict, Gone
-from app.profiles import Profile, Profiles
+from app.profiles import Profile, Profiles, version_of
 from app.settings import Settings
 from app.sqlite_store import opened
 from app.store import Person, Store
@@ -64,7 +64,7 @@ async def require_migrated(settings: Settings, store: Store, served: Profiles) -
     if concerned:
         basis = "" if settings.basis is None else f" --basis {settings.basis}"
         raise InvalidInput(
-            f"{concerned} people have profiles that end in {history[-1].digest!r}, and what is to be served gives them "
+            f"{concerned} people have profiles of {history[-1].digest!r}, and what is to be served gives them "
             f"others, {served.digest!r}; keel migrate --data-dir {settings.data_dir}{basis} shows the change and moves "
             "them, or serve what was served before"
         )
@@ -79,7 +79,7 @@ async def _planned(settings: Settings, store: Store, new: Profiles) -> Migration
         profile = await new.of(person)
         earlier = None if before is None else await before.of(person)
         head, change = _change(_coefficients(before, earlier), _coefficients(new, profile))
-        version = f"{person.position}-{old or 'unknown'}"
+        version = version_of(person, person.position, old or "unknown")
         moves.append(Move(person.key.tenant_id, person.key.user_id, version, profile.version, head, change))
     return Migration(old, new.digest, tuple(moves))
 

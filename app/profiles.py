@@ -28,7 +28,9 @@ from safeguards.shaping import mixed
 from safeguards.trust import held_out, limits
 
 DIGEST_DIGITS = 12
-VERSION = re.compile(rf"(\d{{1,9}})-([0-9a-f]{{{DIGEST_DIGITS}}})")
+PERSON_DIGITS = 6
+VERSION = re.compile(rf"(\d{{1,9}})-([0-9a-f]{{{DIGEST_DIGITS}}})(?:-([0-9a-f]{{{PERSON_DIGITS}}}))?")
+"""Entries of the log, what the profile depends on, and whose it is, lest a newcomer of the same name answer for it."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +59,7 @@ class Profiles:
         self._store = store
         self._cache: LruCache[tuple[str, int], Profile] = LruCache(cache_size)
         self.digest = self._digest_of_dependencies()
-        self.aggregate = self._fit(0, (), {})
+        self.aggregate = self._fit(0, (), {}, None)
 
     async def of(self, person: Person, position: int | None = None) -> Profile:
         """The profile after ``position`` entries of the log, by default all of them."""
@@ -67,7 +69,7 @@ class Profiles:
             return cached
         log = (await self._store.log(person.key))[:position]
         questions = {question.question_id: question for question in await self._store.questions(person.key)}
-        profile = await asyncio.to_thread(self._fit, position, standing(log), questions)
+        profile = await asyncio.to_thread(self._fit, position, standing(log), questions, person)
         self._cache.put((person.incarnation, position), profile)
         return profile
 
@@ -75,12 +77,16 @@ class Profiles:
         """The profile of that version; Conflict when it belongs to another basis, population, model or guard."""
         match = VERSION.fullmatch(version)
         if match is None:
-            raise InvalidInput(
-                f"profile_version {version[:40]!r} is none; take one from a reply, like {self.version(3)!r}"
-            )
+            example = version_of(person, 3, self.digest)
+            raise InvalidInput(f"profile_version {version[:40]!r} is none; take one from a reply, like {example!r}")
         position = int(match[1])
         if match[2] != self.digest:
             raise Conflict(f"profile_version {version!r} is of another basis, population or guard than {self.digest!r}")
+        if match[3] != person.incarnation[:PERSON_DIGITS]:
+            raise NotFound(
+                f"profile_version {version!r} is of somebody else, who may have been erased; this person's end in "
+                f"{person.incarnation[:PERSON_DIGITS]!r}"
+            )
         if position > person.position:
             raise NotFound(
                 f"profile_version {version!r} is after the log's last entry, {person.position}; pin an earlier"
@@ -93,10 +99,6 @@ class Profiles:
             return profile
         guarded = mixed(profile.guarded, self.artifact.population.mean, weight)
         return replace(profile, guarded=guarded, scale=Scale.of(guarded.coefficients, self.reference))
-
-    def version(self, position: int) -> str:
-        """The name of the profile after ``position`` entries."""
-        return f"{position}-{self.digest}"
 
     def forget(self, person: Person) -> None:
         """Drop everything remembered of a person."""
@@ -126,14 +128,17 @@ class Profiles:
         differences = torch.stack(rows) if rows else torch.zeros(0, self.artifact.basis.k, dtype=torch.float64)
         return Evidence(differences, tuple(a.choice for a in answers), tuple(a.strength for a in answers))
 
-    def _fit(self, position: int, answers: tuple[Answer, ...], questions: dict[str, Question]) -> Profile:
+    def _fit(
+        self, position: int, answers: tuple[Answer, ...], questions: dict[str, Question], person: Person | None
+    ) -> Profile:
         # Always from the prior mean: a warm start agrees only to 1e-8, and a pinned version must be the same for ever.
         evidence = self.evidence(answers, questions)
         population, model = self.artifact.population, self.artifact.choice_model
         posterior = infer(population, model, evidence)
         guarded = self.guarded(posterior.mean, posterior.covariance)
         scale = Scale.of(guarded.coefficients, self.reference)
-        return Profile(self.version(position), position, answers, evidence, posterior, guarded, scale)
+        version = version_of(person, position, self.digest)
+        return Profile(version, position, answers, evidence, posterior, guarded, scale)
 
     def guarded(self, mean: Tensor, covariance: Tensor) -> Guarded:
         """What the guard serves of somebody with posterior ``mean`` (K,) and ``covariance`` (K, K)."""
@@ -151,6 +156,12 @@ class Profiles:
             self.limit.tolist(),
         ]
         return digest(json.dumps(parts, sort_keys=True))[:DIGEST_DIGITS]
+
+
+def version_of(person: Person | None, position: int, digest: str) -> str:
+    """The name of a person's profile after ``position`` entries, or of the aggregate's (None)."""
+    name = f"{position}-{digest}"
+    return name if person is None else f"{name}-{person.incarnation[:PERSON_DIGITS]}"
 
 
 def fixed_heads(artifact: Artifact) -> Tensor:
