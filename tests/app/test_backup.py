@@ -64,7 +64,7 @@ def test_a_service_on_the_restored_copy_answers_the_same(serve: Serve, tmp_path:
     with serve(Settings(data_dir=tmp_path / "data")) as client:
         answer(client, "ada", 3)
         before = client.profile("ada")
-        pinned = f"1-{before.version.split('-')[1]}"
+        pinned = f"1-{before.version.partition('-')[2]}"
         rewards = [client.score(*texts, user_id="ada", profile_version=version).rewards for version in (None, pinned)]
         assert command(tmp_path / "data", tmp_path / "copy").exit_code == 0
         answer(client, "ada", 1)

@@ -105,7 +105,7 @@ def test_an_unknown_person_gets_the_aggregate_where_the_setting_says_so(
 @pytest.mark.parametrize("form", ["header", "query"])
 def test_a_pinned_version_keeps_its_rewards(service: httpx.Client, form: str) -> None:
     version = service.get("/v1/users/ada/profile").json()["version"]
-    earlier = f"0-{version.split('-')[1]}"
+    earlier = f"0-{version.partition('-')[2]}"
     headers = {"X-Keel-Profile-Version": earlier} if form == "header" else {}
     query = "" if form == "header" else f"?profile_version={earlier}"
     pinned = service.post(f"/u/ada/get_reward{query}", json=OPENRLHF, headers=headers)
