@@ -213,21 +213,21 @@ def _divergence_limit(aggregate: Tensor, deviation: Tensor, reference: Reference
     """
     base, delta = (reference.centred @ torch.stack([aggregate, deviation], dim=1)).unbind(dim=2)
     base = base.log_softmax(dim=1)
-    exceeding = _divergence((base + high * delta).log_softmax(dim=1), base) > epsilon
+    divergence, slope = _divergence_along(base, delta, high)
+    exceeding = divergence > epsilon
     if not bool(exceeding.any()):
         return high
-    base, delta = base[exceeding], delta[exceeding]
+    base, delta, divergence, slope = (rows[exceeding] for rows in (base, delta, divergence, slope))
     spread = float((delta.amax(dim=1) - delta.amin(dim=1)).max())
-    low = alpha = min(high, math.sqrt(8 * epsilon) / spread)
-    nudge = BRACKET
+    low, alpha, nudge = min(high, math.sqrt(8 * epsilon) / spread), high, BRACKET
     while high > low * (1 + BRACKET):
-        divergence, slope = _divergence_along(base, delta, alpha)
-        low, high = (low, alpha) if bool((divergence > epsilon).any()) else (alpha, high)
         nearest = float((alpha * (epsilon / divergence) ** (1 / slope)).min())
         alpha = min(max(nearest, low * (1 + nudge)), high / (1 + nudge))
         nudge *= 1 if alpha == nearest else 2
         if not low < alpha < high:
             alpha = math.sqrt(low * high)
+        divergence, slope = _divergence_along(base, delta, alpha)
+        low, high = (low, alpha) if bool((divergence > epsilon).any()) else (alpha, high)
     return low
 
 
