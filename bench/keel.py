@@ -14,7 +14,7 @@ from elicitation.acquisition import Rule, choose
 from elicitation.crowd import Beliefs, Crowd, infer_many
 from elicitation.posterior import Posterior
 from elicitation.predict import predict
-from reward_bases.train.choose import HEADS, choose_settings
+from reward_bases.train.choose import choose_settings
 from reward_bases.train.judged import InMemory, Judged
 from reward_bases.train.learn import Learned, Settings, learn
 
@@ -81,20 +81,8 @@ def keel(world: World, rule: Rule, shuffled: bool = False) -> Keel:
 def learned_from(world: World, shuffled: bool) -> Learned:
     """Heads and population that all question rules share; kept for the world last asked for."""
     judged, fixed = judged_by(world, shuffled), approval(world)
-    return learn(judged, fixed, shuffled_settings(world) if shuffled else best_settings(world))
-
-
-@lru_cache(maxsize=1)
-def best_settings(world: World) -> Settings:
-    """What the training people support."""
-    start = Settings(seed=world.seed)
-    return choose_settings(judged_by(world, False), approval(world), start, new_prompts=not world.by_heart)
-
-
-def shuffled_settings(world: World) -> Settings:
-    """Heads as rich as those of the judgments as they were, over which a population is chosen anew."""
-    judged, start = judged_by(world, True), best_settings(world)
-    return choose_settings(judged, approval(world), start, not world.by_heart, given=frozenset(HEADS))
+    settings = choose_settings(judged, fixed, Settings(seed=world.seed), new_prompts=not world.by_heart)
+    return learn(judged, fixed, settings)
 
 
 def judged_by(world: World, shuffled: bool) -> Judged:

@@ -25,7 +25,7 @@ PROSE = {
     "its heads that it did not publish; `pref-tuned` has a tuned ridge on a new person's coefficients "
     "besides, which is a prior with mean zero. `ridge` and the Gaussian processes use the heads of "
     "`pref-tuned`. `keel` is what ships, and asks by `keel-iopt`. `keel-shuffled` learns from judgments dealt "
-    "out to other people, with as many heads and as free ones as `keel`: it must fall to the aggregate. What is slow plays a subsample and is compared "
+    "out to other people: it must fall to the aggregate. What is slow plays a subsample and is compared "
     "on it alone.",
     "attributes": "PReF's design: 84 simulated people who each like two of 14 signed traits that were "
     "written into real answers. Opposites are held out together, so that the aggregate is at chance. Heads "
