@@ -19,13 +19,8 @@ run: install
 browser:
 	sh tests/browser/install.sh
 
-# OpenRLHF's own client, without DeepSpeed, Ray and vLLM; where it cannot be had, its test says so and is skipped.
-.venv/.openrlhf: $(STAMP)
-	-$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps openrlhf==0.11.0
-	touch $@
-
 # A process per core with one thread each: two that both want all cores would mostly wait for each other.
-test: install browser .venv/.openrlhf
+test: install browser
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: install
