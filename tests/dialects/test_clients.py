@@ -140,7 +140,7 @@ def openrlhf_executor(url: str) -> Any:
     """OpenRLHF's own HTTP client, without the trainer around it: its package imports DeepSpeed, Ray and vLLM."""
     spec = importlib.util.find_spec("openrlhf")
     if spec is None or not spec.submodule_search_locations:
-        pytest.skip("pip install --no-deps openrlhf==0.11.0, which brings a package called tests, and run this file alone")
+        pytest.skip("pip install --no-deps openrlhf==0.11.0 (it brings a package called tests: run this file alone)")
     root = Path(spec.submodule_search_locations[0])
     for name, folder in (("openrlhf", root), ("openrlhf.utils", root / "utils")):
         package = types.ModuleType(name)
