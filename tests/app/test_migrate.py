@@ -4,7 +4,6 @@ import asyncio
 import json
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,27 +17,12 @@ from app.serve import require_servable
 from app.settings import Settings
 from app.sqlite_store import SqliteStore, opened
 from elicitation.errors import InvalidInput
-from elicitation.population import Population
 from keel import Client, Conflict, NotFound
-from reward_bases.artifact import DEFAULT, load_artifact, save_with_population
+from reward_bases.artifact import DEFAULT, load_artifact
 
 Serve = Callable[[Settings], AbstractContextManager[Client]]
 TEXTS = (["How do I keep basil alive?"] * 2, ["Water it.", "Six hours of light, then look at the soil."])
 NAMES = load_artifact().basis.names
-
-
-def shifted(population: Population, shift: float) -> Population:
-    """Another population: free heads' means moved."""
-    free = (~population.protected).double()
-    return Population(tuple(replace(part, mean=part.mean + shift * free) for part in population.components))
-
-
-@pytest.fixture
-def other(tmp_path: Path) -> Path:
-    """The artifact shipped with another population."""
-    folder = tmp_path / "other"
-    save_with_population(DEFAULT, folder, shifted(load_artifact().population, 0.25), {})
-    return folder
 
 
 def told(client: Client, user_id: str, *choices: str) -> str:

