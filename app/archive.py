@@ -73,7 +73,7 @@ class Archive:
             files = await self._store.registry.files(digest)
             if files is None:
                 if digest in {served.digest for served in await self._store.registry.served()}:
-                    raise Gone(f"{digest!r} was retired with people who were erased; pin a newer version")
+                    raise Gone(f"what {digest!r} names was retired with people who were erased; pin a newer version")
                 return self.served
             self._earlier[digest] = await asyncio.to_thread(self._fitted, files, digest)
         return self._earlier[digest]

@@ -74,7 +74,8 @@ class Profiles:
         return profile
 
     async def pinned(self, person: Person, version: str) -> Profile:
-        """The profile of that version; Conflict when it belongs to another basis, population, model or guard."""
+        """The profile of that version; Conflict when it belongs to another basis, population, model or guard, NotFound
+        when to another person or to answers not given yet."""
         match = VERSION.fullmatch(version)
         if match is None:
             example = version_of(person, 3, self.digest)

@@ -18,7 +18,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Served:
-    """What profile versions that end in ``digest`` depend on; the latest ``served_at`` is in force.
+    """What profile versions with ``digest`` in them depend on; the latest ``served_at`` is in force.
 
     ``retired_at`` is when its artifact was deleted, because somebody it was learned from had been erased.
     """
