@@ -9,7 +9,7 @@ from ui.prose import faithful
 from ui.session import careful, service
 
 LEVELS = {"unacceptable": "Not acceptable", "acceptable": "Acceptable", "excellent": "Excellent"}
-ENOUGH = "20 to 40"
+ENOUGH = 40
 """Ratings after which most people's variation shows (``python -m bench.anchors``)."""
 
 
@@ -23,16 +23,16 @@ def good_enough(user: str, record: dict[str, Any]) -> None:
         st.markdown(summary(rated))
     if not st.session_state.get("rating"):
         st.button("Rate an answer", on_click=st.session_state.update, kwargs={"rating": True})
-    elif left := unrated(record):
-        rate(user, *left)
+    elif following := unrated(record):
+        rate(user, *following)
     else:
-        st.markdown("You have rated every answer that you were shown.")
+        st.markdown("You have rated every answer that you were shown; answer more questions to see others.")
 
 
 def summary(rated: keel.Rated) -> str:
     """What the ratings say so far."""
     if rated.aleatoric is None or rated.acceptable is None or rated.excellent is None:
-        return f"Rated so far: {rated.ratings}. It usually takes {ENOUGH} until your own variation shows."
+        return f"Rated so far: {rated.ratings}. It usually takes about {ENOUGH} until your own variation shows."
     return (
         f"From {rated.ratings} ratings: your verdicts vary by {rated.aleatoric:.1f} on the scale of your scores; you "
         f"call answers acceptable from {rated.acceptable:.1f} and excellent from {rated.excellent:.1f}."
@@ -41,9 +41,9 @@ def summary(rated: keel.Rated) -> str:
 
 def unrated(record: dict[str, Any]) -> tuple[dict[str, Any], str] | None:
     """A question and the side of it that comes next: all left answers, then all right ones."""
-    known = {(str(rating["conversation"]), rating["response"]) for rating in record["anchors"]}
-    shown = ((question, side) for side in ("left", "right") for question in record["questions"])
-    return next((one for one in shown if (str(one[0]["conversation"]), one[0][one[1]]) not in known), None)
+    rated = [(rating["conversation"], rating["response"]) for rating in record["anchors"]]
+    shown = [(question, side) for side in ("left", "right") for question in record["questions"]]
+    return next(((q, side) for q, side in shown if (q["conversation"], q[side]) not in rated), None)
 
 
 def rate(user: str, question: dict[str, Any], side: str) -> None:

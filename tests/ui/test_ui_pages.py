@@ -92,9 +92,9 @@ def test_single_answers_are_rated_one_after_the_other_and_move_no_score(
 
 
 def test_what_the_ratings_say_is_put_in_the_unit_of_the_scores() -> None:
-    told = summary(keel.Rated("r_1", 30, aleatoric=1.25, acceptable=-0.5, excellent=2.0))
+    told = summary(keel.Rated("r_1", 30, aleatoric=1.3, acceptable=-0.5, excellent=2.0))
     assert "From 30 ratings" in told
-    assert "vary by 1.2 " in told
+    assert "vary by 1.3 " in told
 
 
 def test_a_bet_that_is_waved_away_leaves_no_trace(visit, taught: str, client: keel.Client) -> None:
