@@ -34,6 +34,7 @@ from safeguards.band import COUNTERWEIGHT_STD, Band
 from safeguards.guard import Budget, Reference, divergences, guard, starc
 from safeguards.stance import win_share
 from safeguards.tradeoff import held_out_excess
+from safeguards.trust import WIDTH
 
 SEED = 0
 LOOSE = Budget(divergence=1e6, starc=1.0)
@@ -124,7 +125,7 @@ def _ascend(shipped: Shipped, mean: Tensor, number: int, steps: int = 25) -> boo
 
 
 def cost(k: int = 32, prompts: int = 200, responses: int = 16, profiles: int = 200) -> dict[str, Any]:
-    """Milliseconds of processor time to guard one profile with budget and band."""
+    """Milliseconds of processor time to guard one profile with limits, band and budget."""
     generator = torch.Generator().manual_seed(SEED)
 
     def normal(*shape: int) -> Tensor:
@@ -133,10 +134,11 @@ def cost(k: int = 32, prompts: int = 200, responses: int = 16, profiles: int = 2
     reference, covariance = Reference.of(normal(prompts, responses, k)), torch.eye(k, dtype=torch.float64)
     aggregate, nothing = 0.2 * normal(k), torch.zeros(k, dtype=torch.bool)
     band = Band.of("explicit", 0.3 * normal(k), covariance, nothing, 0.05, True)
+    limit = torch.full((k,), WIDTH, dtype=torch.float64)
     seconds = []
     for mean in aggregate + 0.4 * normal(profiles, k):
         start = time.thread_time()
-        guard(aggregate, mean, covariance, reference, Budget(2.0, 0.7), nothing, (band,))
+        guard(aggregate, mean, covariance, reference, Budget(2.0, 0.7), nothing, (band,), limit)
         seconds.append(time.thread_time() - start)
     times = 1000 * torch.tensor(seconds).quantile(torch.tensor([0.1, 0.5, 0.9]))
     start = time.thread_time()

@@ -32,7 +32,7 @@ PROSE = {
     "are learned from 50 judgments of each of 50 people; the tastes never see a feature.",
     "polis": "Real votes of real people in nine conversations. The question pool of a held-out person are their "
     "own votes; half of them, the same at every number of answers, are targets. A statement is known by "
-    "its votes alone. The whole suite takes about 90 processor minutes, most of them for choosing Keel's settings.",
+    "its votes alone. The whole suite took 83 processor minutes.",
     "polis-text": "The same people tested on statements that nobody voted on in training, from the text alone.",
     "ukp": "Crowd workers say which of two arguments is more convincing; held out are people and whole debates. "
     "What workers prefer in one debate says nothing about the next, so the test is that nothing is lost.",
