@@ -59,7 +59,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     suite = importlib.import_module(f"bench.worlds.{options.suite.replace('-', '_')}")
     with Console(stderr=True).status("worlds"):
         worlds = [world for seed in range(seeds) for world in suite.worlds(seed, options.quick, options.data)]
-    todo = tasks(worlds, methods, frozenset(roster.SLOW), QUICK_SLOW if options.quick else SLOW)
+    sample = QUICK_SLOW if options.quick else SLOW
+    todo = tasks(worlds, methods, roster.SLOW, sample, roster.TOGETHER)
     courses = sorted(run(todo, ROSTER), key=lambda course: methods.index(course.method))
     return {"command": _command(options, seeds), **report(options.suite, courses)}
 

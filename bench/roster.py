@@ -17,7 +17,10 @@ from elicitation.acquisition import Rule
 
 SHIPPED = Rule.IOPT
 """The rule by which the service asks."""
-METHODS: Mapping[str, Recipe] = {
+BY_RULE: Mapping[str, Recipe] = {
+    f"keel-{rule}": partial(keel, rule=rule) for rule in (Rule.RANDOM, Rule.DOPT, Rule.BALD, Rule.IOPT, Rule.EPIG)
+}
+PEERS: Mapping[str, Recipe] = {
     "aggregate": aggregate,
     "length": length,
     "ridge": ridge,
@@ -30,9 +33,14 @@ METHODS: Mapping[str, Recipe] = {
     "vpl": vpl,
     "gp-linear-eubo": gp_linear_eubo,
     "gp-rbf-bald": gp_rbf_bald,
-    **{f"keel-{rule}": partial(keel, rule=rule) for rule in (Rule.RANDOM, Rule.DOPT, Rule.BALD, Rule.IOPT, Rule.EPIG)},
-    "keel": partial(keel, rule=SHIPPED),
+}
+METHODS: Mapping[str, Recipe] = {
+    **PEERS,
+    **BY_RULE,
+    "keel": BY_RULE[f"keel-{SHIPPED}"],
     "keel-shuffled": partial(keel, rule=SHIPPED, shuffled=True),
 }
 SLOW = frozenset({"gp-linear-eubo", "gp-rbf-bald", "keel-epig", "keel-shuffled"})
 """Methods that play a subsample."""
+TOGETHER = (frozenset(BY_RULE) | {"keel"}, frozenset({"keel-shuffled"}), frozenset(PEERS))
+"""Methods that share what is learned from a world; each of these groups is a task of its own."""

@@ -1,13 +1,13 @@
 """Worlds times methods on all cores; the courses do not depend on how many there are.
 
-A task is a world with the methods that play it, so that what several of them learn from its training people is learned
-once; slow methods play with few of its held-out people. Processes are spawned, since forking one in which libraries
+A task is a world with methods that share what they learn from its training people, so that it is learned once; slow
+methods play with few of its held-out people. Processes are spawned, since forking one in which libraries
 have started threads may hang; worlds travel to them as NumPy arrays.
 """
 
 import importlib
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -27,6 +27,7 @@ from rich.progress import (
 from rich.progress import Task as Row
 from rich.text import Text
 
+from bench.method import Method, Recipe
 from bench.parcel import packed, unpacked
 from bench.play import AS_RECORDED, Course, Distortion, play, seeded
 from bench.report import KEEL
@@ -34,7 +35,7 @@ from bench.world import World
 
 DISTORTIONS = (Distortion(turned=True), *(Distortion(flipped=share) for share in (0.1, 0.2, 0.4)))
 """What is done to the answers of KEEL, in the seeds of slow methods, beside playing them as recorded."""
-FEWEST_PEOPLE = 3
+FEWEST_PEOPLE = 6
 """In a world that slow methods play, however many conversations share the subsample."""
 POLL_SECONDS = 0.5
 
@@ -64,8 +65,14 @@ class Task:
     plays: tuple[Play, ...]
 
 
-def tasks(worlds: Sequence[World], methods: Sequence[str], slow: frozenset[str], sample: Subsample) -> list[Task]:
-    """One per world that anything plays; the worlds of slow methods should come first, as they take longest."""
+def tasks(
+    worlds: Sequence[World],
+    methods: Sequence[str],
+    slow: frozenset[str],
+    sample: Subsample,
+    together: Sequence[frozenset[str]],
+) -> list[Task]:
+    """One per world and group of ``together`` that plays it; the first seeds, where slow methods play, come first."""
     names = {world.name for world in worlds}
     seeds = sorted({world.seed for world in worlds})[: sample.seeds]
     people = max(FEWEST_PEOPLE, -(-sample.people // len(names)))
@@ -73,7 +80,12 @@ def tasks(worlds: Sequence[World], methods: Sequence[str], slow: frozenset[str],
     disturbed = [Play(KEEL, distortion) for distortion in DISTORTIONS if KEEL in methods]
     slowly = [Play(method, people=people) for method in methods if method in slow]
     plays = [fast + disturbed + slowly if world.seed in seeds else fast for world in worlds]
-    return [Task(world, tuple(some)) for world, some in zip(worlds, plays, strict=True) if some]
+    grouped = [
+        (world, tuple(play for play in some if play.method in group))
+        for world, some in zip(worlds, plays, strict=True)
+        for group in together
+    ]
+    return [Task(world, some) for world, some in grouped if some]
 
 
 def some_people(world: World, count: int) -> World:
@@ -127,7 +139,7 @@ def _until_done(futures: Sequence[Future[Any]]) -> Iterator[None]:
         yield
 
 
-_METHODS: Mapping[str, Callable[[World], Any]] = {}
+_METHODS: Mapping[str, Recipe] = {}
 _done: Any = None
 
 
@@ -139,13 +151,24 @@ def _begin(roster: str, done: Any) -> None:
 
 
 def _courses(parcel: Any) -> list[Course]:
-    task = cast(Task, unpacked(parcel))
-    courses, fitted = [], {}
-    for each in task.plays:
-        if each.method not in fitted:
-            fitted[each.method] = _METHODS[each.method](task.world)
-        world = task.world if each.people is None else some_people(task.world, each.people)
-        courses.append(play(world, fitted[each.method], each.method, distortion=each.distortion))
+    found = []
+    for course in courses(cast(Task, unpacked(parcel)), _METHODS):
+        found.append(course)
         with _done.get_lock():
             _done.value += 1
-    return courses
+    return found
+
+
+def courses(task: Task, methods: Mapping[str, Recipe]) -> Iterator[Course]:
+    """The task's courses in its order; a recipe is learned once, and names with one recipe share its courses."""
+    fitted: dict[Recipe, Method] = {}
+    played: dict[tuple[Recipe, Distortion, int | None], Course] = {}
+    for each in task.plays:
+        recipe = methods[each.method]
+        if recipe not in fitted:
+            fitted[recipe] = recipe(task.world)
+        turn = (recipe, each.distortion, each.people)
+        if turn not in played:
+            world = task.world if each.people is None else some_people(task.world, each.people)
+            played[turn] = play(world, fitted[recipe], each.method, distortion=each.distortion)
+        yield replace(played[turn], method=each.method)

@@ -6,7 +6,7 @@ largest α ∈ [0, 1] such that, over the reference set,
 
 * divergence: max over prompts of KL(softmax r_g ‖ softmax r̄) ≤ ε nats, at temperature 1 nat over the n reference
   responses. With δ = r_u − r̄ and p_α ∝ exp(r̄ + αδ), d KL/dα = α·Var_{p_α}(δ) ≥ 0, so KL is monotone in α and is
-  bracketed; KL ≤ α²·range(δ)²/8 (Popoviciu) gives the first feasible α.
+  found by Newton's method in a bracket; KL ≤ α²·range(δ)²/8 (Popoviciu) gives the first feasible α.
 * starc: d = √((1 − ρ)/2) ≤ d_max, with ρ the correlation of prompt-centred rewards (Skalse et al. 2023, STARC; EPIC).
   The angle between λ̄ + αδ and λ̄ grows with α, so the limit is closed form.
 * sd, in place of starc where the aggregate is nearly flat and ρ says nothing: α·√(δᵀSδ) ≤ sd_max nats.
@@ -31,7 +31,8 @@ from safeguards.trust import limited
 Binding = Literal["none", "divergence", "starc", "sd", "band"]
 
 LARGEST_COEFFICIENT = 1e9  # nats; beyond it squares of rewards lose the precision the certificate needs
-BRACKET = 1e-12  # relative width of α at which the search ends, on its feasible side
+WIDTH = 1e-9  # by which α may miss the largest, relative to it
+CONVERGED = 1e-5  # relative step of Newton's method after which the next one is far below WIDTH
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,13 @@ class Budget:
 class Reference:
     """The reference set: ``phi`` and its prompt-centred rows (P, n, K), with both covariances (K, K).
 
+    ``columns`` (K, n, P) are the centred rows with the prompts last, where softmax over responses is fast.
     ``covariance`` is that of φ about its mean over all responses; ``within`` that of the prompt-centred rows.
     """
 
     phi: Tensor
     centred: Tensor
+    columns: Tensor
     covariance: Tensor
     within: Tensor
 
@@ -78,11 +81,17 @@ class Reference:
         phi = phi.to(torch.float64)
         centred = phi - phi.mean(dim=1, keepdim=True)
         about_mean = phi - phi.mean(dim=(0, 1))
-        return cls(phi, centred, _second_moment(about_mean), _second_moment(centred))
+        columns = centred.permute(2, 1, 0).contiguous()
+        return cls(phi, centred, columns, _second_moment(about_mean), _second_moment(centred))
 
     @property
     def k(self) -> int:
         return self.phi.shape[-1]
+
+    def rewards(self, *coefficients: Tensor) -> Tensor:
+        """Prompt-centred rewards (m, n, P), in nats, of m coefficients (K,) each."""
+        rewards: Tensor = torch.tensordot(torch.stack(coefficients), self.columns, dims=1)
+        return rewards
 
     def within_sd(self, coefficients: Tensor) -> Tensor:
         """Within-prompt SD, in nats, of the rewards of coefficients (…, K) -> (…)."""
@@ -144,7 +153,7 @@ def guard(
     # Where the band leads a head out of its limit, both hold for a smaller α.
     target = limited(hold_all(allowed, aggregate, bands), aggregate, limit)
     alpha, binding = _largest_alpha(aggregate, target - aggregate, reference, budget)
-    step = BRACKET
+    step = WIDTH
     while True:
         coefficients = torch.lerp(aggregate, target, alpha)  # exact at α = 0 and at α = 1
         certificate = _measure(coefficients, aggregate, alpha, binding, reference, budget)
@@ -161,8 +170,7 @@ def guard(
 
 def divergences(coefficients: Tensor, aggregate: Tensor, reference: Reference) -> Tensor:
     """KL(softmax r ‖ softmax r̄) in nats per reference prompt, (P,)."""
-    rewards = reference.centred @ torch.stack([aggregate, coefficients], dim=1)
-    base, own = rewards.log_softmax(dim=1).unbind(dim=2)
+    base, own = reference.rewards(aggregate, coefficients).log_softmax(dim=1)
     return _divergence(own, base)
 
 
@@ -172,72 +180,71 @@ def starc(coefficients: Tensor, aggregate: Tensor, reference: Reference) -> Tens
     Computed as half the distance of the two unit vectors, which keeps its digits near 0; a reward without any
     variance is the zero vector, half a unit from all others.
     """
-    difference = _unit(coefficients, reference.within) - _unit(aggregate, reference.within)
-    return 0.5 * _norm(difference, reference.within)
+    units = _unit(torch.stack(torch.broadcast_tensors(coefficients, aggregate)), reference.within)
+    return 0.5 * _norm(units[0] - units[1], reference.within)
 
 
 def _largest_alpha(aggregate: Tensor, deviation: Tensor, reference: Reference, budget: Budget) -> tuple[float, Binding]:
-    if float(reference.within_sd(aggregate)) < budget.flat_sd:
-        shape: Binding = "sd"
-        limit = _sd_limit(deviation, reference, budget.sd_max)
-    else:
-        shape = "starc"
-        limit = _starc_limit(aggregate, deviation, reference, budget.starc)
+    both = torch.stack([aggregate, deviation])
+    (aa, ad), (_, dd) = (both @ reference.within @ both.mT).tolist()
+    shape: Binding = "sd" if math.sqrt(max(aa, 0)) < budget.flat_sd else "starc"
+    limit = _sd_limit(dd, budget.sd_max) if shape == "sd" else _starc_limit(aa, ad, dd, budget.starc)
     alpha = _divergence_limit(aggregate, deviation, reference, budget.divergence, limit)
     if alpha < limit:
         return alpha, "divergence"
     return alpha, "none" if limit == 1 else shape
 
 
-def _sd_limit(deviation: Tensor, reference: Reference, sd_max: float) -> float:
-    sd = float(reference.within_sd(deviation))
-    return 1.0 if sd <= sd_max else sd_max / sd
+def _sd_limit(dd: float, sd_max: float) -> float:
+    """α at which √(α²·dd) reaches ``sd_max``, with dd = δᵀSδ."""
+    return 1.0 if dd <= sd_max**2 else sd_max / math.sqrt(dd)
 
 
-def _starc_limit(aggregate: Tensor, deviation: Tensor, reference: Reference, d_max: float) -> float:
-    """α at which λ̄ + αδ, as the plane vector (a + αc, αb), reaches the angle θ with cos θ = 1 − 2·d_max²."""
-    a = float(reference.within_sd(aggregate))
-    c = float(aggregate @ reference.within @ deviation) / a
-    b = float(reference.within_sd(deviation - (c / a) * aggregate))
+def _starc_limit(aa: float, ad: float, dd: float, d_max: float) -> float:
+    """α at which λ̄ + αδ, as the plane vector (a + αc, αb), reaches the angle θ with cos θ = 1 − 2·d_max².
+
+    From λ̄ᵀSλ̄ = a², λ̄ᵀSδ = a·c and δᵀSδ = b² + c².
+    """
+    a = math.sqrt(aa)
+    c = ad / a
+    b = math.sqrt(max(dd - c**2, 0))
     cosine, sine = 1 - 2 * d_max**2, 2 * d_max * math.sqrt(1 - d_max**2)
     slope = b * cosine - c * sine
     return 1.0 if slope <= a * sine else a * sine / slope
 
 
 def _divergence_limit(aggregate: Tensor, deviation: Tensor, reference: Reference, epsilon: float, high: float) -> float:
-    """Largest α ≤ high with every prompt's KL ≤ ε, from below, to a relative width of BRACKET.
+    """Largest α ≤ high with every prompt's KL ≤ ε, short of it by a share WIDTH; only a certificate is exact.
 
     Newton's steps on log KL against log α, a line of slope 2 while α is small, each to the nearest α at which any
-    prompt that exceeds ε at ``high`` would reach it. A step out of the bracket becomes a nudge inside its end, each
-    twice the one before, lest rounding in small KL keep the bracket open.
+    prompt that exceeds ε at ``high`` would reach it; a step out of the bracket halves it instead.
     """
-    base, delta = (reference.centred @ torch.stack([aggregate, deviation], dim=1)).unbind(dim=2)
-    base = base.log_softmax(dim=1)
-    divergence, slope = _divergence_along(base, delta, high)
+    base, delta = reference.rewards(aggregate, deviation)
+    base = base.log_softmax(dim=0)
+    divergence, variance = _divergence_along(base, delta, high)
     exceeding = divergence > epsilon
     if not bool(exceeding.any()):
         return high
-    base, delta, divergence, slope = (rows[exceeding] for rows in (base, delta, divergence, slope))
-    spread = float((delta.amax(dim=1) - delta.amin(dim=1)).max())
-    low, alpha, nudge = min(high, math.sqrt(8 * epsilon) / spread), high, BRACKET
-    while high > low * (1 + BRACKET):
-        nearest = float((alpha * (epsilon / divergence) ** (1 / slope)).min())
-        alpha = min(max(nearest, low * (1 + nudge)), high / (1 + nudge))
-        nudge *= 1 if alpha == nearest else 2
-        if not low < alpha < high:
-            alpha = math.sqrt(low * high)
-        divergence, slope = _divergence_along(base, delta, alpha)
+    base, delta, divergence, variance = (of[..., exceeding] for of in (base, delta, divergence, variance))
+    spread = float((delta.amax(dim=0) - delta.amin(dim=0)).max())
+    low, alpha = min(high, math.sqrt(8 * epsilon) / spread), high
+    while high > low * (1 + WIDTH):
+        slope = alpha**2 * variance / divergence
+        nearest = alpha * float(((math.log(epsilon) - divergence.log()) / slope).min().exp())
+        if abs(nearest - alpha) <= CONVERGED * alpha:
+            return min(max(nearest * (1 - WIDTH), low), high)
+        alpha = nearest if low < nearest < high else math.sqrt(low * high)
+        divergence, variance = _divergence_along(base, delta, alpha)
         low, high = (low, alpha) if bool((divergence > epsilon).any()) else (alpha, high)
     return low
 
 
 def _divergence_along(base: Tensor, delta: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """KL (P,) at λ̄ + αδ, and d log KL/d log α = α²·Var(δ)/KL, from rows (P, n) of log p̄ and δ."""
-    own = (base + alpha * delta).log_softmax(dim=1)
+    """KL (P,) at λ̄ + αδ and Var(δ) (P,), which is d KL/dα over α, from log p̄ and δ (n, P)."""
+    own = torch.add(base, delta, alpha=alpha).log_softmax(dim=0)
     p = own.exp()
-    divergence = (p * (own - base)).sum(dim=1).clamp_min(0)
-    centred = delta - (p * delta).sum(dim=1, keepdim=True)
-    return divergence, alpha**2 * (p * centred**2).sum(dim=1) / divergence
+    centred = delta - (p * delta).sum(dim=0)
+    return _divergence(own, base), (p * centred.square()).sum(dim=0)
 
 
 def _measure(
@@ -248,7 +255,7 @@ def _measure(
     return Guard(
         alpha=alpha,
         divergence_max=float(divergence.max()),
-        divergence_p95=float(divergence.quantile(0.95)),
+        divergence_p95=float(divergence.kthvalue(math.ceil(0.95 * len(divergence))).values),
         starc=None if flat else float(starc(coefficients, aggregate, reference)),
         sd=float(reference.within_sd(coefficients - aggregate)),
         budget=budget,
@@ -281,8 +288,8 @@ def _check(aggregate: Tensor, mean: Tensor, covariance: Tensor, reference: Refer
 
 
 def _divergence(own: Tensor, base: Tensor) -> Tensor:
-    """KL in nats of log-probabilities (…, n) -> (…)."""
-    return (own.exp() * (own - base)).sum(dim=-1).clamp_min(0)
+    """KL in nats of log-probabilities (n, P) -> (P,)."""
+    return (own.exp() * (own - base)).sum(dim=0).clamp_min(0)
 
 
 def _second_moment(rows: Tensor) -> Tensor:

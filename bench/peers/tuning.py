@@ -2,7 +2,7 @@
 
 Where items are known by their features, a share of the training prompts is left out as well: nothing is learned from
 judgments about them, and only these are predicted, so that settings which know the training prompts by heart lose.
-Small worlds are cross-validated over fifths of their people. One setting after the other is varied over its grid,
+The folds are those by which Keel chooses. One setting after the other is varied over its grid,
 twice by the cheaper peers; joint fits take fewer iterations meanwhile.
 """
 
@@ -17,9 +17,10 @@ from torch import Tensor
 from bench.peers.answers import Answers
 from bench.world import World
 from elicitation.crowd import rank_within
+from reward_bases.train.folds import folds
 
-DIVISIONS, ENOUGH, NEW_PROMPTS, ANSWERS, READINGS = 5, 60, 0.3, 10, 2
-"""No fewer than Keel gets in ``reward_bases.train.choose``; but VPL, the slowest, rehearses two divisions at most."""
+ANSWERS, READINGS = 10, 2
+"""No fewer than Keel gets in ``reward_bases.train.choose``; but VPL, the slowest, rehearses two folds at most."""
 
 Reader = Callable[[Answers], Tensor]
 """Everybody's answers so far -> everybody's weights (P, F) on the features, in nats."""
@@ -41,11 +42,10 @@ class Split:
 
 
 def splits(world: World) -> tuple[Split, ...]:
-    """Disjoint fifths of the training people left out, as many as it takes to score ENOUGH of them; seeded."""
+    """One per fold of the training people; seeded."""
     answers, generator = Answers.of_training(world), torch.Generator().manual_seed(world.seed)
-    fifth = torch.randperm(answers.size, generator=generator) % DIVISIONS
-    count = min(DIVISIONS, -(-ENOUGH * DIVISIONS // answers.size))
-    return tuple(split(answers, fifth == part, _withheld(world, generator), generator) for part in range(count))
+    parts = folds(answers.size, world.train.prompts, not world.by_heart, generator)
+    return tuple(split(answers, part.people, None if world.by_heart else part.new, generator) for part in parts)
 
 
 def split(answers: Answers, left_out: Tensor, withheld: Tensor | None, generator: torch.Generator) -> Split:
@@ -86,12 +86,3 @@ def tuned(
         for name, grid in grids.items():
             best = max((replace(best, **{name: choice}) for choice in grid), key=remembered)
     return best
-
-
-def _withheld(world: World, generator: torch.Generator) -> Tensor | None:
-    """The training judgments (N,) bool about the prompts left out; None where items are known by heart."""
-    if world.by_heart:
-        return None
-    prompts, number = world.train.prompts.unique(return_inverse=True)
-    drawn = torch.randperm(len(prompts), generator=generator)[: max(1, round(NEW_PROMPTS * len(prompts)))]
-    return torch.isin(number, drawn)

@@ -23,7 +23,7 @@ from elicitation.population import Component, Population
 from reward_bases.build.pairs import FOLDS, Pairs, chosen_strength, logistic_direction, spread_of
 from reward_bases.features import FeatureSpace
 from reward_bases.text import Conversation
-from reward_bases.train.choose import assured_strength, folds
+from reward_bases.train.choose import assured_strength, developments
 from reward_bases.train.judged import NOBODY, InMemory, Judged
 from reward_bases.train.learn import Learned
 from reward_bases.train.store import clipped_features
@@ -261,7 +261,7 @@ def taste_spread(
     def learned(of: Judged) -> Learned:
         return Learned(heads, learn(of.crowd(heads), model, prior, EM_ROUNDS).population, model)
 
-    parts, scores = folds(judged, True, torch.Generator().manual_seed(0)), dict[str, float]()
+    parts, scores = developments(judged, True, torch.Generator().manual_seed(0)), dict[str, float]()
     known = [learned(part.teach) for part in parts]
     strength = assured_strength(parts, lambda: known, scores)
     return scaled(learned(judged).population, strength).covariance, {"strength": strength, **scores}

@@ -5,8 +5,9 @@ answers, and the log-likelihood of their other judgments scores a choice. With `
 prompts that no training judgment was about, so that heads that only know their prompts by heart lose. One setting
 after the other is moved along its grid as long as the score rises.
 
-The strength of the population comes last and with caution: people may differ within a prompt (in their stance, say)
-and yet in nothing that lasts to the next, and then answers that move rewards make them worse than the aggregate.
+The strength of the population comes late and with caution: people may differ within a prompt (in their stance, say)
+and yet in nothing that lasts to the next, and then answers that move rewards make them worse than the aggregate. Where
+no strength is assured there are no heads in which people differ, and the aggregate's ridge is chosen anew for itself.
 """
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
@@ -21,18 +22,15 @@ from elicitation.choice import ChoiceModel
 from elicitation.crowd import Beliefs, Crowd, infer_many, rank_within
 from elicitation.empirical import calmed, scaled
 from elicitation.quadrature import gauss_hermite
+from reward_bases.train.folds import Fold, folds
 from reward_bases.train.judged import Judged
 from reward_bases.train.learn import Learned, Settings, learn, learn_population
 
 ANSWERS = 10
 READINGS = 2
 """How often a developing person's answers are drawn anew."""
-NEW_PROMPTS = 0.3
-FOLDS = 5
-ENOUGH = 60
-"""Folds are scored until so many developing people were."""
-ROUNDS = 2
-"""Rounds of EM on the heads while settings are compared."""
+ROUNDS, POPULATION_ROUNDS = 2, 4
+"""Rounds of EM on the heads, and at most on the population, while settings are compared."""
 NODES = 16
 
 HEADS: Mapping[str, Sequence[Any]] = {
@@ -68,18 +66,16 @@ class Development:
     readings: tuple[tuple[Judged, Judged], ...]
 
     @classmethod
-    def of(cls, judged: Judged, developing: Tensor, new_prompts: bool, generator: torch.Generator) -> "Development":
-        """With the people ``developing`` (P,) bool held out and, with ``new_prompts``, some prompts."""
-        drawn = torch.rand(int(judged.prompts.max()) + 1, generator=generator) < NEW_PROMPTS * new_prompts
-        rest = judged.where(developing[judged.people])
-        old = ~drawn[rest.prompts]
+    def of(cls, judged: Judged, fold: Fold, generator: torch.Generator) -> "Development":
+        """With people and prompts of the ``fold`` left out."""
+        own = fold.people[judged.people]
+        rest, old = judged.where(own), ~fold.new[own]
         readings = []
         for _ in range(READINGS):
             told = _few_of_each(rest.people, old, generator)
-            kept = ~old if new_prompts else ~told
-            readings.append((rest.where(told).of_people(developing), rest.where(kept).of_people(developing)))
-        teach = judged.where(~developing[judged.people] & ~drawn[judged.prompts])
-        return cls(teach.of_people(~developing), tuple(readings))
+            kept = ~old if bool(fold.new.any()) else ~told
+            readings.append((rest.where(told).of_people(fold.people), rest.where(kept).of_people(fold.people)))
+        return cls(judged.where(~own & ~fold.new).of_people(~fold.people), tuple(readings))
 
     def unread(self) -> "Development":
         """The same with nothing told."""
@@ -93,6 +89,10 @@ class Development:
             beliefs = infer_many(learned.population, learned.model, told.crowd(learned.heads))
             total.index_add_(0, kept.people, log_likelihood(beliefs, learned.model, kept.crowd(learned.heads)))
         return total
+
+    def judgments(self) -> Tensor:
+        """How many judgments of each developing person are kept, over all readings (P,)."""
+        return torch.stack([torch.bincount(kept.people, minlength=kept.size) for _, kept in self.readings]).sum(0)
 
     def score(self, learned: Learned, strength: float = 1.0) -> float:
         """Mean log-likelihood of the judgments kept, nats, with the population's covariance times ``strength``."""
@@ -129,40 +129,46 @@ def choose_settings(
     ``memory`` takes every score as it is found and, given back, spares it from being computed again.
     """
     memory = {} if memory is None else memory
-    parts = folds(judged, new_prompts, torch.Generator().manual_seed(start.seed))
+    parts = developments(judged, new_prompts, torch.Generator().manual_seed(start.seed))
 
     def heads(settings: Settings) -> float:
-        found = (learn(part.teach, fixed, replace(settings, rounds=ROUNDS)) for part in parts)
+        found = (learn(part.teach, fixed, _briefly(settings)) for part in parts)
         scored = [[part.score(one, s) for s in COMPARED] for part, one in zip(parts, found, strict=True)]
         return sum(max(row) for row in scored) / len(parts)
 
-    best = _climbed(start, HEADS, given, _remembered("heads", HEADS, heads, memory))
-
     @cache
-    def taught() -> list[Learned]:
-        single = replace(_as_learned(best), components=1, rounds=ROUNDS)
-        return [learn(part.teach, fixed, single) for part in parts]
+    def taught(settings: Settings) -> list[Learned]:
+        return [learn(part.teach, fixed, settings) for part in parts]
 
     @cache
     def populated(settings: Settings) -> list[Learned]:
-        return [learn_population(part.teach, one, settings) for part, one in zip(parts, taught(), strict=True)]
+        known = taught(replace(_briefly(settings), components=1, consistency=start.consistency))
+        return [learn_population(part.teach, one, settings) for part, one in zip(parts, known, strict=True)]
 
     def people(settings: Settings) -> float:
-        found = populated(_as_learned(settings))
+        found = populated(_briefly(_as_learned(settings)))
         return sum(part.score(one) for part, one in zip(parts, found, strict=True)) / len(parts)
 
-    names = {**HEADS, **PEOPLE}
-    best = _climbed(best, PEOPLE, given, _remembered("people", names, people, memory))
-    if "strength" not in given:
-        best = replace(best, strength=assured_strength(parts, lambda: populated(_as_learned(best)), memory))
-
-    def calm(settings: Settings) -> float:
+    def served(settings: Settings) -> float:
         found = populated(_as_learned(settings))
         calmer = [replace(one, population=calmed(one.population, settings.calm)) for one in found]
         return sum(part.score(one, settings.strength) for part, one in zip(parts, calmer, strict=True)) / len(parts)
 
-    names = {**names, "strength": STRENGTHS}
-    return _climbed(best, {"calm": CALM}, given, _remembered("calm", {**names, "calm": CALM}, calm, memory))
+    best = _climbed(start, HEADS, given, _remembered("heads", HEADS, heads, memory))
+    names = {**HEADS, **PEOPLE}
+    best = _climbed(best, PEOPLE, given, _remembered("people", names, people, memory))
+    if "strength" not in given:
+        best = replace(best, strength=assured_strength(parts, lambda: populated(_as_learned(best)), memory))
+    last: dict[str, Sequence[Any]] = {"calm": CALM}
+    if best.strength == STRENGTHS[0] and not given & {"learned", "components"}:
+        best = replace(best, learned=0, components=1)
+        last = {"aggregate_ridge": HEADS["aggregate_ridge"], **last}
+    names = {**names, "strength": STRENGTHS, "calm": CALM}
+    return _climbed(best, last, given, _remembered("served", names, served, memory))
+
+
+def _briefly(settings: Settings) -> Settings:
+    return replace(settings, rounds=ROUNDS, population_rounds=POPULATION_ROUNDS)
 
 
 def _as_learned(settings: Settings) -> Settings:
@@ -175,18 +181,19 @@ def steps(given: frozenset[str]) -> int:
     return sum(len(grid) for name, grid in grids.items() if name not in given)
 
 
-def folds(judged: Judged, new_prompts: bool, generator: torch.Generator) -> list[Development]:
-    """Disjoint fifths of the people, as many as it takes to score ENOUGH of them."""
-    fifth = torch.randperm(judged.size, generator=generator) % FOLDS
-    count = min(FOLDS, -(-ENOUGH * FOLDS // judged.size))
-    return [Development.of(judged, fifth == part, new_prompts, generator) for part in range(count)]
+def developments(judged: Judged, new_prompts: bool, generator: torch.Generator) -> list[Development]:
+    """One per fold of the people of ``judged``."""
+    parts = folds(judged.size, judged.prompts, new_prompts, generator)
+    return [Development.of(judged, part, generator) for part in parts]
 
 
 def assured_strength(parts: Sequence[Development], learned: Callable[[], list[Learned]], memory: Memory) -> float:
     """The best strength, lowered until answers help; the weakest where they never do.
 
-    They help where reading them predicts people better than not reading them, by ASSURED standard errors.
+    They help where reading them predicts people better than not reading them, by ASSURED standard errors of the gain
+    per judgment. People count alike in it, lest the few who judged most decide.
     """
+    judgments = torch.cat([part.judgments() for part in parts])
 
     def sums(development: Callable[[Development], Development], strength: float) -> Tensor:
         stronger = (replace(one, population=scaled(one.population, strength)) for one in learned())
@@ -195,7 +202,7 @@ def assured_strength(parts: Sequence[Development], learned: Callable[[], list[Le
     for strength in STRENGTHS:
         if f"strength {strength}" not in memory:
             read = sums(lambda part: part, strength)
-            gain = read - sums(Development.unread, strength)
+            gain = (read - sums(Development.unread, strength)) / judgments.clamp_min(1)
             memory[f"strength {strength}"] = float(read.sum())
             memory[f"strength {strength}, standard errors gained"] = float(
                 gain.sum() / gain.square().sum().sqrt().clamp_min(1e-12)

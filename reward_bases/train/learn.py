@@ -14,6 +14,7 @@ from reward_bases.train.heads import Factors, Report, Ridges, aggregate_head, im
 from reward_bases.train.judged import NOBODY, Judged
 
 POPULATION_ROUNDS = 10
+"""At most, of EM on the population."""
 TIE_START = 0.5
 
 
@@ -26,6 +27,7 @@ class Settings:
         ridge: prior precision of a learned head's weight on a feature of unit spread.
         aggregate_ridge: the same for the aggregate head.
         rounds: rounds of EM on the heads.
+        population_rounds: at most so many on the population.
         consistency: standard deviation of log κ over people.
         components: Gaussians in the population.
         strength: factor on the learned covariance of people.
@@ -39,6 +41,7 @@ class Settings:
     ridge: float = 100.0
     aggregate_ridge: float = 100.0
     rounds: int = 4
+    population_rounds: int = POPULATION_ROUNDS
     consistency: float = 0.0
     components: int = 1
     strength: float = 1.0
@@ -96,9 +99,9 @@ def learn_population(judged: Judged, learned: Learned, settings: Settings) -> Le
 
 def population_from(crowd: Crowd, model: ChoiceModel, start: Population, settings: Settings) -> Population:
     """λ̄, Σ and the mixture of ``settings``, by EM from the single Gaussian ``start``; what a refit does too."""
-    population = empirical.learn(crowd, model, start, POPULATION_ROUNDS).population
+    population = empirical.learn(crowd, model, start, settings.population_rounds).population
     if settings.components > 1:
         generator = torch.Generator().manual_seed(settings.seed)
         divided = empirical.divided(population, settings.components, generator)
-        population = empirical.learn(crowd, model, divided, POPULATION_ROUNDS).population
+        population = empirical.learn(crowd, model, divided, settings.population_rounds).population
     return empirical.scaled(empirical.calmed(population, settings.calm), settings.strength)

@@ -10,7 +10,6 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from torch import Tensor
 
 from bench.method import Belief, Method
-from bench.peers import tuning
 from bench.peers.aggregate import head, length
 from bench.peers.answers import Answers
 from bench.peers.fitting import logistic
@@ -26,13 +25,13 @@ from bench.peers.gp import (
 from bench.peers.lore import Settings, learn_bases
 from bench.peers.pref import PrefBelief, PrefMethod, factorise, table, uncertainty
 from bench.peers.simplex import learn_mixture, mixture_weights
-from bench.peers.tuning import ANSWERS, DIVISIONS, READINGS, Split, split, splits, tuned
-from bench.roster import METHODS
+from bench.peers.tuning import ANSWERS, READINGS, Split, split, splits, tuned
+from bench.roster import PEERS
 from bench.world import NOBODY, Pairs, World
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd
+from reward_bases.train.folds import FOLDS
 
-RECIPES = {name: recipe for name, recipe in METHODS.items() if not name.startswith("keel")}
 PREFS = ("pref", "pref-published", "pref-tuned")
 PERSONAL = ("ridge", *PREFS, "lore", "rfm", "pal", "vpl", "gp-linear-eubo", "gp-rbf-bald")
 UNDECIDED_AT_FIRST = ("length", "ridge", *PREFS, "rfm", "gp-linear-eubo", "gp-rbf-bald")
@@ -68,8 +67,8 @@ def fitted_to(diverse: World, alike: World) -> Callable[[str, World], Method]:
 def fit_on_one_split(name: str, world: World) -> Method:
     """As the recipe does, its settings tuned on one split of the training people, which is enough for these worlds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tuning, "ENOUGH", 1)
-        return RECIPES[name](world)
+        patch.setattr("reward_bases.train.folds.ENOUGH", 1)
+        return PEERS[name](world)
 
 
 def told(world: World, asked: int) -> Crowd:
@@ -140,7 +139,7 @@ def test_without_answers_the_others_say_about_what_the_aggregate_says(
     assert float((first - everybody).abs().mean()) < 0.1
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PEERS)
 def test_probabilities_stay_inside_zero_and_one_however_clear_the_pair(
     name: str, diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
@@ -150,7 +149,7 @@ def test_probabilities_stay_inside_zero_and_one_however_clear_the_pair(
     assert bool(((p > 0) & (p < 1)).all())
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PEERS)
 def test_turning_a_pair_round_turns_its_probability_round(
     name: str, diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
@@ -159,7 +158,7 @@ def test_turning_a_pair_round_turns_its_probability_round(
     torch.testing.assert_close(belief.prefer(0, targets), 1 - belief.prefer(0, -targets), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", PEERS)
 def test_a_question_is_one_of_those_allowed(
     name: str, diverse: World, generator: torch.Generator, fitted_to: Callable[[str, World], Method]
 ) -> None:
@@ -209,7 +208,7 @@ def test_a_pair_shown_both_ways_round_is_one_pair(diverse: World) -> None:
 
 
 def a_fifth(answers: Answers) -> Tensor:
-    return torch.arange(answers.size) % DIVISIONS == 0
+    return torch.arange(answers.size) % FOLDS == 0
 
 
 def split_of(answers: Answers, withheld: Tensor | None = None) -> Split:
@@ -256,7 +255,7 @@ def test_prompts_are_withheld_unless_items_are_known_by_heart(diverse: World) ->
 
 def test_in_a_small_world_everybody_is_left_out_once(diverse: World) -> None:
     parts = splits(diverse)
-    assert len(parts) == DIVISIONS
+    assert len(parts) == FOLDS
     assert sum(part.told.size for part in parts) == READINGS * diverse.train.size
 
 

@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 import torch
-from worlds import METHODS, POOL, aggregate, keel, keel_random, world
+from worlds import METHODS, POOL, SLOW, TOGETHER, aggregate, keel, keel_random, world
 
 from bench.parcel import packed, unpacked
 from bench.play import STAGES, Distortion, distorted, open_questions, play
-from bench.run import Subsample, some_people, tasks
+from bench.run import Subsample, courses, some_people, tasks
 from bench.world import World
 from elicitation.errors import InvalidInput
 
@@ -135,12 +135,21 @@ def test_broken_methods_are_named(small: World, probability: float, message: str
 
 def test_slow_methods_meet_few_people_in_the_first_seeds() -> None:
     worlds = [world(name, seed) for name in ("a", "b") for seed in range(3)]
-    todo = tasks(worlds, list(METHODS), frozenset({"gp-rbf-bald"}), Subsample(people=8, seeds=2))
+    todo = tasks(worlds, list(METHODS), SLOW, Subsample(people=16, seeds=2), TOGETHER)
+    assert len(todo) == len(TOGETHER) * len(worlds)
     plays = [(task.world.name, task.world.seed, each) for task in todo for each in task.plays]
     slow = [(name, seed) for name, seed, each in plays if each.method == "gp-rbf-bald"]
     assert slow == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
-    assert {each.people for _, _, each in plays if each.method == "gp-rbf-bald"} == {4}
+    assert {each.people for _, _, each in plays if each.method == "gp-rbf-bald"} == {8}
     assert {each.people for _, _, each in plays if each.method != "gp-rbf-bald"} == {None}
+
+
+def test_names_of_one_recipe_share_a_course(monkeypatch: pytest.MonkeyPatch, small: World) -> None:
+    monkeypatch.setitem(METHODS, "keel-again", METHODS["keel"])
+    todo = tasks([small], ["keel", "keel-again"], SLOW, Subsample(people=6, seeds=1), [frozenset(METHODS)])
+    one, again, *_ = courses(todo[0], METHODS)
+    assert (one.method, again.method) == ("keel", "keel-again")
+    assert again.predictions is one.predictions
 
 
 def test_the_few_people_are_the_same_for_every_slow_method(small: World) -> None:

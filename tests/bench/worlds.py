@@ -113,4 +113,5 @@ METHODS: dict[str, Recipe] = {
     "keel-random": keel_random,
     "keel": keel,
 }
-SLOW = {"gp-rbf-bald"}
+SLOW = frozenset({"gp-rbf-bald"})
+TOGETHER = (frozenset({"keel", "keel-random"}), frozenset({"aggregate", "pref", "gp-rbf-bald"}))

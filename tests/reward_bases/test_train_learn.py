@@ -10,7 +10,7 @@ from elicitation.choice import ChoiceModel, Outcomes
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
 from reward_bases.train import choose
-from reward_bases.train.choose import Development, choose_settings, folds, log_likelihood
+from reward_bases.train.choose import Development, assured_strength, choose_settings, developments, log_likelihood
 from reward_bases.train.heads import (
     Factors,
     Ridges,
@@ -161,7 +161,7 @@ def test_a_prediction_averages_over_what_is_believed() -> None:
 
 def test_developing_people_teach_nothing_and_new_prompts_are_new() -> None:
     judged, _ = made(people=30)
-    for part in folds(judged, True, torch.Generator().manual_seed(0)):
+    for part in developments(judged, True, torch.Generator().manual_seed(0)):
         taught = set(part.teach.prompts.tolist())
         assert part.teach.size + part.readings[0][0].size == judged.size
         for told, kept in part.readings:
@@ -191,7 +191,7 @@ def test_people_who_differ_are_personalised_and_judgments_dealt_out_anew_are_not
     assert best.strength >= 0.5
     assert choose_settings(judged, NOTHING_FIXED, Settings(learned=2), True, memory=dict(memory)) == best
     dealt = choose_settings(dealt_anew(judged), NOTHING_FIXED, Settings(learned=2), True)
-    assert dealt.strength == choose.STRENGTHS[0]
+    assert (dealt.strength, dealt.learned) == (choose.STRENGTHS[0], 0)
 
 
 def test_heads_that_know_their_prompts_by_heart_are_calmed() -> None:
@@ -216,9 +216,31 @@ def test_a_given_mixture_is_divided_from_one_gaussian() -> None:
     assert choose_settings(judged, NOTHING_FIXED, Settings(learned=1, components=2), False, given).components == 2
 
 
+def test_whether_answers_help_does_not_hang_on_how_much_anybody_judged() -> None:
+    judged, _ = made(people=20)
+    parts = developments(judged, False, torch.Generator().manual_seed(0))
+    population = Population((Component(1.0, torch.zeros(2).double(), torch.eye(2).double()),))
+    known = [Learned(torch.eye(2, FEATURES).double(), population, MODEL)] * len(parts)
+
+    def errors(copies: int) -> list[float]:
+        """Standard errors gained where the first person's judgments come so many times."""
+        more = []
+        for part in parts:
+            kept = [
+                rest.where(torch.arange(len(rest)).repeat_interleave(1 + (copies - 1) * (rest.people == 0)))
+                for _, rest in part.readings
+            ]
+            more.append(replace(part, readings=tuple(zip([told for told, _ in part.readings], kept, strict=True))))
+        memory: dict[str, float] = {}
+        assured_strength(more, lambda: known, memory)
+        return [score for name, score in memory.items() if "errors" in name]
+
+    assert errors(50) == pytest.approx(errors(1))
+
+
 def test_the_score_prefers_the_population_that_made_the_answers() -> None:
     judged, _ = made(people=40)
-    (part, *_) = folds(judged, False, torch.Generator().manual_seed(0))
+    (part, *_) = developments(judged, False, torch.Generator().manual_seed(0))
     heads = torch.eye(2, FEATURES).double()
 
     def score(variance: float) -> float:

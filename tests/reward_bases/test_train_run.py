@@ -20,7 +20,7 @@ from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.bank import BankPrompt, load_bank
 from reward_bases.encoder import Encoder
 from reward_bases.features import conversation_text
-from reward_bases.train import choose, grounds
+from reward_bases.train import choose, folds, grounds
 from reward_bases.train.learn import population_from
 from reward_bases.train.people import load_people
 from reward_bases.train.request import UNFINISHED, Request
@@ -65,10 +65,10 @@ class Looker:
 @pytest.fixture(autouse=True, scope="module")
 def fast() -> Iterator[None]:
     """A fast encoder and a short search: which settings are tried is not what these tests are about."""
-    short = {"FOLDS": 2, "ENOUGH": 1, "READINGS": 1}
     grids = {"HEADS": {"aggregate_ridge": (10.0, 100.0)}, "PEOPLE": {}, "STRENGTHS": (0.5, 1.0)}
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in {**short, **grids}.items():
+        patch.setattr(folds, "ENOUGH", 1)
+        for name, value in {"READINGS": 1, **grids}.items():
             patch.setattr(choose, name, value)
         patch.setattr(grounds, "load_encoder", lambda name: ENCODER)
         yield
