@@ -11,8 +11,8 @@ no strength is assured there are no heads in which people differ, and the aggreg
 """
 
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
-from dataclasses import dataclass, replace
-from functools import cache
+from dataclasses import dataclass, field, replace
+from statistics import fmean
 from typing import Any
 
 import torch
@@ -33,7 +33,7 @@ ROUNDS, POPULATION_ROUNDS = 2, 4
 """Rounds of EM on the heads, and at most on the population, while settings are compared."""
 NODES = 16
 
-HEADS: Mapping[str, Sequence[Any]] = {
+HEADS: Mapping[str, tuple[Any, ...]] = {
     "ridge": (1.0, 10.0, 100.0, 1000.0, 10_000.0),
     "learned": (0, 2, 4, 6, 8, 12),
     "aggregate_ridge": (1.0, 10.0, 100.0, 1000.0, 10_000.0),
@@ -116,6 +116,48 @@ def log_likelihood(beliefs: Beliefs, model: ChoiceModel, crowd: Crowd) -> Tensor
     return total
 
 
+@dataclass(frozen=True, eq=False)
+class Trials:
+    """What settings score, nats a judgment, in the mean over ``parts``; what was learned on the way is kept.
+
+    ``start`` has the consistency at which heads are learned, whatever that of the population is to be.
+    """
+
+    parts: Sequence[Development]
+    fixed: Tensor
+    start: Settings
+    _taught: dict[Settings, list[Learned]] = field(default_factory=dict)
+    _populated: dict[Settings, list[Learned]] = field(default_factory=dict)
+
+    def heads(self, settings: Settings) -> float:
+        """At the best strength of COMPARED."""
+        found = (learn(part.teach, self.fixed, _briefly(settings)) for part in self.parts)
+        return fmean(max(part.score(one, s) for s in COMPARED) for part, one in zip(self.parts, found, strict=True))
+
+    def people(self, settings: Settings) -> float:
+        """With the population as it is learned."""
+        found = self.populated(_briefly(_as_learned(settings)))
+        return fmean(part.score(one) for part, one in zip(self.parts, found, strict=True))
+
+    def served(self, settings: Settings) -> float:
+        """With the population as it will be served."""
+        found = self.populated(_as_learned(settings))
+        calmer = (replace(one, population=calmed(one.population, settings.calm)) for one in found)
+        return fmean(part.score(one, settings.strength) for part, one in zip(self.parts, calmer, strict=True))
+
+    def populated(self, settings: Settings) -> list[Learned]:
+        """The population of ``settings`` over heads learned briefly from a single Gaussian."""
+        single = replace(_briefly(settings), components=1, consistency=self.start.consistency)
+        if single not in self._taught:
+            self._taught[single] = [learn(part.teach, self.fixed, single) for part in self.parts]
+        if settings not in self._populated:
+            self._populated[settings] = [
+                learn_population(part.teach, one, settings)
+                for part, one in zip(self.parts, self._taught[single], strict=True)
+            ]
+        return self._populated[settings]
+
+
 def choose_settings(
     judged: Judged,
     fixed: Tensor,
@@ -130,41 +172,18 @@ def choose_settings(
     """
     memory = {} if memory is None else memory
     parts = developments(judged, new_prompts, torch.Generator().manual_seed(start.seed))
-
-    def heads(settings: Settings) -> float:
-        found = (learn(part.teach, fixed, _briefly(settings)) for part in parts)
-        scored = [[part.score(one, s) for s in COMPARED] for part, one in zip(parts, found, strict=True)]
-        return sum(max(row) for row in scored) / len(parts)
-
-    @cache
-    def taught(settings: Settings) -> list[Learned]:
-        return [learn(part.teach, fixed, settings) for part in parts]
-
-    @cache
-    def populated(settings: Settings) -> list[Learned]:
-        known = taught(replace(_briefly(settings), components=1, consistency=start.consistency))
-        return [learn_population(part.teach, one, settings) for part, one in zip(parts, known, strict=True)]
-
-    def people(settings: Settings) -> float:
-        found = populated(_briefly(_as_learned(settings)))
-        return sum(part.score(one) for part, one in zip(parts, found, strict=True)) / len(parts)
-
-    def served(settings: Settings) -> float:
-        found = populated(_as_learned(settings))
-        calmer = [replace(one, population=calmed(one.population, settings.calm)) for one in found]
-        return sum(part.score(one, settings.strength) for part, one in zip(parts, calmer, strict=True)) / len(parts)
-
-    best = _climbed(start, HEADS, given, _remembered("heads", HEADS, heads, memory))
+    trials = Trials(parts, fixed, start)
+    best = _climbed(start, HEADS, given, _remembered("heads", HEADS, trials.heads, memory))
     names = {**HEADS, **PEOPLE}
-    best = _climbed(best, PEOPLE, given, _remembered("people", names, people, memory))
+    best = _climbed(best, PEOPLE, given, _remembered("people", names, trials.people, memory))
     if "strength" not in given:
-        best = replace(best, strength=assured_strength(parts, lambda: populated(_as_learned(best)), memory))
+        best = replace(best, strength=assured_strength(parts, lambda: trials.populated(_as_learned(best)), memory))
     last: dict[str, Sequence[Any]] = {"calm": CALM}
     if best.strength == STRENGTHS[0] and not given & {"learned", "components"}:
         best = replace(best, learned=0, components=1)
         last = {"aggregate_ridge": HEADS["aggregate_ridge"], **last}
     names = {**names, "strength": STRENGTHS, "calm": CALM}
-    return _climbed(best, last, given, _remembered("served", names, served, memory))
+    return _climbed(best, last, given, _remembered("served", names, trials.served, memory))
 
 
 def _briefly(settings: Settings) -> Settings:
@@ -177,7 +196,8 @@ def _as_learned(settings: Settings) -> Settings:
 
 def steps(given: frozenset[str]) -> int:
     """How many scores the choice takes at most."""
-    grids = {**HEADS, **PEOPLE, "strength": 2 * STRENGTHS, "calm": CALM}
+    twice = {"aggregate_ridge": 2 * HEADS["aggregate_ridge"], "strength": 2 * STRENGTHS}
+    grids = {**HEADS, **PEOPLE, **twice, "calm": CALM}
     return sum(len(grid) for name, grid in grids.items() if name not in given)
 
 
