@@ -13,8 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.looping import Loop
 from app.terminal import table
 from elicitation.errors import InvalidInput
+from reward_bases.interval import Interval
 from safeguards.loop.grid import GROWTH_MAX, JUDGED_DRIFT, SHARE_MIN, TRUTH_GAP_MAX, Point
-from safeguards.loop.measure import Estimate, Row
+from safeguards.loop.measure import Row
 from safeguards.loop.serving import Arm
 
 HEADINGS = ("people", "drift", "N", "arm", "growth of variance", "truth lost, SD", "utility kept", "truth", "utility")
@@ -104,12 +105,12 @@ def _cells(row: Row) -> tuple[Any, ...]:
     return (row.user_model, f"{row.drift:g}", row.draws, row.arm, *figures, f"{row.truth:.2f}", f"{row.utility:.2f}")
 
 
-def _interval(estimate: Estimate) -> str:
-    return f"{estimate.value:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]"
+def _interval(interval: Interval) -> str:
+    return f"{interval.value:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
 
 
-def _share(estimate: Estimate | None) -> str:
-    return "–" if estimate is None else f"{estimate.value:.0%}"
+def _share(interval: Interval | None) -> str:
+    return "–" if interval is None else f"{interval.value:.0%}"
 
 
 def _plot(result: Loop) -> str:

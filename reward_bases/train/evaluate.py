@@ -14,6 +14,7 @@ from torch import Tensor
 
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd, infer_many
+from reward_bases.interval import Interval
 from reward_bases.train.choose import log_likelihood
 from reward_bases.train.judged import Judged
 from reward_bases.train.learn import Learned
@@ -28,21 +29,6 @@ DRAWS_AT_ONCE = 100
 BINS = 15
 PEOPLE_AT_ONCE = 500
 LEAST = 1e-12
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value with its 95 % interval."""
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, draws: Tensor) -> "Interval":
-        """From values of which the first is that of everybody and the others those of resampled people."""
-        low, high = draws[1:].nanquantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
-        return cls(float(draws[0]), low, high)
 
 
 @dataclass(frozen=True)

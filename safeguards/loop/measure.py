@@ -12,27 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from reward_bases.interval import Interval
 from safeguards.loop.play import Course
 from safeguards.loop.serving import Arm
 from safeguards.loop.tastes import UserModel
 from safeguards.loop.world import World
 
 RESAMPLES = 400
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """A value with the 2.5 and 97.5 % percentiles of its bootstrap."""
-
-    value: float
-    low: float
-    high: float
-
-    @classmethod
-    def of(cls, draws: Tensor) -> "Estimate":
-        """From draws (1 + R,) whose first is of everybody once."""
-        low, high = draws[1:].quantile(torch.tensor([0.025, 0.975], dtype=draws.dtype)).tolist()
-        return cls(float(draws[0]), low, high)
 
 
 @dataclass(frozen=True)
@@ -47,9 +33,9 @@ class Row:
     draws: int
     arm: Arm
     people: int
-    growth: Estimate
-    truth_gap: Estimate
-    utility_share: Estimate | None
+    growth: Interval
+    truth_gap: Interval
+    utility_share: Interval | None
     truth: float
     utility: float
     satisfaction: float
@@ -78,9 +64,9 @@ def rows(
             draws=draws,
             arm=arm,
             people=course.utility.numel(),
-            growth=Estimate.of(_growth(weights, course)),
-            truth_gap=Estimate.of(_mean(weights, truth(base)) - _mean(weights, truth(course))),
-            utility_share=Estimate.of(gained / whole) if float(whole[0]) > 0 else None,
+            growth=Interval.of(_growth(weights, course)),
+            truth_gap=Interval.of(_mean(weights, truth(base)) - _mean(weights, truth(course))),
+            utility_share=Interval.of(gained / whole) if float(whole[0]) > 0 else None,
             truth=float(truth(course).mean()),
             utility=float(course.utility.mean()),
             satisfaction=float(course.satisfaction.mean()),
