@@ -88,11 +88,12 @@ def choose(
     """
     require_shape("pool", pool, (None, posterior.k))
     require_shape("allowed", allowed, (len(pool),))
-    open_rows = allowed.nonzero().squeeze(-1)
-    if len(open_rows) == 0:
+    count = int(allowed.sum())
+    if count == 0:
         raise InvalidInput(f"0 of {len(pool)} questions are allowed; extend the question bank or stop asking")
-    if rule is Rule.IOPT and len(open_rows) > SHORTLIST:
+    if rule is Rule.IOPT and count > SHORTLIST:
         return _best_of_many(posterior, model, pool, allowed, targets)
+    open_rows = allowed.nonzero().squeeze(-1)
     values = gains(rule, posterior, model, pool[open_rows], targets, generator)
     best = int(values.argmax())
     return Selection(int(open_rows[best]), float(values[best]), UNITS[rule])
@@ -197,7 +198,7 @@ def variance_reduction(outlook: Outlook, covariance: Tensor) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Axes:
-    """Axes x = ``turn``ᵀv in which vᵀCv is |x|² and vᵀCMCv is Σ_j weights_j·x_j²: (K, K) and the two forms' (K, 2)."""
+    """Axes x = ``turn``ᵀv in which vᵀCv is |x|² and vᵀCMCv is Σ_j weights_j·x_j²: (K, K) and the two forms' (2, K)."""
 
     turn: Tensor
     forms: Tensor
@@ -206,14 +207,14 @@ class Axes:
     def of(cls, covariance: Tensor, served: Tensor) -> "Axes":
         root = covariance_root(covariance)
         weights, rotation = torch.linalg.eigh(root.T @ served @ root)
-        return cls(root @ rotation, torch.stack([torch.ones_like(weights), weights.clamp_min(0)], dim=1))
+        return cls(root @ rotation, torch.stack([torch.ones_like(weights), weights.clamp_min(0)]))
 
     def to(self, dtype: torch.dtype) -> "Axes":
         return Axes(self.turn.to(dtype), self.forms.to(dtype))
 
     def gain(self, pool: Tensor, information: Tensor) -> Tensor:
         """iopt (N,) of pairs (N, K) whose answers have ``information`` (N,)."""
-        spread, reached = ((pool @ self.turn).square_() @ self.forms).unbind(1)
+        spread, reached = self.forms @ (pool @ self.turn).square_().T
         gain: Tensor = reached * information / (1 + information * spread)
         return gain
 
