@@ -50,7 +50,8 @@ def serving(tmp_path: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str]
             wait_for(f"{url}/health/ready", process)
             yield process, url
         finally:
-            process.kill()
+            # Not kill, which would leave the web page running.
+            process.terminate()
 
 
 def wait_for(url: str, process: subprocess.Popen[str]) -> None:
