@@ -1,8 +1,8 @@
 """Worlds times methods on all cores; the courses do not depend on how many there are.
 
 A task is a world with methods that share what they learn from its training people, so that it is learned once; slow
-methods play with few of its held-out people. Processes are spawned, since forking one in which libraries
-have started threads may hang; worlds travel to them as NumPy arrays.
+methods play with few of its held-out people. Processes are spawned, since forking one in which libraries have started
+threads may hang; worlds travel to them as NumPy arrays.
 """
 
 import importlib

@@ -31,8 +31,8 @@ from safeguards.trust import limited
 Binding = Literal["none", "divergence", "starc", "sd", "band"]
 
 LARGEST_COEFFICIENT = 1e9  # nats; beyond it squares of rewards lose the precision the certificate needs
-WIDTH = 1e-9  # by which α may miss the largest, relative to it
-CONVERGED = 1e-5  # relative step of Newton's method after which the next one is far below WIDTH
+SHORTFALL = 1e-9  # largest share by which α may stay under what the budget allows
+CONVERGED = 1e-5  # relative step of Newton's method after which the next is below SHORTFALL
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ def guard(
     # Where the band leads a head out of its limit, both hold for a smaller α.
     target = limited(hold_all(allowed, aggregate, bands), aggregate, limit)
     alpha, binding = _largest_alpha(aggregate, target - aggregate, reference, budget)
-    step = WIDTH
+    step = SHORTFALL
     while True:
         coefficients = torch.lerp(aggregate, target, alpha)  # exact at α = 0 and at α = 1
         certificate = _measure(coefficients, aggregate, alpha, binding, reference, budget)
@@ -214,7 +214,7 @@ def _starc_limit(aa: float, ad: float, dd: float, d_max: float) -> float:
 
 
 def _divergence_limit(aggregate: Tensor, deviation: Tensor, reference: Reference, epsilon: float, high: float) -> float:
-    """Largest α ≤ high with every prompt's KL ≤ ε, short of it by a share WIDTH; only a certificate is exact.
+    """Largest α ≤ high with every prompt's KL ≤ ε, short of it by at most SHORTFALL; only a certificate is exact.
 
     Newton's steps on log KL against log α, a line of slope 2 while α is small, each to the nearest α at which any
     prompt that exceeds ε at ``high`` would reach it; a step out of the bracket halves it instead.
@@ -228,11 +228,11 @@ def _divergence_limit(aggregate: Tensor, deviation: Tensor, reference: Reference
     base, delta, divergence, variance = (of[..., exceeding] for of in (base, delta, divergence, variance))
     spread = float((delta.amax(dim=0) - delta.amin(dim=0)).max())
     low, alpha = min(high, math.sqrt(8 * epsilon) / spread), high
-    while high > low * (1 + WIDTH):
+    while high > low * (1 + SHORTFALL):
         slope = alpha**2 * variance / divergence
         nearest = alpha * float(((math.log(epsilon) - divergence.log()) / slope).min().exp())
         if abs(nearest - alpha) <= CONVERGED * alpha:
-            return min(max(nearest * (1 - WIDTH), low), high)
+            return min(max(nearest * (1 - SHORTFALL), low), high)
         alpha = nearest if low < nearest < high else math.sqrt(low * high)
         divergence, variance = _divergence_along(base, delta, alpha)
         low, high = (low, alpha) if bool((divergence > epsilon).any()) else (alpha, high)

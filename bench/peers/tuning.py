@@ -2,8 +2,8 @@
 
 Where items are known by their features, a share of the training prompts is left out as well: nothing is learned from
 judgments about them, and only these are predicted, so that settings which know the training prompts by heart lose.
-The folds are those by which Keel chooses. One setting after the other is varied over its grid,
-twice by the cheaper peers; joint fits take fewer iterations meanwhile.
+The folds are those by which Keel chooses. One setting after the other is varied over its grid, twice by the cheaper
+peers; joint fits take fewer iterations meanwhile.
 """
 
 from collections.abc import Callable, Mapping, Sequence

@@ -29,7 +29,7 @@ from reward_bases.train.learn import Learned, Settings, learn, learn_population
 ANSWERS = 10
 READINGS = 2
 """How often a developing person's answers are drawn anew."""
-ROUNDS, POPULATION_ROUNDS = 2, 4
+HEAD_ROUNDS, PEOPLE_ROUNDS = 2, 4
 """Rounds of EM on the heads, and at most on the population, while settings are compared."""
 NODES = 16
 
@@ -187,7 +187,7 @@ def choose_settings(
 
 
 def _briefly(settings: Settings) -> Settings:
-    return replace(settings, rounds=ROUNDS, population_rounds=POPULATION_ROUNDS)
+    return replace(settings, rounds=HEAD_ROUNDS, population_rounds=PEOPLE_ROUNDS)
 
 
 def _as_learned(settings: Settings) -> Settings:

@@ -15,8 +15,8 @@ from elicitation.crowd import Crowd, infer_many, rank_within
 from elicitation.empirical import scaled
 from elicitation.population import Population
 from reward_bases.train.choose import ANSWERS, log_likelihood
+from reward_bases.train.folds import FOLDS
 
-FOLDS = 5
 DRAWS = 2000
 LEVEL = 0.95
 

@@ -26,7 +26,7 @@ from bench.peers.lore import Settings, learn_bases
 from bench.peers.pref import PrefBelief, PrefMethod, factorise, table, uncertainty
 from bench.peers.simplex import learn_mixture, mixture_weights
 from bench.peers.tuning import ANSWERS, READINGS, Split, split, splits, tuned
-from bench.roster import PEERS
+from bench.roster import METHODS, PEERS, TOGETHER
 from bench.world import NOBODY, Pairs, World
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd
@@ -422,6 +422,10 @@ def test_a_gaussian_process_waits_for_a_pair_that_its_heads_tell_apart(
 def test_items_of_the_gaussian_processes_lie_in_the_unit_cube(diverse: World) -> None:
     seen = Answers.of_training(diverse).differences @ scaled_heads(diverse).T
     torch.testing.assert_close(seen.abs().amax(0), torch.ones(seen.shape[1], dtype=torch.float64))
+
+
+def test_every_method_belongs_to_one_task() -> None:
+    assert sorted(name for group in TOGETHER for name in group) == sorted(METHODS)
 
 
 def _entropy(p: Tensor) -> Tensor:
