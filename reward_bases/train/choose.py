@@ -211,7 +211,7 @@ def assured_strength(parts: Sequence[Development], learned: Callable[[], list[Le
     """The best strength, lowered until answers help; the weakest where they never do.
 
     They help where reading them predicts people better than not reading them, by ASSURED standard errors of the gain
-    per judgment. People count alike in it, lest the few who judged most decide.
+    per judgment, whose error is taken over people: one who judged a thousand times is one witness.
     """
     judgments = torch.cat([part.judgments() for part in parts])
 
@@ -222,14 +222,22 @@ def assured_strength(parts: Sequence[Development], learned: Callable[[], list[Le
     for strength in STRENGTHS:
         if f"strength {strength}" not in memory:
             read = sums(lambda part: part, strength)
-            gain = (read - sums(Development.unread, strength)) / judgments.clamp_min(1)
             memory[f"strength {strength}"] = float(read.sum())
-            memory[f"strength {strength}, standard errors gained"] = float(
-                gain.sum() / gain.square().sum().sqrt().clamp_min(1e-12)
-            )
+            gained = standard_errors(read - sums(Development.unread, strength), judgments)
+            memory[f"strength {strength}, standard errors gained"] = gained
     best = max(STRENGTHS, key=lambda strength: memory[f"strength {strength}"])
     helps = [s for s in STRENGTHS if s <= best and memory[f"strength {s}, standard errors gained"] >= ASSURED]
     return max(helps, default=STRENGTHS[0])
+
+
+def standard_errors(gains: Tensor, judgments: Tensor) -> float:
+    """By how many of its standard errors Σ gains (P,) / Σ judgments (P,) is above 0, whoever were left out of it.
+
+    The error is the jackknife's over people (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982).
+    """
+    rate = gains.sum() / judgments.sum().clamp_min(1)
+    without = (gains.sum() - gains) / (judgments.sum() - judgments).clamp_min(1)
+    return float(rate / (without - rate).square().sum().sqrt().clamp_min(1e-12))
 
 
 def _climbed(settings: Settings, grids: Mapping[str, Sequence[Any]], given: frozenset[str], score: Score) -> Settings:

@@ -10,7 +10,14 @@ from elicitation.choice import ChoiceModel, Outcomes
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
 from reward_bases.train import choose
-from reward_bases.train.choose import Development, assured_strength, choose_settings, developments, log_likelihood
+from reward_bases.train.choose import (
+    ASSURED,
+    Development,
+    choose_settings,
+    developments,
+    log_likelihood,
+    standard_errors,
+)
 from reward_bases.train.heads import (
     Factors,
     Ridges,
@@ -216,26 +223,27 @@ def test_a_given_mixture_is_divided_from_one_gaussian() -> None:
     assert choose_settings(judged, NOTHING_FIXED, Settings(learned=1, components=2), False, given).components == 2
 
 
-def test_whether_answers_help_does_not_hang_on_how_much_anybody_judged() -> None:
-    judged, _ = made(people=20)
-    parts = developments(judged, False, torch.Generator().manual_seed(0))
-    population = Population((Component(1.0, torch.zeros(2).double(), torch.eye(2).double()),))
-    known = [Learned(torch.eye(2, FEATURES).double(), population, MODEL)] * len(parts)
+def test_the_error_of_a_gain_per_judgment_is_the_bootstraps() -> None:
+    generator = torch.Generator().manual_seed(2)
+    judgments = torch.randint(5, 60, (400,), generator=generator)
+    gains = judgments * (0.01 + 0.1 * torch.randn(400, generator=generator).double())
+    drawn = torch.randint(400, (2000, 400), generator=generator)
+    rates = gains[drawn].sum(1) / judgments[drawn].sum(1)
+    expected = float(gains.sum() / judgments.sum() / rates.std())
+    assert standard_errors(gains, judgments) == pytest.approx(expected, rel=0.1)
 
-    def errors(copies: int) -> list[float]:
-        """Standard errors gained where the first person's judgments come so many times."""
-        more = []
-        for part in parts:
-            kept = [
-                rest.where(torch.arange(len(rest)).repeat_interleave(1 + (copies - 1) * (rest.people == 0)))
-                for _, rest in part.readings
-            ]
-            more.append(replace(part, readings=tuple(zip([told for told, _ in part.readings], kept, strict=True))))
-        memory: dict[str, float] = {}
-        assured_strength(more, lambda: known, memory)
-        return [score for name, score in memory.items() if "errors" in name]
 
-    assert errors(50) == pytest.approx(errors(1))
+def test_nobody_alone_assures_that_answers_help() -> None:
+    """However much one person judged and gained, without them it is what the others gained."""
+    judgments = torch.full((30,), 20)
+    gains = torch.randn(30, generator=torch.Generator().manual_seed(3)).double()
+    judgments[3], gains[3] = 5000, 1000.0
+    assert standard_errors(gains - gains[4:].mean(), judgments) < 1.1
+    assert standard_errors(gains + judgments, judgments) > ASSURED
+
+
+def test_without_judgments_nothing_is_assured() -> None:
+    assert standard_errors(torch.zeros(4).double(), torch.zeros(4).long()) == 0
 
 
 def test_the_score_prefers_the_population_that_made_the_answers() -> None:
