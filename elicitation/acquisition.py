@@ -35,11 +35,11 @@ EPIG_TARGETS = 128
 """epig averages over at most this many served pairs, drawn by the generator."""
 EPIG_NODES = 12
 CHUNK = 64
-SHORTLIST = 512
-"""Of a larger pool, iopt is computed exactly for so many pairs at first, those with the highest bounds."""
+MANY = 512
+"""Of a larger pool, iopt is computed exactly only where a bound in single precision leaves the best possible."""
 ROUNDING = 1e-3
 """More than single precision can put a bound off, as a share of it."""
-BLOCK = 4_096
+BLOCK = 8_192
 """Pairs whose bounds are computed together: so many stay in the processor's cache."""
 
 
@@ -91,7 +91,7 @@ def choose(
     count = int(allowed.sum())
     if count == 0:
         raise InvalidInput(f"0 of {len(pool)} questions are allowed; extend the question bank or stop asking")
-    if rule is Rule.IOPT and count > SHORTLIST:
+    if rule is Rule.IOPT and count > MANY:
         return _best_of_many(posterior, model, pool, allowed, targets)
     open_rows = allowed.nonzero().squeeze(-1)
     values = gains(rule, posterior, model, pool[open_rows], targets, generator)
@@ -102,30 +102,35 @@ def choose(
 def _best_of_many(
     posterior: Posterior, model: ChoiceModel, pool: Tensor, allowed: Tensor, targets: Tensor
 ) -> Selection:
-    """The best by iopt, computed exactly only where a bound in single precision leaves it possible."""
+    """The best by iopt: the pair with the highest bound sets a floor, and only pairs whose bounds reach it compete."""
     require_shape("targets", targets, (None, posterior.k))
     require_finite("targets", targets)
     axes = Axes.of(posterior.covariance, served_moment(posterior, model, targets))
-    screen, narrow = axes.to(torch.float32), torch.empty(BLOCK, posterior.k)
-    blocks = (narrow[: len(block)].copy_(block) for block in pool.split(BLOCK))
-    bounds = torch.cat([_bound(posterior, model, block, screen) for block in blocks])
-    bounds.masked_fill_(~allowed, -torch.inf)
-    size = SHORTLIST
-    while True:
-        likely = bounds.topk(min(size, int(allowed.sum())))
-        if not bool(likely.values[0].isfinite()):
-            require_finite("pool", pool)
-        rows = likely.indices.sort().values
-        information = question_information(posterior, model, pool[rows])
-        values = axes.gain(pool[rows], information)
-        best = int(values.argmax())
-        if len(rows) < size or values[best] >= likely.values[-1] * (1 + ROUNDING):
-            return Selection(int(rows[best]), float(values[best]), UNITS[Rule.IOPT])
-        size *= 8
+
+    def exact(rows: Tensor) -> Tensor:
+        return gain(axes.reach(pool[rows]), question_information(posterior, model, pool[rows]))
+
+    bounds = _bounds(posterior, model, pool, axes.to(torch.float32)).masked_fill_(~allowed, -torch.inf)
+    highest = bounds.argmax()[None]
+    if not bool(bounds[highest].isfinite()):
+        require_finite("pool", pool)
+        bounds.nan_to_num_(nan=torch.inf)
+    rows = (bounds >= float(exact(highest)) * (1 - ROUNDING)).nonzero().squeeze(-1)
+    values = exact(rows)
+    best = int(values.argmax())
+    return Selection(int(rows[best]), float(values[best]), UNITS[Rule.IOPT])
 
 
-def _bound(posterior: Posterior, model: ChoiceModel, pool: Tensor, axes: "Axes") -> Tensor:
-    return axes.gain(pool, model.information_bound(_utilities(posterior, model, pool), posterior.consistency))
+def _bounds(posterior: Posterior, model: ChoiceModel, pool: Tensor, axes: "Axes") -> Tensor:
+    """At least iopt (N,), but for rounding, in the precision of the ``axes``."""
+    narrow, mean = axes.turn.new_empty(BLOCK, posterior.k), posterior.mean.to(axes.turn.dtype)
+
+    def bound(block: Tensor) -> Tensor:
+        rows = narrow[: len(block)].copy_(block)
+        information = model.information_bound(rows @ mean + model.side_bias, posterior.consistency)
+        return gain(axes.reach(rows), information)
+
+    return torch.cat([bound(block) for block in pool.split(BLOCK)])
 
 
 def gains(
@@ -164,11 +169,7 @@ def gains(
 
 def question_information(posterior: Posterior, model: ChoiceModel, pool: Tensor) -> Tensor:
     """I (N,): expected Fisher information of one choice about λᵀv at the posterior mean, per nat²."""
-    return model.information(_utilities(posterior, model, pool), posterior.consistency)
-
-
-def _utilities(posterior: Posterior, model: ChoiceModel, pool: Tensor) -> Tensor:
-    return pool @ posterior.mean.to(pool.dtype) + model.side_bias
+    return model.information(pool @ posterior.mean + model.side_bias, posterior.consistency)
 
 
 def served_moment(posterior: Posterior, model: ChoiceModel, targets: Tensor) -> Tensor:
@@ -193,7 +194,7 @@ class Outlook:
 
 def variance_reduction(outlook: Outlook, covariance: Tensor) -> Tensor:
     """iopt (N,): expected fall of the summed variance of served win probabilities, probability²."""
-    return Axes.of(covariance, outlook.served).gain(outlook.pool, outlook.information)
+    return gain(Axes.of(covariance, outlook.served).reach(outlook.pool), outlook.information)
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,11 +213,16 @@ class Axes:
     def to(self, dtype: torch.dtype) -> "Axes":
         return Axes(self.turn.to(dtype), self.forms.to(dtype))
 
-    def gain(self, pool: Tensor, information: Tensor) -> Tensor:
-        """iopt (N,) of pairs (N, K) whose answers have ``information`` (N,)."""
-        spread, reached = self.forms @ (pool @ self.turn).square_().T
-        gain: Tensor = reached * information / (1 + information * spread)
-        return gain
+    def reach(self, pool: Tensor) -> Tensor:
+        """vᵀCv and vᵀCMCv of pairs (N, K): (2, N)."""
+        return self.forms @ (pool @ self.turn).square_().T
+
+
+def gain(reach: Tensor, information: Tensor) -> Tensor:
+    """iopt (N,) of pairs with that ``reach`` (2, N) whose answers have ``information`` (N,)."""
+    spread, reached = reach
+    value: Tensor = reached * information / (1 + information * spread)
+    return value
 
 
 def _entropy(p: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elicitation.acquisition import EPIG_CANDIDATES, SHORTLIST, UNITS, Rule, Selection, choose, gains
+from elicitation.acquisition import EPIG_CANDIDATES, MANY, UNITS, Rule, Selection, choose, gains
 from elicitation.choice import ChoiceModel
 from elicitation.errors import InvalidInput
 from elicitation.population import Component
@@ -225,7 +225,7 @@ def test_botorch_is_not_imported_before_it_is_needed() -> None:
 def test_the_best_of_a_large_pool_is_the_best_of_all(posterior: Posterior, fair: ChoiceModel) -> None:
     """Screening in single precision must not change which question is asked."""
     generator = torch.Generator().manual_seed(3)
-    pool = torch.randn(4 * SHORTLIST, 4, generator=generator, dtype=torch.float64)
+    pool = torch.randn(4 * MANY, 4, generator=generator, dtype=torch.float64)
     targets = torch.randn(50, 4, generator=generator, dtype=torch.float64)
     for seed in range(20):
         allowed = torch.rand(len(pool), generator=torch.Generator().manual_seed(seed)) < 0.5
@@ -240,7 +240,7 @@ def test_a_bound_far_off_does_not_hide_the_best(posterior: Posterior) -> None:
     careless = ChoiceModel(tie=1e-6, lapse=0.3, log_consistency_std=0.0)
     generator = torch.Generator().manual_seed(5)
     away = posterior.mean / posterior.mean.norm()
-    pool = 30 * away + torch.randn(2 * SHORTLIST, 4, generator=generator, dtype=torch.float64)
+    pool = 30 * away + torch.randn(2 * MANY, 4, generator=generator, dtype=torch.float64)
     pool[17] = torch.tensor([0.4, -0.3, 0.2, 0.5], dtype=torch.float64)
     targets = torch.randn(50, 4, generator=generator, dtype=torch.float64)
     allowed = torch.ones(len(pool), dtype=torch.bool)
@@ -251,7 +251,7 @@ def test_a_bound_far_off_does_not_hide_the_best(posterior: Posterior) -> None:
 
 def test_a_large_pool_with_a_hole_is_refused(posterior: Posterior, fair: ChoiceModel) -> None:
     generator = torch.Generator().manual_seed(3)
-    pool = torch.randn(2 * SHORTLIST, 4, generator=generator, dtype=torch.float64)
+    pool = torch.randn(2 * MANY, 4, generator=generator, dtype=torch.float64)
     pool[7, 2] = torch.nan
     with pytest.raises(InvalidInput, match=r"pool\[7, 2\]"):
         choose(Rule.IOPT, posterior, fair, pool, torch.ones(len(pool), dtype=torch.bool), pool[8:20], generator)
