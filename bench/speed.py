@@ -3,7 +3,8 @@
 cached    items per second of POST /v1/score with 256 items that were scored before
 uncached  items per second of the same route with texts never seen, beside the bare encoder on the same texts
 question  milliseconds to choose the next question by iopt from 100,000 pairs at K = 32, and to refit to 10 answers
-          before; beside them BoTorch's PairwiseGP (linear kernel) refitted to the same answers with EUBO on the pool
+          before; beside them BoTorch's PairwiseGP (linear kernel) refitted to the same answers with EUBO on the pool;
+          Keel has the pool in single precision, PairwiseGP in double, for which BoTorch asks
 """
 
 import time
@@ -72,7 +73,8 @@ def cached(client: Client) -> dict[str, Any]:
 def question() -> dict[str, Any]:
     """Keel and PairwiseGP take turns on the same answers and the same pool."""
     generator = torch.Generator().manual_seed(0)
-    pool = torch.randn(PAIRS, HEADS, generator=generator, dtype=torch.float64)
+    kept = torch.randn(PAIRS, HEADS, generator=generator)
+    pool = kept.double()
     targets = torch.randn(TARGETS, HEADS, generator=generator, dtype=torch.float64)
     identity = torch.eye(HEADS, dtype=torch.float64)
     population = Population((Component(1.0, torch.zeros(HEADS, dtype=torch.float64), identity),))
@@ -86,7 +88,7 @@ def question() -> dict[str, Any]:
     posterior = infer(population, ChoiceModel(), evidence)
 
     def ask() -> None:
-        choose(Rule.IOPT, posterior, ChoiceModel(), pool, allowed, targets, generator)
+        choose(Rule.IOPT, posterior, ChoiceModel(), kept, allowed, targets, generator)
 
     def refit() -> None:
         infer(population, ChoiceModel(), evidence)

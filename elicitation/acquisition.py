@@ -84,7 +84,8 @@ def choose(
 ) -> Selection:
     """The pair of ``pool`` (N, K) with the largest gain among those ``allowed`` (N,) bool; the first of equals.
 
-    Raises InvalidInput when nothing is allowed.
+    The pool may be kept in single precision, which halves a large one; what decides is computed in double. Raises
+    InvalidInput when nothing is allowed.
     """
     require_shape("pool", pool, (None, posterior.k))
     require_shape("allowed", allowed, (len(pool),))
@@ -94,7 +95,7 @@ def choose(
     if rule is Rule.IOPT and count > MANY:
         return _best_of_many(posterior, model, pool, allowed, targets)
     open_rows = allowed.nonzero().squeeze(-1)
-    values = gains(rule, posterior, model, pool[open_rows], targets, generator)
+    values = gains(rule, posterior, model, pool[open_rows].double(), targets, generator)
     best = int(values.argmax())
     return Selection(int(open_rows[best]), float(values[best]), UNITS[rule])
 
@@ -108,7 +109,8 @@ def _best_of_many(
     axes = Axes.of(posterior.covariance, served_moment(posterior, model, targets))
 
     def exact(rows: Tensor) -> Tensor:
-        return gain(axes.reach(pool[rows]), question_information(posterior, model, pool[rows]))
+        pairs = pool[rows].double()
+        return gain(axes.reach(pairs), question_information(posterior, model, pairs))
 
     bounds = _bounds(posterior, model, pool, axes.to(torch.float32)).masked_fill_(~allowed, -torch.inf)
     highest = bounds.argmax()[None]
@@ -123,14 +125,13 @@ def _best_of_many(
 
 def _bounds(posterior: Posterior, model: ChoiceModel, pool: Tensor, axes: "Axes") -> Tensor:
     """At least iopt (N,), but for rounding, in the precision of the ``axes``."""
-    narrow, mean = axes.turn.new_empty(BLOCK, posterior.k), posterior.mean.to(axes.turn.dtype)
+    mean = posterior.mean.to(axes.turn.dtype)
 
-    def bound(block: Tensor) -> Tensor:
-        rows = narrow[: len(block)].copy_(block)
+    def bound(rows: Tensor) -> Tensor:
         information = model.information_bound(rows @ mean + model.side_bias, posterior.consistency)
         return gain(axes.reach(rows), information)
 
-    return torch.cat([bound(block) for block in pool.split(BLOCK)])
+    return torch.cat([bound(block.to(axes.turn.dtype)) for block in pool.split(BLOCK)])
 
 
 def gains(

@@ -235,8 +235,22 @@ def test_the_best_of_a_large_pool_is_the_best_of_all(posterior: Posterior, fair:
         assert chosen.gain == pytest.approx(float(values.max()), rel=1e-12)
 
 
+@pytest.mark.parametrize("rule", list(Rule))
+@pytest.mark.parametrize("size", [12, 2 * MANY])
+def test_a_pool_in_single_precision_is_chosen_from_in_double(
+    rule: Rule, size: int, posterior: Posterior, fair: ChoiceModel, targets: Tensor
+) -> None:
+    kept = torch.randn(size, 4, generator=torch.Generator().manual_seed(3))
+    allowed = torch.ones(size, dtype=torch.bool)
+    single, double = (
+        choose(rule, posterior, fair, pool, allowed, targets, torch.Generator().manual_seed(4))
+        for pool in (kept, kept.double())
+    )
+    assert single == double
+
+
 def test_a_bound_far_off_does_not_hide_the_best(posterior: Posterior) -> None:
-    """Lapses make far pairs' bounds many times too high; more of them than are looked at first precede the best."""
+    """Lapses make far pairs' bounds many times too high; many of them precede the best."""
     careless = ChoiceModel(tie=1e-6, lapse=0.3, log_consistency_std=0.0)
     generator = torch.Generator().manual_seed(5)
     away = posterior.mean / posterior.mean.norm()
