@@ -24,7 +24,7 @@ from elicitation.errors import ArtifactMismatch, InvalidInput
 from elicitation.population import Population
 from elicitation.robust_mean import learn_robustly
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_population
-from reward_bases.train.choose import STRENGTHS
+from reward_bases.train.assured import STRENGTHS
 from reward_bases.train.heldout import HeldOut, best_strength, dealt, learned_without, of_people, scores, told
 from reward_bases.train.learn import POPULATION_ROUNDS, population_from
 from reward_bases.train.people import People, load_people, marginal, save_people

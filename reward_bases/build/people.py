@@ -23,7 +23,8 @@ from elicitation.population import Component, Population
 from reward_bases.build.pairs import FOLDS, Pairs, chosen_strength, logistic_direction, spread_of
 from reward_bases.features import FeatureSpace
 from reward_bases.text import Conversation
-from reward_bases.train.choose import assured_strength, developments
+from reward_bases.train.assured import assured_strength
+from reward_bases.train.development import developments
 from reward_bases.train.judged import NOBODY, InMemory, Judged
 from reward_bases.train.learn import Learned
 from reward_bases.train.store import clipped_features

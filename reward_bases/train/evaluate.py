@@ -15,7 +15,7 @@ from torch import Tensor
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd, infer_many
 from reward_bases.interval import Interval
-from reward_bases.train.choose import log_likelihood
+from reward_bases.train.development import log_likelihood
 from reward_bases.train.judged import Judged
 from reward_bases.train.learn import Learned
 from reward_bases.train.split import Split

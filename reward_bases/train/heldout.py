@@ -14,7 +14,7 @@ from elicitation.choice import ChoiceModel
 from elicitation.crowd import Crowd, infer_many, rank_within
 from elicitation.empirical import scaled
 from elicitation.population import Population
-from reward_bases.train.choose import ANSWERS, log_likelihood
+from reward_bases.train.development import ANSWERS, log_likelihood
 from reward_bases.train.folds import FOLDS
 
 DRAWS = 2000

@@ -10,14 +10,9 @@ from elicitation.choice import ChoiceModel, Outcomes
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
 from reward_bases.train import choose
-from reward_bases.train.choose import (
-    ASSURED,
-    Development,
-    choose_settings,
-    developments,
-    log_likelihood,
-    standard_errors,
-)
+from reward_bases.train.assured import ASSURED, standard_errors
+from reward_bases.train.choose import choose_settings
+from reward_bases.train.development import Development, developments, log_likelihood
 from reward_bases.train.heads import (
     Factors,
     Ridges,

@@ -1,0 +1,94 @@
+"""People held out within training: what was learned from the others is scored on them.
+
+Those of a fold teach nothing: up to ``ANSWERS`` judgments of each are read as answers, and the log-likelihood of their
+other judgments scores what was learned.
+"""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from elicitation.choice import ChoiceModel
+from elicitation.crowd import Beliefs, Crowd, infer_many, rank_within
+from elicitation.empirical import scaled
+from elicitation.quadrature import gauss_hermite
+from reward_bases.train.folds import Fold, folds
+from reward_bases.train.judged import Judged
+from reward_bases.train.learn import Learned
+
+ANSWERS = 10
+READINGS = 2
+"""How often a developing person's answers are drawn anew."""
+NODES = 16
+
+
+@dataclass(frozen=True, eq=False)
+class Development:
+    """``teach``: the judgments to learn from; ``readings`` of the others: (told, kept), to be read and predicted."""
+
+    teach: Judged
+    readings: tuple[tuple[Judged, Judged], ...]
+
+    @classmethod
+    def of(cls, judged: Judged, fold: Fold, generator: torch.Generator) -> "Development":
+        """With people and prompts of the ``fold`` left out."""
+        own = fold.people[judged.people]
+        rest, old = judged.where(own), ~fold.new[own]
+        readings = []
+        for _ in range(READINGS):
+            told = _few_of_each(rest.people, old, generator)
+            kept = ~old if bool(fold.new.any()) else ~told
+            readings.append((rest.where(told).of_people(fold.people), rest.where(kept).of_people(fold.people)))
+        return cls(judged.where(~own & ~fold.new).of_people(~fold.people), tuple(readings))
+
+    def unread(self) -> "Development":
+        """The same with nothing told."""
+        nothing = ((told.where(torch.zeros(len(told), dtype=torch.bool)), kept) for told, kept in self.readings)
+        return Development(self.teach, tuple(nothing))
+
+    def log_likelihoods(self, learned: Learned) -> Tensor:
+        """Log-likelihood of the judgments kept, summed over each developing person's (P,), nats."""
+        total = torch.zeros(self.readings[0][0].size, dtype=torch.float64)
+        for told, kept in self.readings:
+            beliefs = infer_many(learned.population, learned.model, told.crowd(learned.heads))
+            total.index_add_(0, kept.people, log_likelihood(beliefs, learned.model, kept.crowd(learned.heads)))
+        return total
+
+    def judgments(self) -> Tensor:
+        """How many judgments of each developing person are kept, over all readings (P,)."""
+        return torch.stack([torch.bincount(kept.people, minlength=kept.size) for _, kept in self.readings]).sum(0)
+
+    def score(self, learned: Learned, strength: float = 1.0) -> float:
+        """Mean log-likelihood of the judgments kept, nats, with the population's covariance times ``strength``."""
+        stronger = replace(learned, population=scaled(learned.population, strength))
+        return float(self.log_likelihoods(stronger).sum()) / max(1, sum(len(kept) for _, kept in self.readings))
+
+
+def log_likelihood(beliefs: Beliefs, model: ChoiceModel, crowd: Crowd) -> Tensor:
+    """Log predictive probability (N,) of the answers of ``crowd`` by the people believed in, nats."""
+    x, w = gauss_hermite(NODES)
+    who, v = crowd.people, crowd.differences
+    total = torch.full((len(v),), -torch.inf, dtype=torch.float64)
+    for c in range(beliefs.means.shape[1]):
+        for j, node in enumerate(beliefs.nodes):
+            centre = (v * beliefs.means[who, c, j]).sum(1) + model.side_bias
+            spread = torch.einsum("nk,nkl,nl->n", v, beliefs.covariances[who, c, j], v).clamp_min(0).sqrt()
+            share, consistency = beliefs.shares[who, c, j].log(), float(node.exp())
+            for step, weight in zip(x.tolist(), w.log().tolist(), strict=True):
+                given = model.log_likelihood(centre + step * spread, crowd.outcomes, consistency)
+                total = torch.logaddexp(total, share + weight + given)
+    return total
+
+
+def developments(judged: Judged, new_prompts: bool, generator: torch.Generator) -> list[Development]:
+    """One per fold of the people of ``judged``."""
+    parts = folds(judged.size, judged.prompts, new_prompts, generator)
+    return [Development.of(judged, part, generator) for part in parts]
+
+
+def _few_of_each(people: Tensor, eligible: Tensor, generator: torch.Generator) -> Tensor:
+    """At most ANSWERS, and at most half, of each person's eligible rows by lot: bool (N,)."""
+    key = torch.rand(len(people), generator=generator) + (~eligible).double()
+    count = torch.bincount(people[eligible], minlength=int(people.max()) + 1 if len(people) else 0)
+    return eligible & (rank_within(people, key) < (count[people] // 2).clamp(max=ANSWERS))
