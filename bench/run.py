@@ -35,16 +35,15 @@ from bench.world import World
 
 DISTORTIONS = (Distortion(turned=True), *(Distortion(flipped=share) for share in (0.1, 0.2, 0.4)))
 """What is done to the answers of KEEL, in the seeds of slow methods, beside playing them as recorded."""
-FEWEST_PEOPLE = 6
-"""In a world that slow methods play, however many conversations share the subsample."""
 POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class Subsample:
-    """What slow methods play: at least so many people of a suite, in its first seeds."""
+    """What slow methods play: at least so many ``people`` of a suite and ``each`` of its worlds, in the first seeds."""
 
     people: int
+    each: int
     seeds: int
 
 
@@ -75,7 +74,7 @@ def tasks(
     """One per world and group of ``together`` that plays it; the first seeds, where slow methods play, come first."""
     names = {world.name for world in worlds}
     seeds = sorted({world.seed for world in worlds})[: sample.seeds]
-    people = max(FEWEST_PEOPLE, -(-sample.people // len(names)))
+    people = max(sample.each, -(-sample.people // len(names)))
     fast = [Play(method) for method in methods if method not in slow]
     disturbed = [Play(KEEL, distortion) for distortion in DISTORTIONS if KEEL in methods]
     slowly = [Play(method, people=people) for method in methods if method in slow]

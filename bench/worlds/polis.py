@@ -11,6 +11,7 @@ from bench.worlds.text import Encode, encode
 from bench.worlds.votes import conversation
 from elicitation.errors import InvalidInput
 
+CONVERSATIONS_QUICK = 2
 REMEDY = (
     "get the public data (github.com/compdemocracy/openData), give every conversation a folder with statements "
     "(id, text) and votes (user, statement, vote), put these folders into DIR/polis and name DIR with --data DIR"
@@ -29,4 +30,5 @@ def both(seed: int, quick: bool, data: Path | None, encode: Encode) -> tuple[Wor
     folders = sorted(folder for folder in (data / "polis").iterdir() if folder.is_dir())
     if not folders:
         raise InvalidInput(f"{data / 'polis'} holds 0 conversations; {REMEDY}")
-    return tuple(world for folder in folders for world in conversation(folder, seed, quick, encode))
+    some = folders[:CONVERSATIONS_QUICK] if quick else folders
+    return tuple(world for folder in some for world in conversation(folder, seed, quick, encode))

@@ -135,7 +135,7 @@ def test_broken_methods_are_named(small: World, probability: float, message: str
 
 def test_slow_methods_meet_few_people_in_the_first_seeds() -> None:
     worlds = [world(name, seed) for name in ("a", "b") for seed in range(3)]
-    todo = tasks(worlds, list(METHODS), SLOW, Subsample(people=16, seeds=2), TOGETHER)
+    todo = tasks(worlds, list(METHODS), SLOW, Subsample(people=16, each=6, seeds=2), TOGETHER)
     assert len(todo) == len(TOGETHER) * len(worlds)
     plays = [(task.world.name, task.world.seed, each) for task in todo for each in task.plays]
     slow = [(name, seed) for name, seed, each in plays if each.method == "gp-rbf-bald"]
@@ -144,9 +144,15 @@ def test_slow_methods_meet_few_people_in_the_first_seeds() -> None:
     assert {each.people for _, _, each in plays if each.method != "gp-rbf-bald"} == {None}
 
 
+def test_slow_methods_meet_somebody_of_every_world() -> None:
+    worlds = [world(name, 0) for name in ("a", "b", "c")]
+    todo = tasks(worlds, ["gp-rbf-bald"], SLOW, Subsample(people=3, each=2, seeds=1), TOGETHER)
+    assert [each.people for task in todo for each in task.plays] == [2, 2, 2]
+
+
 def test_names_of_one_recipe_share_a_course(monkeypatch: pytest.MonkeyPatch, small: World) -> None:
     monkeypatch.setitem(METHODS, "keel-again", METHODS["keel"])
-    todo = tasks([small], ["keel", "keel-again"], SLOW, Subsample(people=6, seeds=1), [frozenset(METHODS)])
+    todo = tasks([small], ["keel", "keel-again"], SLOW, Subsample(people=6, each=6, seeds=1), [frozenset(METHODS)])
     one, again, *_ = courses(todo[0], METHODS)
     assert (one.method, again.method) == ("keel", "keel-again")
     assert again.predictions is one.predictions

@@ -91,6 +91,13 @@ def test_a_person_has_one_number_in_every_seed(tmp_path: Path) -> None:
     assert len(found) > len(votes.worlds(0, False, tmp_path, encode)[0].people)
 
 
+def test_a_quick_look_is_at_two_conversations(tmp_path: Path) -> None:
+    for name in ("parks", "roads", "schools"):
+        conversation_files(tmp_path / "polis" / name)
+    assert [world.name for world in polis.worlds(0, True, tmp_path, encode)] == ["parks", "roads"]
+    assert len(polis.worlds(0, False, tmp_path, encode)) == 3
+
+
 def test_worlds_of_real_people_say_how_to_get_their_data(tmp_path: Path) -> None:
     for suite, source in ((polis, "compdemocracy"), (ukp, "UKPConvArg1")):
         for folder in (None, tmp_path):

@@ -27,7 +27,7 @@ MEASURES = ("auc", "accuracy", "nll", "brier", "ece", "auc_within")
 def courses() -> list[Course]:
     """Two conversations in two seeds, in which the slow method meets six people."""
     met = [small.world(name, seed) for name in ("a", "b") for seed in (0, 1)]
-    todo = tasks(met, list(small.METHODS), small.SLOW, Subsample(people=12, seeds=1), small.TOGETHER)
+    todo = tasks(met, list(small.METHODS), small.SLOW, Subsample(people=12, each=6, seeds=1), small.TOGETHER)
     return run(todo, "worlds", workers=1)
 
 
@@ -175,7 +175,7 @@ def test_the_stated_command_tells_what_was_asked_for_without_paths() -> None:
 @pytest.mark.slow
 def test_courses_do_not_depend_on_the_number_of_processes() -> None:
     met = [small.world("a", seed) for seed in (0, 1)]
-    todo = tasks(met, list(small.METHODS), small.SLOW, Subsample(people=6, seeds=1), small.TOGETHER)
+    todo = tasks(met, list(small.METHODS), small.SLOW, Subsample(people=6, each=6, seeds=1), small.TOGETHER)
     one, two = run(todo, "worlds", workers=1), run(todo, "worlds", workers=2)
     assert [(c.method, c.seed, c.asked) for c in one] == [(c.method, c.seed, c.asked) for c in two]
     assert all((a.predictions[20] == b.predictions[20]).all() for a, b in zip(one, two, strict=True))
