@@ -7,12 +7,12 @@ import torch
 from torch import Tensor
 
 from elicitation.choice import ChoiceModel, Outcomes
+from elicitation.crowd import infer_many
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
-from reward_bases.train import choose
-from reward_bases.train.assured import ASSURED, standard_errors
+from reward_bases.train.assured import ASSURED, STRENGTHS, standard_errors
 from reward_bases.train.choose import choose_settings
-from reward_bases.train.development import Development, developments, log_likelihood
+from reward_bases.train.development import ANSWERS, Development, developments, log_likelihood
 from reward_bases.train.heads import (
     Factors,
     Ridges,
@@ -147,7 +147,7 @@ def test_a_prediction_averages_over_what_is_believed() -> None:
     population = Population((Component(1.0, torch.tensor([0.3]).double(), torch.tensor([[0.5]]).double()),))
     learned = Learned(torch.eye(1, FEATURES).double(), population, MODEL)
     empty = judged.where(torch.zeros(len(judged), dtype=torch.bool))
-    beliefs = choose.infer_many(population, MODEL, empty.crowd(learned.heads))
+    beliefs = infer_many(population, MODEL, empty.crowd(learned.heads))
     crowd = judged.crowd(learned.heads)
     drawn = 0.3 + 0.5**0.5 * torch.randn(400_000, generator=torch.Generator().manual_seed(0)).double()
     by_hand = torch.stack(
@@ -168,7 +168,7 @@ def test_developing_people_teach_nothing_and_new_prompts_are_new() -> None:
         assert part.teach.size + part.readings[0][0].size == judged.size
         for told, kept in part.readings:
             assert not taught & set(kept.prompts.tolist())
-            assert int(torch.bincount(told.people).max()) <= choose.ANSWERS
+            assert int(torch.bincount(told.people).max()) <= ANSWERS
             assert len(kept) > 0
 
 
@@ -193,7 +193,7 @@ def test_people_who_differ_are_personalised_and_judgments_dealt_out_anew_are_not
     assert best.strength >= 0.5
     assert choose_settings(judged, NOTHING_FIXED, Settings(learned=2), True, memory=dict(memory)) == best
     dealt = choose_settings(dealt_anew(judged), NOTHING_FIXED, Settings(learned=2), True)
-    assert (dealt.strength, dealt.learned) == (choose.STRENGTHS[0], 0)
+    assert (dealt.strength, dealt.learned) == (STRENGTHS[0], 0)
 
 
 def test_heads_that_know_their_prompts_by_heart_are_calmed() -> None:

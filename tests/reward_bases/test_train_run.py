@@ -20,7 +20,7 @@ from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.bank import BankPrompt, load_bank
 from reward_bases.encoder import Encoder
 from reward_bases.features import conversation_text
-from reward_bases.train import choose, folds, grounds
+from reward_bases.train import assured, choose, development, folds, grounds
 from reward_bases.train.learn import population_from
 from reward_bases.train.people import load_people
 from reward_bases.train.request import UNFINISHED, Request
@@ -65,11 +65,13 @@ class Looker:
 @pytest.fixture(autouse=True, scope="module")
 def fast() -> Iterator[None]:
     """A fast encoder and a short search: which settings are tried is not what these tests are about."""
-    grids = {"HEADS": {"aggregate_ridge": (10.0, 100.0)}, "PEOPLE": {}, "STRENGTHS": (0.5, 1.0)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folds, "ENOUGH", 1)
-        for name, value in {"READINGS": 1, **grids}.items():
-            patch.setattr(choose, name, value)
+        patch.setattr(development, "READINGS", 1)
+        patch.setattr(choose, "HEADS", {"aggregate_ridge": (10.0, 100.0)})
+        patch.setattr(choose, "PEOPLE", {})
+        for module in (assured, choose):
+            patch.setattr(module, "STRENGTHS", (0.5, 1.0))
         patch.setattr(grounds, "load_encoder", lambda name: ENCODER)
         yield
 
