@@ -12,6 +12,7 @@ from typing import TypeVar
 import pytest
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 import keel
@@ -65,6 +66,10 @@ class Visit:
 
     def press(self, keys: str) -> None:
         ActionChains(self.browser).send_keys(keys).perform()
+
+    def boxes(self) -> list[WebElement]:
+        """Those to write in; while the page is drawn there are fewer."""
+        return self.browser.find_elements(By.CSS_SELECTOR, "textarea")
 
     def click(self, label: str) -> None:
         xpath = f"//button[contains(normalize-space(.), '{label}')]"
@@ -171,9 +176,9 @@ def test_the_theme_beside_the_page_is_in_force(visit: Visit) -> None:
 @BOTH_WIDTHS
 def test_markup_in_a_candidate_stays_text(visit: Visit) -> None:
     visit.open("try")
-    boxes = visit.until(lambda: visit.browser.find_elements(By.CSS_SELECTOR, "textarea"))
     texts = ["Basil?", "<img src=x onerror=\"document.title='broken'\"> water it", "Keep it on a sunny sill."]
-    for box, text in zip(boxes, texts, strict=False):
+    visit.until(lambda: len(visit.boxes()) >= len(texts))
+    for box, text in zip(visit.boxes(), texts, strict=False):
         box.send_keys(text)
     visit.click("Rank them")
     visit.says("For everybody")
