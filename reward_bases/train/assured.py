@@ -18,8 +18,6 @@ STRENGTHS = (0.01, 0.03, 0.1, 0.25, 0.5, 0.7, 1.0, 1.4, 2.0)
 """Weakest first."""
 ASSURED = 2.0
 """Standard errors over people by which reading their answers must improve the prediction of the others."""
-WORTH = 1e-3
-"""Nats per judgment that reading answers must gain: chance gains a tenth of it, votes of real people ten times it."""
 
 Memory = MutableMapping[str, float]
 """Scores (log-likelihood, nats) by what was scored, in the order of trying."""
@@ -28,8 +26,8 @@ Memory = MutableMapping[str, float]
 def assured_strength(parts: Sequence[Development], learned: Callable[[], list[Learned]], memory: Memory) -> float:
     """The best strength, lowered until answers help; the weakest where they never do.
 
-    They help where reading them predicts people better than not reading them, by WORTH and by ASSURED standard errors,
-    which are taken over people: one who judged a thousand times is one witness.
+    They help where reading them predicts people better than not reading them, by ASSURED standard errors of the gain
+    per judgment, whose error is taken over people: one who judged a thousand times is one witness.
     """
     judgments = torch.cat([part.judgments() for part in parts])
 
@@ -40,17 +38,12 @@ def assured_strength(parts: Sequence[Development], learned: Callable[[], list[Le
     for strength in STRENGTHS:
         if f"strength {strength}" not in memory:
             read = sums(lambda part: part, strength)
-            gains = read - sums(Development.unread, strength)
             memory[f"strength {strength}"] = float(read.sum())
-            memory[f"strength {strength}, gained per judgment"] = float(gains.sum() / judgments.sum().clamp_min(1))
-            memory[f"strength {strength}, standard errors gained"] = standard_errors(gains, judgments)
+            gained = standard_errors(read - sums(Development.unread, strength), judgments)
+            memory[f"strength {strength}, standard errors gained"] = gained
     best = max(STRENGTHS, key=lambda strength: memory[f"strength {strength}"])
-    return max((s for s in STRENGTHS if s <= best and _helps(s, memory)), default=STRENGTHS[0])
-
-
-def _helps(strength: float, memory: Memory) -> bool:
-    worth = memory[f"strength {strength}, gained per judgment"] >= WORTH
-    return worth and memory[f"strength {strength}, standard errors gained"] >= ASSURED
+    helps = [s for s in STRENGTHS if s <= best and memory[f"strength {s}, standard errors gained"] >= ASSURED]
+    return max(helps, default=STRENGTHS[0])
 
 
 def standard_errors(gains: Tensor, judgments: Tensor) -> float:

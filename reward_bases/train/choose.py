@@ -122,8 +122,8 @@ def _as_learned(settings: Settings) -> Settings:
 
 def steps(given: frozenset[str]) -> int:
     """How many scores the choice takes at most."""
-    often = {"aggregate_ridge": 2 * HEADS["aggregate_ridge"], "strength": 3 * STRENGTHS}
-    grids = {**HEADS, **PEOPLE, **often, "calm": CALM}
+    twice = {"aggregate_ridge": 2 * HEADS["aggregate_ridge"], "strength": 2 * STRENGTHS}
+    grids = {**HEADS, **PEOPLE, **twice, "calm": CALM}
     return sum(len(grid) for name, grid in grids.items() if name not in given)
 
 

@@ -10,7 +10,7 @@ from elicitation.choice import ChoiceModel, Outcomes
 from elicitation.crowd import infer_many
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
-from reward_bases.train.assured import ASSURED, STRENGTHS, assured_strength, standard_errors
+from reward_bases.train.assured import ASSURED, STRENGTHS, standard_errors
 from reward_bases.train.choose import choose_settings
 from reward_bases.train.development import ANSWERS, Development, developments, log_likelihood
 from reward_bases.train.heads import (
@@ -235,18 +235,6 @@ def test_nobody_alone_assures_that_answers_help() -> None:
     judgments[3], gains[3] = 5000, 1000.0
     assert standard_errors(gains - gains[4:].mean(), judgments) < 1.1
     assert standard_errors(gains + judgments, judgments) > ASSURED
-
-
-@pytest.mark.parametrize(("gained", "errors", "strength"), [(0.01, 3.0, 1.0), (0.0001, 3.0, 0.01), (0.01, 1.0, 0.01)])
-def test_a_gain_must_be_sure_and_worth_it(gained: float, errors: float, strength: float) -> None:
-    judged, _ = made(people=12, each=10)
-    memory: dict[str, float] = {}
-    for s in STRENGTHS:
-        memory[f"strength {s}"] = -abs(s - 1.0)
-        memory[f"strength {s}, gained per judgment"] = gained
-        memory[f"strength {s}, standard errors gained"] = errors
-    parts = developments(judged, False, torch.Generator().manual_seed(0))
-    assert assured_strength(parts, list, memory) == strength
 
 
 def test_without_judgments_nothing_is_assured() -> None:
