@@ -39,7 +39,7 @@ PROSE = {
     "own votes; half of them, the same at every number of answers, are targets. A statement is known by "
     "its votes alone. In bg2050-volunteers random questions are ahead by 0.03 after five answers, and no active rule "
     "does better there; in the other eight conversations the rule that ships is ahead by 0.01 in the mean. The "
-    "whole suite took 89 processor minutes beside other jobs, a quarter of them for the Gaussian processes.",
+    "whole suite took 89 processor minutes beside other jobs, a sixth of them for the Gaussian processes.",
     "polis-text": "The same people tested on statements that nobody voted on in training, from the text alone.",
     "ukp": "Crowd workers say which of two arguments is more convincing; held out are people and whole debates. "
     "What workers prefer in one debate says nothing about the next, so the test is that nothing is lost.",

@@ -117,7 +117,8 @@ def _best_of_many(
     if not bool(bounds[highest].isfinite()):
         require_finite("pool", pool)
         bounds.nan_to_num_(nan=torch.inf)
-    rows = (bounds >= float(exact(highest)) * (1 - ROUNDING)).nonzero().squeeze(-1)
+    floor = min(float(exact(highest)) * (1 - ROUNDING), float(bounds[highest]))
+    rows = (bounds >= floor).nonzero().squeeze(-1)
     values = exact(rows)
     best = int(values.argmax())
     return Selection(int(rows[best]), float(values[best]), UNITS[Rule.IOPT])

@@ -263,6 +263,17 @@ def test_a_bound_far_off_does_not_hide_the_best(posterior: Posterior) -> None:
     assert chosen.index == int(values.argmax())
 
 
+def test_gains_below_single_precision_are_told_apart(fair: ChoiceModel) -> None:
+    generator = torch.Generator().manual_seed(7)
+    pool = torch.randn(2 * MANY, 4, generator=generator, dtype=torch.float64)
+    covariance = 1e-30 * torch.eye(4, dtype=torch.float64)
+    posterior = Posterior((Component(1.0, torch.zeros(4, dtype=torch.float64), covariance),), 0.0)
+    values = gains(Rule.IOPT, posterior, fair, pool, pool[:20], generator)
+    allowed = torch.ones(len(pool), dtype=torch.bool)
+    chosen = choose(Rule.IOPT, posterior, fair, pool, allowed, pool[:20], generator)
+    assert 0 < chosen.gain == float(values.max())
+
+
 def test_a_large_pool_with_a_hole_is_refused(posterior: Posterior, fair: ChoiceModel) -> None:
     generator = torch.Generator().manual_seed(3)
     pool = torch.randn(2 * MANY, 4, generator=generator, dtype=torch.float64)
