@@ -34,12 +34,12 @@ PROSE = {
     "written into real answers. Opposites are held out together, so that the aggregate is at chance. Heads "
     "are learned from 50 judgments of each of 50 people; the tastes never see a feature. That the "
     "shuffled control rises above 0.5 is a false positive: in one of its two splits answers seemed to help by "
-    "chance (0.0016 nats a judgment, 2.5 standard errors), and heads were served.",
+    "chance, and heads were served.",
     "polis": "Real votes of real people in nine conversations. The question pool of a held-out person are their "
     "own votes; half of them, the same at every number of answers, are targets. A statement is known by "
     "its votes alone. In bg2050-volunteers random questions are ahead by 0.03 after five answers, and no active rule "
     "does better there; in the other eight conversations the rule that ships is ahead by 0.01 in the mean. The "
-    "whole suite took 89 processor minutes beside other jobs, a sixth of them for the Gaussian processes.",
+    "whole suite took 91 processor minutes beside other jobs.",
     "polis-text": "The same people tested on statements that nobody voted on in training, from the text alone.",
     "ukp": "Crowd workers say which of two arguments is more convincing; held out are people and whole debates. "
     "What workers prefer in one debate says nothing about the next, so the test is that nothing is lost.",

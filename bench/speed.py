@@ -73,8 +73,8 @@ def cached(client: Client) -> dict[str, Any]:
 def question() -> dict[str, Any]:
     """Keel and PairwiseGP take turns on the same answers and the same pool."""
     generator = torch.Generator().manual_seed(0)
-    kept = torch.randn(PAIRS, HEADS, generator=generator)
-    pool = kept.double()
+    single = torch.randn(PAIRS, HEADS, generator=generator)
+    pool = single.double()
     targets = torch.randn(TARGETS, HEADS, generator=generator, dtype=torch.float64)
     identity = torch.eye(HEADS, dtype=torch.float64)
     population = Population((Component(1.0, torch.zeros(HEADS, dtype=torch.float64), identity),))
@@ -88,7 +88,7 @@ def question() -> dict[str, Any]:
     posterior = infer(population, ChoiceModel(), evidence)
 
     def ask() -> None:
-        choose(Rule.IOPT, posterior, ChoiceModel(), kept, allowed, targets, generator)
+        choose(Rule.IOPT, posterior, ChoiceModel(), single, allowed, targets, generator)
 
     def refit() -> None:
         infer(population, ChoiceModel(), evidence)
