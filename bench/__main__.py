@@ -23,7 +23,7 @@ from elicitation.errors import InvalidInput, KeelError
 SUITES = ("attributes", "polis", "polis-text", "ukp", "bank", "pairs", "votes")
 ROSTER = "bench.roster"
 SEEDS, QUICK_SEEDS = 5, 1
-SLOW, QUICK_SLOW = Subsample(people=20, each=6, seeds=2), Subsample(people=3, each=1, seeds=1)
+SLOW, QUICK_SLOW = Subsample(people=20, each=4, seeds=2), Subsample(people=3, each=1, seeds=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

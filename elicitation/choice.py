@@ -15,6 +15,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -62,6 +63,11 @@ class Outcomes:
     column: Tensor
     towards: Tensor
     strength: Tensor
+
+    @cached_property
+    def any_strength(self) -> bool:
+        """Whether anybody stated one."""
+        return bool(self.strength.any())
 
     def __getitem__(self, rows: Tensor | slice) -> "Outcomes":
         return Outcomes(self.column[rows], self.towards[rows], self.strength[rows])
@@ -130,6 +136,8 @@ class ChoiceModel:
 
     def information(self, z: Tensor, consistency: float = 1.0) -> Tensor:
         """Expected Fisher information about z in one choice, per nat²: (...) -> (...)."""
+        if self.lapse == 0:
+            return consistency**2 * self._spread(consistency * z)
         # Even in z, so the side ahead may stand for the left; its weight is 1 and nothing overflows.
         behind = torch.exp(-(consistency * z).abs() / 2)
         scale = 1 / (1 + self.tie * behind + behind**2)
@@ -158,12 +166,18 @@ class ChoiceModel:
     def log_likelihood(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
         """Log-likelihood of each answer with its strength, in nats: (N,) -> (N,)."""
         chosen = self._mixed(self._chosen(consistency * z, outcomes))
+        if not outcomes.any_strength:
+            return chosen
         return chosen + outcomes.strength.abs() * logsigmoid(self._strength_logit(z, outcomes, consistency))
 
     def score(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
         """∂ log-likelihood/∂z of each answer with its strength: (N,) -> (N,)."""
         u = consistency * z
-        chosen = self._attention(self._chosen(u, outcomes)) * (outcomes.towards - self._balance(u)) / 2
+        chosen = (outcomes.towards - self._balance(u)) / 2
+        if self.lapse > 0:
+            chosen = self._attention(self._chosen(u, outcomes)) * chosen
+        if not outcomes.any_strength:
+            return consistency * chosen
         surprise = torch.sigmoid(-self._strength_logit(z, outcomes, consistency))
         return consistency * (chosen + outcomes.strength * outcomes.towards * surprise)
 
@@ -180,8 +194,10 @@ class ChoiceModel:
 
         Expected over the choice, and over the strength given the side where one was stated.
         """
-        stated = self._strength_information(z, outcomes, consistency)
-        return self.information(z, consistency) + consistency**2 * stated
+        chosen = self.information(z, consistency)
+        if not outcomes.any_strength:
+            return chosen
+        return chosen + consistency**2 * self._strength_information(z, outcomes, consistency)
 
     def _attentive(self, u: Tensor) -> Tensor:
         """Davidson's log-probabilities without lapses at u = κz: (...) -> (..., 3)."""

@@ -8,6 +8,7 @@ test set: which of two language-model responses is better, three annotators. Nei
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 
 import pandas as pd
 import torch
@@ -23,7 +24,7 @@ from elicitation.population import Component, Population
 from reward_bases.build.pairs import FOLDS, Pairs, chosen_strength, logistic_direction, spread_of
 from reward_bases.features import FeatureSpace
 from reward_bases.text import Conversation
-from reward_bases.train.assured import assured_strength
+from reward_bases.train.assured import STRENGTHS, assured_strength
 from reward_bases.train.development import developments
 from reward_bases.train.judged import NOBODY, InMemory, Judged
 from reward_bases.train.learn import Learned
@@ -264,8 +265,11 @@ def taste_spread(
 
     parts, scores = developments(judged, True, torch.Generator().manual_seed(0)), dict[str, float]()
     known = [learned(part.teach) for part in parts]
-    strength = assured_strength(parts, lambda: known, scores)
-    return scaled(learned(judged).population, strength).covariance, {"strength": strength, **scores}
+    for strength in STRENGTHS:
+        scores[f"strength {strength}"] = fmean(p.score(one, strength) for p, one in zip(parts, known, strict=True))
+    best = max(STRENGTHS, key=lambda strength: scores[f"strength {strength}"])
+    assured = assured_strength(parts, lambda: known, best, scores)
+    return scaled(learned(judged).population, assured).covariance, {"strength": assured, **scores}
 
 
 def _judged(judgments: Judgments) -> Judged:

@@ -3,8 +3,8 @@
 With ``new_prompts`` people are scored on prompts that no training judgment was about, so that heads that only know
 their prompts by heart lose. One setting after the other is moved along its grid as long as the score rises.
 
-The strength of the population comes late and with caution (``assured``). Where none is assured there are no heads in
-which people differ, and the aggregate's ridge is chosen anew for itself.
+The strength of the population comes late and is lowered until it is assured (``assured``). Where none is, there are no
+heads in which people differ, and the aggregate's ridge is chosen anew for itself.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -57,8 +57,8 @@ class Trials:
 
     def heads(self, settings: Settings) -> float:
         """At the best strength of COMPARED."""
-        found = (learn(part.teach, self.fixed, _briefly(settings)) for part in self.parts)
-        return fmean(max(part.score(one, s) for s in COMPARED) for part, one in zip(self.parts, found, strict=True))
+        taught = self._learned(_briefly(settings))
+        return fmean(max(part.score(one, s) for s in COMPARED) for part, one in zip(self.parts, taught, strict=True))
 
     def people(self, settings: Settings) -> float:
         """With the population as it is learned."""
@@ -73,15 +73,17 @@ class Trials:
 
     def populated(self, settings: Settings) -> list[Learned]:
         """The population of ``settings`` over heads learned briefly from a single Gaussian."""
-        single = replace(_briefly(settings), components=1, consistency=self.start.consistency)
-        if single not in self._taught:
-            self._taught[single] = [learn(part.teach, self.fixed, single) for part in self.parts]
         if settings not in self._populated:
+            taught = self._learned(replace(_briefly(settings), components=1, consistency=self.start.consistency))
             self._populated[settings] = [
-                learn_population(part.teach, one, settings)
-                for part, one in zip(self.parts, self._taught[single], strict=True)
+                learn_population(part.teach, one, settings) for part, one in zip(self.parts, taught, strict=True)
             ]
         return self._populated[settings]
+
+    def _learned(self, settings: Settings) -> list[Learned]:
+        if settings not in self._taught:
+            self._taught[settings] = [learn(part.teach, self.fixed, settings) for part in self.parts]
+        return self._taught[settings]
 
 
 def choose_settings(
@@ -102,14 +104,17 @@ def choose_settings(
     best = _climbed(start, HEADS, given, _remembered("heads", HEADS, trials.heads, memory))
     names = {**HEADS, **PEOPLE}
     best = _climbed(best, PEOPLE, given, _remembered("people", names, trials.people, memory))
+    names = {**names, "strength": STRENGTHS, "calm": CALM}
+    served = _remembered("served", names, trials.served, memory)
     if "strength" not in given:
-        best = replace(best, strength=assured_strength(parts, lambda: trials.populated(_as_learned(best)), memory))
+        best = _uphill(best, "strength", STRENGTHS, served)
+        assured = assured_strength(parts, lambda: trials.populated(_as_learned(best)), best.strength, memory)
+        best = replace(best, strength=assured)
     last: dict[str, Sequence[Any]] = {"calm": CALM}
     if best.strength == STRENGTHS[0] and not given & {"learned", "components"}:
         best = replace(best, learned=0, components=1)
         last = {"aggregate_ridge": HEADS["aggregate_ridge"], **last}
-    names = {**names, "strength": STRENGTHS, "calm": CALM}
-    return _climbed(best, last, given, _remembered("served", names, trials.served, memory))
+    return _climbed(best, last, given, served)
 
 
 def _briefly(settings: Settings) -> Settings:
@@ -122,8 +127,8 @@ def _as_learned(settings: Settings) -> Settings:
 
 def steps(given: frozenset[str]) -> int:
     """How many scores the choice takes at most."""
-    twice = {"aggregate_ridge": 2 * HEADS["aggregate_ridge"], "strength": 2 * STRENGTHS}
-    grids = {**HEADS, **PEOPLE, **twice, "calm": CALM}
+    often = {"aggregate_ridge": 2 * HEADS["aggregate_ridge"], "strength": 3 * STRENGTHS}
+    grids = {**HEADS, **PEOPLE, **often, "calm": CALM}
     return sum(len(grid) for name, grid in grids.items() if name not in given)
 
 

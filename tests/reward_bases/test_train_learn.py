@@ -10,7 +10,7 @@ from elicitation.choice import ChoiceModel, Outcomes
 from elicitation.crowd import infer_many
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
-from reward_bases.train.assured import ASSURED, STRENGTHS, standard_errors
+from reward_bases.train.assured import ASSURED, STRENGTHS, WORTH, assured_strength, standard_errors
 from reward_bases.train.choose import choose_settings
 from reward_bases.train.development import ANSWERS, Development, developments, log_likelihood
 from reward_bases.train.heads import (
@@ -235,6 +235,17 @@ def test_nobody_alone_assures_that_answers_help() -> None:
     judgments[3], gains[3] = 5000, 1000.0
     assert standard_errors(gains - gains[4:].mean(), judgments) < 1.1
     assert standard_errors(gains + judgments, judgments) > ASSURED
+
+
+@pytest.mark.parametrize(
+    ("gained", "errors", "strength"),
+    [(2 * WORTH, 3.0, 0.5), (WORTH / 2, 3.0, STRENGTHS[0]), (2 * WORTH, 1.0, STRENGTHS[0])],
+)
+def test_a_gain_must_be_sure_and_worth_it(gained: float, errors: float, strength: float) -> None:
+    found = {"gained per judgment": gained, "standard errors gained": errors}
+    memory = {f"strength {s}, {what}": value for s in STRENGTHS for what, value in found.items()}
+    parts = developments(made(people=12, each=10)[0], False, torch.Generator().manual_seed(0))
+    assert assured_strength(parts, list, 0.5, memory) == strength
 
 
 def test_without_judgments_nothing_is_assured() -> None:
