@@ -19,7 +19,7 @@ from elicitation.empirical import calmed
 from reward_bases.train.assured import STRENGTHS, Memory, assured_strength
 from reward_bases.train.development import Development, developments
 from reward_bases.train.judged import Judged
-from reward_bases.train.learn import Learned, Settings, learn, learn_population
+from reward_bases.train.learn import Learned, Settings, Start, begin, learn_from, learn_population
 
 HEAD_ROUNDS, PEOPLE_ROUNDS = 2, 4
 """Rounds of EM on the heads, and at most on the population, while settings are compared."""
@@ -52,6 +52,7 @@ class Trials:
     parts: Sequence[Development]
     fixed: Tensor
     start: Settings
+    _starts: dict[Settings, list[Start]] = field(default_factory=dict)
     _taught: dict[Settings, list[Learned]] = field(default_factory=dict)
     _populated: dict[Settings, list[Learned]] = field(default_factory=dict)
 
@@ -81,8 +82,14 @@ class Trials:
         return self._populated[settings]
 
     def _learned(self, settings: Settings) -> list[Learned]:
+        alike = replace(self.start, learned=settings.learned, aggregate_ridge=settings.aggregate_ridge)
+        if alike not in self._starts:
+            self._starts[alike] = [begin(part.teach, self.fixed, alike) for part in self.parts]
         if settings not in self._taught:
-            self._taught[settings] = [learn(part.teach, self.fixed, settings) for part in self.parts]
+            self._taught[settings] = [
+                learn_from(start, part.teach, self.fixed, settings)
+                for start, part in zip(self._starts[alike], self.parts, strict=True)
+            ]
         return self._taught[settings]
 
 

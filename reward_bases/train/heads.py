@@ -54,12 +54,12 @@ Report = Callable[[Factors, float], None]
 """Called after every round with the factors so far and the log evidence per judgment, nats."""
 
 
-def start_factors(judged: Judged, model: ChoiceModel, fixed: Tensor, count: int, ridges: Ridges) -> Factors:
+def start_factors(judged: Judged, model: ChoiceModel, fixed: Tensor, count: int, aggregate_ridge: float) -> Factors:
     """The aggregate head, the fixed ones (T, F), and ``count`` in which people differ most beyond them.
 
     Features should have about unit spread, for the ridges to mean the same for all.
     """
-    aggregate, coefficients = aggregate_head(judged, model, fixed, ridges.aggregate)
+    aggregate, coefficients = aggregate_head(judged, model, fixed, aggregate_ridge)
     learned = spectral_start(judged, model, torch.cat([aggregate[None], fixed]), coefficients, count)
     heads = torch.cat([aggregate[None], fixed, learned])
     mean = torch.cat([coefficients, torch.zeros(count, dtype=torch.float64)])

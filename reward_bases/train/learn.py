@@ -64,6 +64,14 @@ class Learned:
         return replace(self.model, side_bias=0.0)
 
 
+@dataclass(frozen=True, eq=False)
+class Start:
+    """How people choose, and the factors from which EM sets out."""
+
+    model: ChoiceModel
+    factors: Factors
+
+
 def silent(*_: object) -> None:
     """A report to nobody."""
 
@@ -75,11 +83,23 @@ def learn(
 
     ``report`` receives the factors after every round; given back as ``checkpoint``, they lead to the same result.
     """
+    start = begin(judged, fixed, settings)
+    if checkpoint is not None:
+        start = replace(start, factors=checkpoint)
+    return learn_from(start, judged, fixed, settings, report)
+
+
+def begin(judged: Judged, fixed: Tensor, settings: Settings) -> Start:
+    """Of the settings ``learned``, ``aggregate_ridge`` and ``label_noise`` alone matter."""
     model = how_people_choose(judged, fixed, settings)
+    return Start(model, start_factors(judged, model, fixed, settings.learned, settings.aggregate_ridge))
+
+
+def learn_from(start: Start, judged: Judged, fixed: Tensor, settings: Settings, report: Report = silent) -> Learned:
+    """The heads that EM reaches from ``start``, and their population."""
     ridges = Ridges(settings.aggregate_ridge, settings.ridge)
-    start = checkpoint or start_factors(judged, model, fixed, settings.learned, ridges)
-    factors = improve(judged, model, len(fixed), start, ridges, settings.rounds, report)
-    return learn_population(judged, Learned(factors.heads, factors.population, model), settings)
+    factors = improve(judged, start.model, len(fixed), start.factors, ridges, settings.rounds, report)
+    return learn_population(judged, Learned(factors.heads, factors.population, start.model), settings)
 
 
 def how_people_choose(judged: Judged, fixed: Tensor, settings: Settings) -> ChoiceModel:

@@ -111,7 +111,7 @@ def test_the_gradient_of_the_heads_vanishes_where_the_m_step_ends() -> None:
     """Finite differences of the expected log-likelihood around the refitted heads find no ascent."""
     judged, _ = made(people=15, each=15)
     ridges = Ridges(5.0, 5.0)
-    start = start_factors(judged, MODEL, NOTHING_FIXED, 1, ridges)
+    start = start_factors(judged, MODEL, NOTHING_FIXED, 1, ridges.aggregate)
     crowd = judged.crowd(start.heads)
     at = start.heads
     for _ in range(6):
@@ -136,7 +136,7 @@ def test_a_strong_ridge_makes_a_quiet_head() -> None:
     sizes = []
     for ridge in (1.0, 1e5):
         ridges = Ridges(1.0, ridge)
-        start = start_factors(judged, MODEL, NOTHING_FIXED, 1, ridges)
+        start = start_factors(judged, MODEL, NOTHING_FIXED, 1, ridges.aggregate)
         sizes.append(float(improve(judged, MODEL, 0, start, ridges, 1, lambda *_: None).heads[1].norm()))
     assert sizes[1] < 0.1 * sizes[0]
 
