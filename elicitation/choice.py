@@ -233,8 +233,8 @@ class ChoiceModel:
 
     def _spread(self, u: Tensor) -> Tensor:
         """−∂² log p/∂u² without lapses, the same for every answer: (...) -> (...)."""
-        left, _, right = self._shares(u)
-        return (left + right) / 4 - ((left - right) / 2) ** 2
+        left, same, right = self._shares(u)
+        return left * right + same * (left + right) / 4
 
     def _mixed(self, attentive: Tensor) -> Tensor:
         if self.lapse == 0:
