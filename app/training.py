@@ -88,8 +88,8 @@ def present(console: Console, result: Mapping[str, Any]) -> None:
         )
     )
     rows = [["aggregate", *_figures(metrics["aggregate"])]]
-    rows += [[f"{count} answers", *_figures(stage)] for count, stage in metrics["personal"].items()]
-    console.print(table(("", "AUC", "accuracy", "log-likelihood", "Brier", "ECE"), rows))
+    rows += [[f"after {count}", *_figures(stage)] for count, stage in metrics["personal"].items()]
+    console.print(table(("answers", "AUC", "accuracy", "log-likelihood", "Brier", "ECE"), rows))
     console.print(Text(metrics["sentence"]))
     for warning in result["warnings"]:
         if warning != metrics["sentence"]:
