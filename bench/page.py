@@ -41,7 +41,8 @@ PROSE = {
     "polis-text": "The same people tested on statements that nobody voted on in training, from the text alone.",
     "ukp": "Crowd workers say which of two arguments is more convincing; held out are people and whole debates. "
     "What workers prefer in one debate says nothing about the next, so the test is that nothing is lost.",
-    "bank": "Simulated people answer the shipped bank's questions, seen through the shipped base rewards.",
+    "bank": "Simulated people answer the shipped bank's questions, seen through the shipped base rewards. Each has "
+    "two to four recorded tastes and nothing in common with the others, so that the aggregate is at chance.",
     "speed": "Measured in turns within one run.",
 }
 """What is said about each suite."""
