@@ -25,6 +25,8 @@ COLOURS = {
     "length": "#7d858b",
     "ridge": "#b07aa1",
     "pref": "#d55e00",
+    "pref-published": "#e8935a",
+    "pref-tuned": "#a84300",
     "lore": "#a86f00",
     "rfm": "#7b4b94",
     "pal": "#c2417c",

@@ -13,8 +13,9 @@ from sklearn.metrics import roc_auc_score
 from bench import __main__ as command
 from bench.page import PROSE, render, write
 from bench.play import STAGES, Course
-from bench.plots import spread
+from bench.plots import COLOURS, spread
 from bench.report import answers_needed, report
+from bench.roster import PEERS
 from bench.run import Subsample, run, tasks
 from bench.show import show
 from elicitation.errors import InvalidInput
@@ -114,6 +115,11 @@ def test_without_keel_and_pref_the_report_stands(courses: list[Course]) -> None:
     alone = report("polis", [course for course in courses if course.method == "aggregate"], replicates=10)
     assert alone["differences"] == alone["answers_to_pref_20"] == alone["label_flips"] == {}
     assert alone["reversed_flips"] is None
+
+
+def test_every_peer_has_a_colour_of_its_own() -> None:
+    assert set(COLOURS) == set(PEERS)
+    assert len(set(COLOURS.values())) == len(COLOURS)
 
 
 def test_names_at_the_ends_of_lines_stay_apart_and_in_order() -> None:
