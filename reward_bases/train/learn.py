@@ -83,16 +83,14 @@ def learn(
 
     ``report`` receives the factors after every round; given back as ``checkpoint``, they lead to the same result.
     """
-    start = begin(judged, fixed, settings)
-    if checkpoint is not None:
-        start = replace(start, factors=checkpoint)
-    return learn_from(start, judged, fixed, settings, report)
+    return learn_from(begin(judged, fixed, settings, checkpoint), judged, fixed, settings, report)
 
 
-def begin(judged: Judged, fixed: Tensor, settings: Settings) -> Start:
+def begin(judged: Judged, fixed: Tensor, settings: Settings, checkpoint: Factors | None = None) -> Start:
     """Of the settings ``learned``, ``aggregate_ridge`` and ``label_noise`` alone matter."""
     model = how_people_choose(judged, fixed, settings)
-    return Start(model, start_factors(judged, model, fixed, settings.learned, settings.aggregate_ridge))
+    factors = checkpoint or start_factors(judged, model, fixed, settings.learned, settings.aggregate_ridge)
+    return Start(model, factors)
 
 
 def learn_from(start: Start, judged: Judged, fixed: Tensor, settings: Settings, report: Report = silent) -> Learned:
