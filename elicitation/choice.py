@@ -164,7 +164,7 @@ class ChoiceModel:
         return consistency * (1 - self.lapse) * self._spread(consistency * z)
 
     def log_likelihood(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
-        """Log-likelihood of each answer with its strength, in nats: (N,) -> (N,)."""
+        """Log-likelihood of each answer with its strength, in nats: (…, N) -> (…, N)."""
         chosen = self._mixed(self._chosen(consistency * z, outcomes))
         if not outcomes.any_strength:
             return chosen

@@ -20,7 +20,7 @@ from elicitation.population import Component, Population
 from elicitation.posterior import CONSISTENCY_NODES, POLISH, Posterior, covariance_root
 from elicitation.quadrature import gauss_hermite
 
-STEP_TOLERANCE = 1e-5
+STEP_TOLERANCE = 1e-4
 """Longest final step of anybody, in prior standard deviations; what it leaves is of the order of its square."""
 MAX_ITERATIONS = 200
 MAX_HALVINGS = 40
@@ -105,20 +105,21 @@ def rank_within(people: Tensor, keys: Tensor | None = None) -> Tensor:
     return place
 
 
-def infer_many(population: Population, model: ChoiceModel, crowd: Crowd) -> Beliefs:
+def infer_many(population: Population, model: ChoiceModel, crowd: Crowd, near: Tensor | None = None) -> Beliefs:
     """Everybody's posterior; people without answers keep the population.
 
-    Raises InvalidInput when sizes disagree and NotConverged when somebody's mode is not found.
+    ``near`` (P, C, J, K): means not far from the result, to set out from and save time. Raises InvalidInput when sizes
+    disagree and NotConverged when somebody's mode is not found.
     """
     require_shape("differences", crowd.differences, (None, population.k))
     spread = model.log_consistency_std
     x, w = gauss_hermite(CONSISTENCY_NODES if spread > 0 else 1)
     nodes, parts = spread * x, []
-    for component in population.components:
+    for c, component in enumerate(population.components):
         problem = _Crowded(component, covariance_root(component.covariance), model, crowd)
         modes, a = [], torch.zeros(crowd.size, problem.root.shape[1], dtype=torch.float64)
-        for node in nodes.tolist():
-            a = problem.mode(a, math.exp(node))
+        for j, node in enumerate(nodes.tolist()):
+            a = problem.mode(a if near is None else problem.coordinates(near[:, c, j]), math.exp(node))
             modes.append(problem.laplace(a, math.exp(node)))
         parts.append(tuple(torch.stack(kind, dim=1) for kind in zip(*modes, strict=True)))
     means, covariances, evidence = (torch.stack(kind, dim=1) for kind in zip(*parts, strict=True))
@@ -152,6 +153,10 @@ class _Crowded:
     def _common(self) -> Tensor:
         """The answers' z (N,) at the prior's mean, nats."""
         return self.crowd.differences @ self.prior.mean + self.model.side_bias
+
+    def coordinates(self, means: Tensor) -> Tensor:
+        """The a (P, r) of λ nearest to ``means`` (P, K); the columns of L are orthogonal."""
+        return (means - self.prior.mean) @ (self.root / self.root.square().sum(0))
 
     def mode(self, a: Tensor, consistency: float) -> Tensor:
         """Modes (P, r), by way of the modes without lapses."""
@@ -226,7 +231,7 @@ class _Crowded:
         return curvature + torch.eye(r, dtype=torch.float64)
 
     def _utilities(self, a: Tensor) -> Tensor:
-        own = (self._jacobian * a[self.crowd.people]).sum(1)
+        own = (self._jacobian * a.index_select(0, self.crowd.people)).sum(1)
         return self._common + own
 
     def _sums(self, values: Tensor) -> Tensor:

@@ -9,7 +9,11 @@ size passes in chunks, and learning without a person is learning from the sums o
 Source: Dempster, Laird and Rubin (1977); Bock and Aitkin (1981) for the marginal likelihood of latent traits.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import repeat
+from operator import add
 
 import torch
 from torch import Tensor
@@ -70,14 +74,16 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A learned population and the log evidence, nats, before each round of EM that led to it."""
+    """A learned population, the log evidence, nats, before each round of EM that led to it, and everybody's ``means``
+    (P, C, J, K) in the last."""
 
     population: Population
     log_evidence: tuple[float, ...]
+    means: Tensor | None
 
 
-def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int) -> Fit:
-    """At most ``rounds`` of EM from ``start``, whose number of components is kept.
+def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int, near: Tensor | None = None) -> Fit:
+    """At most ``rounds`` of EM from ``start``, whose number of components is kept, and from means ``near``.
 
     Raises InvalidInput for an empty crowd and NotConverged when somebody's mode is not found.
     """
@@ -85,20 +91,29 @@ def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int) -> F
         raise InvalidInput("0 people; a population is learned from at least 1")
     population, path = start, [-torch.inf]
     for _ in range(rounds):
-        sums = moments(crowd, model, population)
+        sums, near = moments(crowd, model, population, near)
         path.append(sums.log_evidence)
         population = sums.population(population)
         if path[-1] - path[-2] < TOLERANCE * crowd.size:
             break
-    return Fit(population, tuple(path[1:]))
+    return Fit(population, tuple(path[1:]), near)
 
 
-def moments(crowd: Crowd, model: ChoiceModel, population: Population) -> Moments:
-    """The E step, summed over people; the answers must be sorted by person."""
-    first, *others = (Moments.of(infer_many(population, model, part)) for part in crowd.chunks(PEOPLE_AT_ONCE))
-    for other in others:
-        first = first + other
-    return first
+def moments(
+    crowd: Crowd, model: ChoiceModel, population: Population, near: Tensor | None = None
+) -> tuple[Moments, Tensor]:
+    """The E step summed over people, and everybody's means; the answers must be sorted by person."""
+    sums, means = zip(
+        *((Moments.of(part), part.means) for part in believed(crowd, model, population, near)), strict=True
+    )
+    return reduce(add, sums), torch.cat(means)
+
+
+def believed(crowd: Crowd, model: ChoiceModel, population: Population, near: Tensor | None = None) -> Iterator[Beliefs]:
+    """Everybody's posteriors, PEOPLE_AT_ONCE at a time; the answers must be sorted by person."""
+    starts = repeat(None) if near is None else near.split(PEOPLE_AT_ONCE)
+    for part, start in zip(crowd.chunks(PEOPLE_AT_ONCE), starts, strict=False):
+        yield infer_many(population, model, part, start)
 
 
 def divided(population: Population, components: int, generator: torch.Generator) -> Population:

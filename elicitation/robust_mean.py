@@ -14,13 +14,16 @@ accounts of one person are still many: the bound is per share of accounts.
 Source: Huber (1964), minimax bias; Hampel et al. (1986), influence functions of trimmed means.
 """
 
+from functools import reduce
+from operator import add
+
 import torch
 from torch import Tensor
 
 from elicitation.checks import require_finite, require_number, require_shape
 from elicitation.choice import ChoiceModel
-from elicitation.crowd import Crowd, infer_many
-from elicitation.empirical import PEOPLE_AT_ONCE, Moments
+from elicitation.crowd import Crowd
+from elicitation.empirical import Moments, believed
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
 
@@ -67,10 +70,8 @@ def learn_robustly(crowd: Crowd, model: ChoiceModel, start: Population, rounds: 
 
 def _round(crowd: Crowd, model: ChoiceModel, population: Population) -> Population:
     """One E step and the robust M step; the answers must be sorted by person."""
-    beliefs = [infer_many(population, model, part) for part in crowd.chunks(PEOPLE_AT_ONCE)]
-    sums = Moments.of(beliefs[0])
-    for part in beliefs[1:]:
-        sums = sums + Moments.of(part)
+    beliefs = list(believed(crowd, model, population))
+    sums = reduce(add, map(Moments.of, beliefs))
     shares = torch.cat([part.shares.sum(2) for part in beliefs])
     means = torch.cat([_averaged(part.means, part.shares) for part in beliefs])
     free = ~population.protected

@@ -14,7 +14,7 @@ Before the first answer every probability is ½ and the question random.
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 
 import torch
@@ -75,14 +75,15 @@ class GpBelief:
 
 @dataclass(frozen=True, eq=False)
 class GpMethod:
-    """A kernel and a question rule on the scaled ``heads`` (K, F)."""
+    """A kernel and a question rule on the scaled ``heads`` (K, F); ``known`` are models by what they were fitted to."""
 
     heads: Tensor
     kernel: Kernel
     rule: Rule
+    known: dict[bytes, PairwiseGP] = field(default_factory=dict)
 
     def believe(self, told: Crowd) -> GpBelief:
-        """One refit per person who decided something."""
+        """One refit per person who decided something more; a tie leaves their model as it was."""
         seen = Answers.of_crowd(told).decided().seen_through(self.heads)
         return GpBelief(self.heads, tuple(self._fit(seen, person) for person in range(told.size)), self.rule)
 
@@ -95,7 +96,11 @@ class GpMethod:
         left = 2 * torch.arange(int(own.sum()))
         order = torch.stack([left, left + 1], 1)
         comparisons = torch.where(seen.wins[own][:, None] == 1, order, order.flip(1))
-        return fitted(ends(seen.differences[seen.pair[own]]).flatten(0, 1), comparisons, self.kernel)
+        points = ends(seen.differences[seen.pair[own]]).flatten(0, 1)
+        data = points.numpy().tobytes() + comparisons.numpy().tobytes()
+        if data not in self.known:
+            self.known[data] = fitted(points, comparisons, self.kernel)
+        return self.known[data]
 
 
 def gp_linear_eubo(world: World) -> GpMethod:

@@ -73,11 +73,10 @@ def log_likelihood(beliefs: Beliefs, model: ChoiceModel, crowd: Crowd) -> Tensor
     for c in range(beliefs.means.shape[1]):
         for j, node in enumerate(beliefs.nodes):
             centre = (v * beliefs.means[who, c, j]).sum(1) + model.side_bias
-            spread = torch.einsum("nk,nkl,nl->n", v, beliefs.covariances[who, c, j], v).clamp_min(0).sqrt()
-            share, consistency = beliefs.shares[who, c, j].log(), float(node.exp())
-            for step, weight in zip(x.tolist(), w.log().tolist(), strict=True):
-                given = model.log_likelihood(centre + step * spread, crowd.outcomes, consistency)
-                total = torch.logaddexp(total, share + weight + given)
+            spread = ((beliefs.covariances[who, c, j] @ v[..., None]).squeeze(2) * v).sum(1).clamp_min(0).sqrt()
+            given = model.log_likelihood(centre + x[:, None] * spread, crowd.outcomes, float(node.exp()))
+            shared = beliefs.shares[who, c, j].log() + (w.log()[:, None] + given).logsumexp(0)
+            total = torch.logaddexp(total, shared)
     return total
 
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from elicitation.choice import ChoiceModel
-from reward_bases.train.heads import Factors, Ridges, refit_heads
+from reward_bases.train.heads import Factors, Ridges, moments, refit_heads
 from reward_bases.train.judged import Judged
 
 
@@ -24,8 +24,8 @@ def ensemble(
     members = []
     for number in range(size):
         drawn = resampled(judged, torch.Generator().manual_seed(seed + number))
-        crowd = drawn.crowd(factors.heads)
-        members.append(refit_heads(drawn, model, factors.heads, factors.population, crowd, fixed, ridges))
+        people = moments(factors.population, model, drawn.crowd(factors.heads))
+        members.append(refit_heads(drawn, model, factors.heads, people, fixed, ridges))
         progress(number + 1, size)
     return torch.stack(members) if members else torch.zeros(0, *factors.heads.shape, dtype=torch.float64)
 

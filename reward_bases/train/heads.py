@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from elicitation.choice import ChoiceModel
-from elicitation.crowd import Crowd, infer_many
-from elicitation.empirical import PEOPLE_AT_ONCE, learn
+from elicitation.crowd import Crowd
+from elicitation.empirical import believed, learn
 from elicitation.population import Component, Population
 from elicitation.quadrature import gauss_hermite
 from reward_bases.train.judged import Judged
@@ -119,7 +119,8 @@ def improve(
         crowd = judged.crowd(factors.heads)
         fit = learn(crowd, model, factors.population, INNER)
         population = unit_spread(fit.population, 1 + fixed)
-        heads = refit_heads(judged, model, factors.heads, population, crowd, fixed, ridges)
+        people = moments(population, model, crowd, fit.means)
+        heads = refit_heads(judged, model, factors.heads, people, fixed, ridges)
         factors = Factors(heads, population, factors.rounds + 1)
         report(factors, fit.log_evidence[-1] / len(judged))
     return factors
@@ -137,16 +138,10 @@ def unit_spread(population: Population, known: int) -> Population:
 
 
 def refit_heads(
-    judged: Judged,
-    model: ChoiceModel,
-    heads: Tensor,
-    population: Population,
-    crowd: Crowd,
-    fixed: int,
-    ridges: Ridges,
+    judged: Judged, model: ChoiceModel, heads: Tensor, people: tuple[Tensor, Tensor], fixed: int, ridges: Ridges
 ) -> Tensor:
-    """The M step: all heads but the ``fixed`` ones after the first, given everybody's posterior."""
-    mean, covariance = moments(population, model, crowd)
+    """The M step: all heads but the ``fixed`` ones after the first, given the ``moments`` of ``people``."""
+    mean, covariance = people
     learned = torch.tensor([not 1 <= k <= fixed for k in range(len(heads))])
     ridge = torch.tensor([ridges.aggregate] + [ridges.learned] * (int(learned.sum()) - 1), dtype=torch.float64)
     known = judged.values(heads[~learned])
@@ -157,11 +152,10 @@ def refit_heads(
         for rows in judged.slices():
             free, kept = judged.differences(values, rows), judged.differences(known, rows)
             phi, who = torch.cat([free, kept], dim=1)[:, order], judged.people[rows]
-            centre = (phi * mean[who]).sum(1) + model.side_bias
-            spread = torch.einsum("nk,nkl,nl->n", phi, covariance[who], phi).clamp_min(1e-12).sqrt()
-            z = centre + nodes[:, None] * spread
-            likelihood = [model.log_likelihood(at, judged.outcomes[rows]) for at in z]
-            yield -(shares @ torch.stack(likelihood)).sum()
+            centre = (phi * mean.index_select(0, who)).sum(1) + model.side_bias
+            variance = ((covariance.index_select(0, who) @ phi[..., None]).squeeze(2) * phi).sum(1)
+            z = centre + nodes[:, None] * variance.clamp_min(1e-12).sqrt()
+            yield -(shares @ model.log_likelihood(z, judged.outcomes[rows])).sum()
 
     weights = heads[learned].clone().requires_grad_(True)
     minimise(judged, weights, ridge, loss, [])
@@ -170,11 +164,12 @@ def refit_heads(
     return refitted
 
 
-def moments(population: Population, model: ChoiceModel, crowd: Crowd) -> tuple[Tensor, Tensor]:
-    """Everybody's posterior mean (P, K) and covariance (P, K, K)."""
+def moments(
+    population: Population, model: ChoiceModel, crowd: Crowd, near: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
+    """Everybody's posterior mean (P, K) and covariance (P, K, K), found from means ``near`` (P, C, J, K)."""
     parts = []
-    for chunk in crowd.chunks(PEOPLE_AT_ONCE):
-        beliefs = infer_many(population, model, chunk)
+    for beliefs in believed(crowd, model, population, near):
         shares, means = beliefs.shares, beliefs.means
         mean = torch.einsum("pcj,pcjk->pk", shares, means)
         apart = means - mean[:, None, None]

@@ -410,6 +410,19 @@ def test_a_gaussian_process_waits_for_a_decided_answer(
     assert belief.models == (None,) * GP_PEOPLE
 
 
+def test_a_tie_leaves_a_gaussian_process_as_it_was(diverse: World, fitted_to: Callable[[str, World], Method]) -> None:
+    method = fitted_to("gp-linear-eubo", diverse)
+    pairs = torch.eye(2, 8, dtype=torch.float64)
+    once, twice, decided = (
+        Crowd(pairs[: len(said)], torch.zeros(len(said), dtype=torch.long), outcomes(torch.tensor(said)), GP_PEOPLE)
+        for said in ([0], [0, 1], [0, 2])
+    )
+    (first, *_), (tied, *_), (moved, *_) = (method.believe(told).models for told in (once, twice, decided))
+    assert first is not None
+    assert tied is first
+    assert moved is not first
+
+
 def test_a_gaussian_process_waits_for_a_pair_that_its_heads_tell_apart(
     diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:

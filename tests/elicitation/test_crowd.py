@@ -91,6 +91,15 @@ def test_a_crowd_in_chunks_is_the_whole_crowd() -> None:
     torch.testing.assert_close(torch.cat([part.log_evidence for part in parts]), whole.log_evidence)
 
 
+def test_where_the_search_sets_out_does_not_matter() -> None:
+    population, model = mixture(), ChoiceModel(lapse=0.0, log_consistency_std=0.3)
+    crowd = crowd_of(people([4, 0, 7, 2, 5], seed=1))
+    afar = infer_many(population, model, crowd)
+    near = infer_many(population, model, crowd, afar.means + 0.3)
+    torch.testing.assert_close(near.means, afar.means, rtol=1e-7, atol=1e-7)
+    torch.testing.assert_close(near.log_evidence, afar.log_evidence)
+
+
 def test_an_enormous_difference_still_has_a_mode() -> None:
     population, model = mixture(), ChoiceModel(lapse=0.0, log_consistency_std=0.0)
     crowd = Crowd(

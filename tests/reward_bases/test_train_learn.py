@@ -18,6 +18,7 @@ from reward_bases.train.heads import (
     Ridges,
     aggregate_head,
     improve,
+    moments,
     refit_heads,
     spectral_start,
     start_factors,
@@ -112,11 +113,11 @@ def test_the_gradient_of_the_heads_vanishes_where_the_m_step_ends() -> None:
     judged, _ = made(people=15, each=15)
     ridges = Ridges(5.0, 5.0)
     start = start_factors(judged, MODEL, NOTHING_FIXED, 1, ridges.aggregate)
-    crowd = judged.crowd(start.heads)
+    people = moments(start.population, MODEL, judged.crowd(start.heads))
     at = start.heads
     for _ in range(6):
-        at = refit_heads(judged, MODEL, at, start.population, crowd, 0, ridges)
-    again = refit_heads(judged, MODEL, at, start.population, crowd, 0, ridges)
+        at = refit_heads(judged, MODEL, at, people, 0, ridges)
+    again = refit_heads(judged, MODEL, at, people, 0, ridges)
     torch.testing.assert_close(again, at, atol=1e-3, rtol=1e-2)
 
 
