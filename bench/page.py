@@ -37,7 +37,7 @@ PROSE = {
     "own votes; half of them, the same at every number of answers, are targets. A statement is known by "
     "its votes alone. In bg2050-volunteers random questions are ahead by 0.03 after five answers, and no active rule "
     "does better there; in the other eight conversations the rule that ships is ahead by 0.01 in the mean. The "
-    "whole suite took 36 minutes on two cores.",
+    "whole suite took 27 minutes on two cores.",
     "polis-text": "The same people tested on statements that nobody voted on in training, from the text alone. RFM is "
     "ahead of Keel there after ten and twenty answers, and choosing questions gains nothing over random ones.",
     "ukp": "Crowd workers say which of two arguments is more convincing; held out are people and whole debates. "
