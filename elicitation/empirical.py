@@ -82,27 +82,28 @@ class Fit:
     means: Tensor | None
 
 
-def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int, near: Tensor | None = None) -> Fit:
-    """At most ``rounds`` of EM from ``start``, whose number of components is kept, and from means ``near``.
+def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int) -> Fit:
+    """At most ``rounds`` of EM from ``start``, whose number of components is kept.
 
     Raises InvalidInput for an empty crowd and NotConverged when somebody's mode is not found.
     """
     if crowd.size == 0:
         raise InvalidInput("0 people; a population is learned from at least 1")
-    population, path = start, [-torch.inf]
+    population, path, means = start, [-torch.inf], None
     for _ in range(rounds):
-        sums, near = moments(crowd, model, population, near)
+        sums, means = moments(crowd, model, population, means)
         path.append(sums.log_evidence)
         population = sums.population(population)
         if path[-1] - path[-2] < TOLERANCE * crowd.size:
             break
-    return Fit(population, tuple(path[1:]), near)
+    return Fit(population, tuple(path[1:]), means)
 
 
 def moments(
     crowd: Crowd, model: ChoiceModel, population: Population, near: Tensor | None = None
 ) -> tuple[Moments, Tensor]:
-    """The E step summed over people, and everybody's means; the answers must be sorted by person."""
+    """The E step summed over people, and everybody's means (P, C, J, K), found from those ``near``; the answers must be
+    sorted by person."""
     sums, means = zip(
         *((Moments.of(part), part.means) for part in believed(crowd, model, population, near)), strict=True
     )
