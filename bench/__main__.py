@@ -9,7 +9,7 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     seeds = options.seeds or (QUICK_SEEDS if options.quick else SEEDS)
     suite = importlib.import_module(f"bench.worlds.{options.suite.replace('-', '_')}")
     with Console(stderr=True).status("worlds"):
-        worlds = [world for seed in range(seeds) for world in suite.worlds(seed, options.quick, options.data)]
+        drawn = range(options.first_seed, options.first_seed + seeds)
+        worlds = [world for seed in drawn for world in suite.worlds(seed, options.quick, options.data)]
     sample = QUICK_SLOW if options.quick else SLOW
     todo = tasks(worlds, methods, roster.SLOW, sample, roster.TOGETHER)
     courses = sorted(run(todo, ROSTER), key=lambda course: methods.index(course.method))
@@ -67,6 +68,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def _command(options: argparse.Namespace, seeds: int) -> str:
     words = ["keel bench", options.suite, *(["--data DATA"] if options.data else []), f"--seeds {seeds}"]
+    words += [f"--first-seed {options.first_seed}"] if options.first_seed else []
     words += (["--quick"] if options.quick else []) + ([f"--methods {options.methods}"] if options.methods else [])
     return " ".join(words)
 
@@ -89,7 +91,8 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("suite", nargs="?", choices=[*SUITES, "speed", "page"], default="speed")
     add("--data", type=Path, help="file or folder that the suite reads (pairs: a file, votes: a folder)")
-    add("--seeds", type=_positive, help=f"splits into training and held-out people (default {SEEDS})")
+    add("--seeds", type=_at_least(1), help=f"splits into training and held-out people (default {SEEDS})")
+    add("--first-seed", type=_at_least(0), default=0, help="the first of them: other splits than those published")
     add("--quick", action="store_true", help="one seed, fewer people: a look within three minutes")
     add("--methods", help="names, separated by commas; all by default")
     add("--json", action="store_true", help="one JSON object on standard output")
@@ -99,11 +102,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} seeds; at least 1 is needed")
-    return value
+def _at_least(least: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
+        return value
+
+    return integer
 
 
 if __name__ == "__main__":

@@ -63,6 +63,7 @@ def metrics_card(evaluation: Evaluation) -> dict[str, Any]:
             for stage in evaluation.stages
         },
         "gain": {str(stage.answers): spoken(stage.gain) for stage in evaluation.stages},
+        "added": {str(stage.answers): spoken(stage.added) for stage in evaluation.stages},
         "decided_at_answers": DECIDED_AT,
         "verdict": evaluation.verdict,
         "sentence": evaluation.sentence,

@@ -33,12 +33,14 @@ LEAST = 1e-12
 
 @dataclass(frozen=True)
 class Stage:
-    """Figures after ``answers`` answers (``read`` on average: some gave fewer), and gains on the aggregate."""
+    """Figures after ``answers`` answers (``read`` on average: some gave fewer), ``gain`` on the aggregate, and what of
+    it the answers ``added`` to personal scores before any."""
 
     answers: int
     read: float
     personal: Mapping[str, Interval]
     gain: Mapping[str, Interval]
+    added: Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -57,25 +59,33 @@ class Evaluation:
 
     @property
     def verdict(self) -> str:
-        """Whether personal scores beat the aggregate in log-likelihood after DECIDED_AT answers."""
-        gain = self.decisive.gain["log_likelihood"]
-        return "better" if gain.low > 0 else "worse" if gain.high < 0 else "unclear"
+        """Whether DECIDED_AT answers make scores better in log-likelihood than the aggregate and than no answers."""
+        gains = [kind["log_likelihood"] for kind in (self.decisive.gain, self.decisive.added)]
+        if all(gain.low > 0 for gain in gains):
+            return "better"
+        return "worse" if any(gain.high < 0 for gain in gains) else "unclear"
 
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        gain, auc = self.decisive.gain["log_likelihood"], self.decisive.gain["auc"]
         said = {
-            "better": "Personal scores beat the aggregate on this data",
-            "worse": "Personal scores are worse than the aggregate on this data",
-            "unclear": "Personal scores do not clearly beat the aggregate on this data",
+            "better": "On this data personal scores are better than scores without people's answers",
+            "worse": "On this data personal scores are worse than scores without people's answers",
+            "unclear": "On this data personal scores are not clearly better than scores without people's answers",
         }[self.verdict]
         prompts = " and prompts" if self.new_prompts else ""
         return (
-            f"{said}: after {DECIDED_AT} answers of held-out people{prompts}, log-likelihood {gain.value:+.4f} nats "
-            f"per judgment ({gain.low:+.4f} to {gain.high:+.4f}), "
-            f"AUC {auc.value:+.4f} ({auc.low:+.4f} to {auc.high:+.4f})."
+            f"{said}: after {DECIDED_AT} answers of held-out people{prompts}, {_compared(self.decisive.gain)} "
+            f"against the aggregate; {_compared(self.decisive.added)} against no answers."
         )
+
+
+def _compared(gain: Mapping[str, Interval]) -> str:
+    nats, auc = gain["log_likelihood"], gain["auc"]
+    return (
+        f"log-likelihood {nats.value:+.4f} nats per judgment ({nats.low:+.4f} to {nats.high:+.4f}) and "
+        f"AUC {auc.value:+.4f} ({auc.low:+.4f} to {auc.high:+.4f})"
+    )
 
 
 def evaluate(learned: Learned, aggregate: Tensor, split: Split, generator: torch.Generator) -> Evaluation:
@@ -84,13 +94,15 @@ def evaluate(learned: Learned, aggregate: Tensor, split: Split, generator: torch
     weights = _draws(kept, generator)
     z = kept.crowd(aggregate[None]).differences[:, 0] + learned.model.side_bias
     common = measured(learned.model.probabilities(z), kept, weights)
+    unread = measured(predicted(learned, split.answers(0), kept), kept, weights)
     stages = []
     for count in ANSWERS:
         told = split.answers(count)
         own = measured(predicted(learned, told, kept), kept, weights)
-        gain = {name: Interval.of(own[name] - common[name]) for name in MEASURES}
         read = len(told) / max(int((weights[0] > 0).sum()), 1)
-        stages.append(Stage(count, read, {name: Interval.of(own[name]) for name in MEASURES}, gain))
+        personal = {name: Interval.of(own[name]) for name in MEASURES}
+        gain, added = ({name: Interval.of(own[name] - base[name]) for name in MEASURES} for base in (common, unread))
+        stages.append(Stage(count, read, personal, gain, added))
     return Evaluation(
         people=int((weights[0] > 0).sum()),
         judgments=len(kept),

@@ -174,8 +174,27 @@ def test_the_command_line_lists_every_suite(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_stated_command_tells_what_was_asked_for_without_paths() -> None:
-    options = argparse.Namespace(suite="polis", data=Path("somewhere"), quick=True, methods=None)
+    options = argparse.Namespace(suite="polis", data=Path("somewhere"), quick=True, methods=None, first_seed=0)
     assert command._command(options, 2) == "keel bench polis --data DATA --seeds 2 --quick"
+    options.first_seed = 7
+    assert command._command(options, 2) == "keel bench polis --data DATA --seeds 2 --first-seed 7 --quick"
+
+
+@pytest.mark.slow
+def test_other_seeds_are_other_splits(capsys: pytest.CaptureFixture[str]) -> None:
+    def met(*given: str) -> Any:
+        assert command.main(["bank", "--quick", "--methods", "length", "--json", *given]) == 0
+        return json.loads(capsys.readouterr().out)["methods"]["length"]["auc"]
+
+    assert met("--first-seed", "0") == met()
+    assert met("--first-seed", "7") != met()
+
+
+@pytest.mark.parametrize("given", [["--seeds", "0"], ["--first-seed", "-1"]])
+def test_seeds_that_cannot_be_are_refused(given: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["bank", *given])
+    assert "is less than" in capsys.readouterr().err
 
 
 @pytest.mark.slow
