@@ -73,7 +73,8 @@ def estimate(entry: dict[str, Any], digits: int = 3) -> str:
     if entry["mean"] is None:
         return "–"
     low, high = (number(end, digits) for end in entry["ci"])
-    return f"{'+' if entry['mean'] >= 0 else ''}{number(entry['mean'], digits)} [{low}, {high}]"
+    mean = f"{entry['mean']:+.{digits}f}".replace("-", "−")
+    return f"{mean} [{low}, {high}]"
 
 
 def many(count: int, noun: str) -> str:

@@ -17,7 +17,7 @@ from bench.plots import COLOURS, spread
 from bench.report import answers_needed, report
 from bench.roster import PEERS
 from bench.run import Subsample, run, tasks
-from bench.show import show
+from bench.show import estimate, show
 from elicitation.errors import InvalidInput
 
 KEYS = {str(k) for k in STAGES}
@@ -164,6 +164,12 @@ def test_the_table_shows_every_method(result: dict[str, Any], capsys: pytest.Cap
     show(result)
     printed = capsys.readouterr().out
     assert all(f" {name} " in printed for name in small.METHODS)
+
+
+def test_an_estimate_has_one_sign() -> None:
+    assert estimate({"mean": -0.0, "ci": [-0.002, 0.002]}) == "−0.000 [−0.002, 0.002]"
+    assert estimate({"mean": 0.012, "ci": [0.01, 0.014]}) == "+0.012 [0.010, 0.014]"
+    assert estimate({"mean": None, "ci": [None, None]}) == "–"
 
 
 def test_the_command_line_lists_every_suite(capsys: pytest.CaptureFixture[str]) -> None:
