@@ -68,15 +68,12 @@ class Evaluation:
     @property
     def sentence(self) -> str:
         """The verdict in words."""
-        said = {
-            "better": "On this data personal scores are better than scores without people's answers",
-            "worse": "On this data personal scores are worse than scores without people's answers",
-            "unclear": "On this data personal scores are not clearly better than scores without people's answers",
-        }[self.verdict]
+        said = {"better": "better", "worse": "worse", "unclear": "not clearly better"}[self.verdict]
         prompts = " and prompts" if self.new_prompts else ""
         return (
-            f"{said}: after {DECIDED_AT} answers of held-out people{prompts}, {_compared(self.decisive.gain)} "
-            f"against the aggregate; {_compared(self.decisive.added)} against no answers."
+            f"Personal scores are {said} than scores without people's answers on this data: after {DECIDED_AT} answers "
+            f"of held-out people{prompts}, {_compared(self.decisive.gain)} against the aggregate; "
+            f"{_compared(self.decisive.added)} against no answers."
         )
 
 
