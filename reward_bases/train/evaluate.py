@@ -21,6 +21,7 @@ from reward_bases.train.learn import Learned
 from reward_bases.train.split import Split
 
 ANSWERS = (0, 1, 2, 3, 5, 10, 20)
+"""From none, on which the others must gain."""
 DECIDED_AT = 10
 """Answers after which the card says whether personal scores are better."""
 MEASURES = ("auc", "accuracy", "log_likelihood", "brier", "ece")
@@ -91,22 +92,25 @@ def evaluate(learned: Learned, aggregate: Tensor, split: Split, generator: torch
     weights = _draws(kept, generator)
     z = kept.crowd(aggregate[None]).differences[:, 0] + learned.model.side_bias
     common = measured(learned.model.probabilities(z), kept, weights)
-    unread = measured(predicted(learned, split.answers(0), kept), kept, weights)
-    stages = []
-    for count in ANSWERS:
-        told = split.answers(count)
-        own = measured(predicted(learned, told, kept), kept, weights)
-        read = len(told) / max(int((weights[0] > 0).sum()), 1)
-        personal = {name: Interval.of(own[name]) for name in MEASURES}
-        gain, added = ({name: Interval.of(own[name] - base[name]) for name in MEASURES} for base in (common, unread))
-        stages.append(Stage(count, read, personal, gain, added))
+    told = [split.answers(count) for count in ANSWERS]
+    own = [measured(predicted(learned, read, kept), kept, weights) for read in told]
+    present = max(int((weights[0] > 0).sum()), 1)
+    stages = [
+        Stage(count, len(read) / present, _intervals(one), _intervals(one, common), _intervals(one, own[0]))
+        for count, read, one in zip(ANSWERS, told, own, strict=True)
+    ]
     return Evaluation(
         people=int((weights[0] > 0).sum()),
         judgments=len(kept),
         new_prompts=split.new_prompts,
-        aggregate={name: Interval.of(common[name]) for name in MEASURES},
+        aggregate=_intervals(common),
         stages=tuple(stages),
     )
+
+
+def _intervals(figures: Mapping[str, Tensor], base: Mapping[str, Tensor] | None = None) -> dict[str, Interval]:
+    """Of the figures (B,), or of what they are above those of ``base``."""
+    return {name: Interval.of(figures[name] - base[name] if base else figures[name]) for name in MEASURES}
 
 
 def predicted(learned: Learned, told: Judged, kept: Judged) -> Tensor:
