@@ -6,6 +6,8 @@ import plotext
 from rich.console import Console
 from rich.table import Table
 
+AUC, INTERVALS = "auc_noisy", "auc_noisy_ci"
+"""Of labels as noisy as people's answers, which are all that anybody could check a reward against."""
 CURVES = {"keel": "Keel", "random": "random questions", "unguarded": "Keel unguarded"}
 MARKERS = ("k", "r", "u")
 PLOT_SIZE = (76, 20)
@@ -24,16 +26,17 @@ def present(result: dict[str, Any]) -> None:
 
 def _table(result: dict[str, Any]) -> Table:
     table = Table(
-        title=f"AUC on unseen answers, mean of {result['people']} simulated people (95 % interval)",
+        title=f"AUC on unseen answers, labels as noisy as people; mean of {result['people']} simulated people "
+        "(95 % interval)",
         title_justify="left",
     )
     table.add_column("answers", justify="right")
     for name in (*CURVES.values(), "oracle", "Keel − random"):
         table.add_column(name, justify="right")
     for k in map(str, result["questions"]):
-        cells = [_cell(result["auc"][name][k], result["auc_ci"][name][k]) for name in CURVES]
-        gap = result["auc"]["keel"][k] - result["auc"]["random"][k]
-        cells += [f"{result['auc']['oracle']:.3f}", _cell(gap, result["auc_ci"]["keel_minus_random"][k])]
+        cells = [_cell(result[AUC][name][k], result[INTERVALS][name][k]) for name in CURVES]
+        gap = result[AUC]["keel"][k] - result[AUC]["random"][k]
+        cells += [f"{result[AUC]['oracle']:.3f}", _cell(gap, result[INTERVALS]["keel_minus_random"][k])]
         table.add_row(k, *cells)
     return table
 
@@ -49,7 +52,7 @@ def _plot(result: dict[str, Any]) -> str:
     plotext.terminal.limit(False, False)
     figure.plot_size(*PLOT_SIZE)
     for (name, label), marker in zip(CURVES.items(), MARKERS, strict=True):
-        values = list(result["auc"][name].values())
+        values = list(result[AUC][name].values())
         curve = figure.signal(result["questions"], values, marker=marker)
         curve.lines()
         curve.label(f"{label} ({marker})")
@@ -62,7 +65,7 @@ def _sentences(result: dict[str, Any]) -> list[str]:
     best, others = result["best_of_8"], result["left_out_traits"]
     return [
         f"Of the way from the aggregate to the oracle, 5 answers go {result['gap_closed_5']:.0%} and 10 answers "
-        f"{result['gap_closed_10']:.0%} (labels as noisy as people).",
+        f"{result['gap_closed_10']:.0%}.",
         f"Best of 8 after 10 answers: the personal pick beats the aggregate's {best['win_rate_over_aggregate']:.0%} of "
         f"the time, ties counting half.",
         f"People whose tastes no head was taught ({', '.join(others['traits'])}): {others['gap_closed_5']:.0%} and "

@@ -61,6 +61,6 @@ def test_the_command_runs_end_to_end(as_json: bool) -> None:
         assert set(numbers["auc"]) == {"keel", "random", "unguarded", "oracle"}
         assert set(numbers["auc_noisy"]["keel"]) == {"0", "1", "2", "3", "5", "10"}
     else:
-        assert "AUC on unseen answers" in result.stdout
+        assert "AUC on unseen answers, labels as noisy as people" in result.stdout
         assert "random questions (r)" in result.stdout
         assert "Best of 8" in result.stdout
