@@ -63,9 +63,9 @@ def _differences(result: dict[str, Any]) -> Table:
     return table
 
 
-def number(value: float | None, digits: int = 3) -> str:
-    """With a true minus sign; a dash where there is none."""
-    return "–" if value is None else f"{value:.{digits}f}".replace("-", "−")
+def number(value: float | None, digits: int = 3, sign: str = "-") -> str:
+    """With a true minus sign, and with ``sign`` "+" a plus sign too; a dash where there is none."""
+    return "–" if value is None else f"{value:{sign}.{digits}f}".replace("-", "−")
 
 
 def estimate(entry: dict[str, Any], digits: int = 3) -> str:
@@ -73,8 +73,7 @@ def estimate(entry: dict[str, Any], digits: int = 3) -> str:
     if entry["mean"] is None:
         return "–"
     low, high = (number(end, digits) for end in entry["ci"])
-    mean = f"{entry['mean']:+.{digits}f}".replace("-", "−")
-    return f"{mean} [{low}, {high}]"
+    return f"{number(entry['mean'], digits, '+')} [{low}, {high}]"
 
 
 def many(count: int, noun: str) -> str:

@@ -94,13 +94,13 @@ def evaluate(learned: Learned, aggregate: Tensor, split: Split, generator: torch
     common = measured(learned.model.probabilities(z), kept, weights)
     told = [split.answers(count) for count in ANSWERS]
     own = [measured(predicted(learned, read, kept), kept, weights) for read in told]
-    present = max(int((weights[0] > 0).sum()), 1)
+    people = int((weights[0] > 0).sum())
     stages = [
-        Stage(count, len(read) / present, _intervals(one), _intervals(one, common), _intervals(one, own[0]))
+        Stage(count, len(read) / max(people, 1), _intervals(one), _intervals(one, common), _intervals(one, own[0]))
         for count, read, one in zip(ANSWERS, told, own, strict=True)
     ]
     return Evaluation(
-        people=int((weights[0] > 0).sum()),
+        people=people,
         judgments=len(kept),
         new_prompts=split.new_prompts,
         aggregate=_intervals(common),
