@@ -15,7 +15,7 @@ side bias. Sources: Bickford Smith et al. (2023), Prediction-oriented Bayesian a
 (2011), eq. 2 (bald); Lin et al. (2022) (eubo).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import torch
@@ -34,7 +34,8 @@ EPIG_CANDIDATES = 500
 EPIG_TARGETS = 128
 """epig averages over at most this many served pairs, drawn by the generator."""
 EPIG_NODES = 12
-CHUNK = 64
+CHUNK = 8
+"""Pairs whose joint answers are computed together: so many stay in the processor's cache."""
 MANY = 512
 """Of a larger pool, iopt is computed exactly only where a bound in single precision leaves the best possible."""
 ROUNDING = 1e-3
@@ -280,5 +281,5 @@ def _joint_answers(
     alone = (target_std**2 - shared**2).clamp_min(0).sqrt()
     asked = model.probabilities(mean[:, None] + std[:, None] * x + model.side_bias, consistency)
     z = target_mean[:, None, None] + shared[..., None, None] * x[:, None] + alone[..., None, None] * x
-    served = (w[:, None] * replace(model, side_bias=0.0).probabilities(z, consistency)).sum(-2)
+    served = model.expected(z, w, consistency)
     return torch.einsum("i,nia,ntib->ntab", w, asked, served)

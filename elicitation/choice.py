@@ -45,8 +45,8 @@ class Strength(StrEnum):
 OUTCOMES = (Choice.LEFT, Choice.SAME, Choice.RIGHT)
 """The choices that move λ, in the order of the last dimension of every probability."""
 
-BOUND_LOGIT = 40.0
-"""Beyond it the square of a hyperbolic cosine would leave single precision."""
+EXTREME = 80.0
+"""Log-odds κz beyond which nothing changes; their exponential stays within single precision."""
 
 _SIGN = {Choice.LEFT: 1.0, Choice.SAME: 0.0, Choice.RIGHT: -1.0}
 _STRENGTH_SIGN = {Strength.CLEAR: 1.0, Strength.SLIGHT: -1.0, None: 0.0}
@@ -68,6 +68,11 @@ class Outcomes:
     def any_strength(self) -> bool:
         """Whether anybody stated one."""
         return bool(self.strength.any())
+
+    @cached_property
+    def ties(self) -> Tensor:
+        """1 for same, 0 for a side (N,)."""
+        return 1 - self.towards.abs()
 
     def __getitem__(self, rows: Tensor | slice) -> "Outcomes":
         return Outcomes(self.column[rows], self.towards[rows], self.strength[rows])
@@ -127,6 +132,11 @@ class ChoiceModel:
         p = torch.stack(self._shares(consistency * z), dim=-1)
         return p.mul_(1 - self.lapse).add_(self.lapse / 3)
 
+    def expected(self, z: Tensor, weights: Tensor, consistency: float = 1.0) -> Tensor:
+        """p of (left, same, right) for z with the probabilities ``weights`` (J,): (..., J) -> (..., 3)."""
+        p = torch.stack([share @ weights for share in self._shares(consistency * z)], dim=-1)
+        return p.mul_(1 - self.lapse).add_(self.lapse / 3)
+
     def scores(self, z: Tensor, consistency: float = 1.0) -> Tensor:
         """∂ log p/∂z of (left, same, right): (...) -> (..., 3)."""
         u = consistency * z
@@ -156,7 +166,7 @@ class ChoiceModel:
 
         A lapse that announced itself would leave the attentive answers' information, at the rate at which they come.
         """
-        cosh = (consistency / 2 * z).clamp(-BOUND_LOGIT, BOUND_LOGIT).cosh_()
+        cosh = (consistency / 2 * z).clamp(-EXTREME / 2, EXTREME / 2).cosh_()
         return (1 - self.lapse) * consistency**2 * (1 + self.tie / 2 * cosh) / (2 * cosh + self.tie).square_()
 
     def win_slope(self, z: Tensor, consistency: float = 1.0) -> Tensor:
@@ -206,8 +216,7 @@ class ChoiceModel:
 
     def _chosen(self, u: Tensor, outcomes: Outcomes) -> Tensor:
         """Of these, that of each answer: (N,) -> (N,)."""
-        said = torch.where(outcomes.towards == 0, math.log(self.tie), outcomes.towards * u / 2)
-        return said - self._normaliser(u)
+        return outcomes.towards * u / 2 + outcomes.ties * math.log(self.tie) - self._normaliser(u)
 
     def _normaliser(self, u: Tensor) -> Tensor:
         """log(e^(u/2) + ν + e^(−u/2)), with the side ahead drawn out: (...) -> (...)."""
@@ -221,10 +230,9 @@ class ChoiceModel:
 
     def _shares(self, u: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """p of left, same and right without lapses at u = κz, each (...)."""
-        behind = torch.exp(-u.abs() / 2)
-        ahead = 1 / (1 + behind * (behind + self.tie))
-        low = behind.square() * ahead
-        return torch.where(u > 0, ahead, low), self.tie * behind * ahead, torch.where(u > 0, low, ahead)
+        odds = torch.exp(u.clamp(-EXTREME, EXTREME) / -2)
+        left = 1 / (1 + odds * (odds + self.tie))
+        return left, self.tie * odds * left, odds.square() * left
 
     def _balance(self, u: Tensor) -> Tensor:
         """p_left − p_right without lapses at u = κz, odd in u: (...) -> (...)."""

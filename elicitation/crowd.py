@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
+from scipy.sparse import csr_array
 from torch import Tensor
 
 from elicitation.checks import require_finite, require_shape
@@ -145,9 +146,16 @@ class _Crowded:
 
     @cached_property
     def _products(self) -> Tensor:
-        """The upper triangle of each answer's jacobian times itself (N, r·(r + 1)/2)."""
-        row, column = torch.triu_indices(self.root.shape[1], self.root.shape[1])
-        return self._jacobian[:, row] * self._jacobian[:, column]
+        """Each answer's jacobian times itself (N, r·r)."""
+        return (self._jacobian[:, :, None] * self._jacobian[:, None, :]).flatten(1)
+
+    @cached_property
+    def _answered(self) -> csr_array:
+        """Whose answer is which (P, N); its values change with every sum."""
+        people = self.crowd.people
+        rows = people.argsort(stable=True)
+        starts = torch.searchsorted(people[rows], torch.arange(self.crowd.size + 1))
+        return csr_array((torch.ones(len(rows)), rows.int(), starts.int()), (self.crowd.size, len(rows)))
 
     @cached_property
     def _common(self) -> Tensor:
@@ -166,76 +174,74 @@ class _Crowded:
         return self._climb(concave._climb(a, consistency), consistency)
 
     def _climb(self, a: Tensor, consistency: float) -> Tensor:
-        value = self._value(a, consistency)
+        z = self._utilities(a)
+        value = self._value(a, z, consistency)
         for _ in range(MAX_ITERATIONS):
-            gradient, curvature = self._slope(a, consistency)
-            step = self._step(a, gradient, curvature, consistency)
+            step = self._step(a, z, consistency)
             longest = float(torch.linalg.vector_norm(step, dim=1).max()) if step.numel() else 0.0
             if longest < STEP_TOLERANCE:
                 return a + step
-            a, value = self._advance(a, value, step, consistency)
+            a, z, value = self._advance(a, value, step, consistency)
         raise NotConverged(
             f"posterior modes: somebody's step is still {longest:.1e} > {STEP_TOLERANCE:.0e} prior standard deviations "
             f"after {MAX_ITERATIONS} iterations; look for differences of extreme size"
         )
 
-    def _step(self, a: Tensor, gradient: Tensor, curvature: Tensor, consistency: float) -> Tensor:
+    def _step(self, a: Tensor, z: Tensor, consistency: float) -> Tensor:
         """Fisher's steps (P, r), and Newton's own where they are short and the curvature there is positive definite."""
-        fisher: Tensor = torch.linalg.solve(curvature, gradient)
-        short = torch.linalg.vector_norm(fisher, dim=1) < POLISH
-        if self.model.lapse == 0 or not bool(short.any()):
+        outcomes = self.crowd.outcomes
+        gradient = self._summed(self.model.score(z, outcomes, consistency), self._jacobian) - a
+        expected = self._curvature(self.model.answer_information(z, outcomes, consistency))
+        fisher: Tensor = torch.linalg.solve(expected, gradient)
+        if self.model.lapse == 0:
             return fisher
-        z, outcomes = self._utilities(a), self.crowd.outcomes
-        factor, failed = torch.linalg.cholesky_ex(
-            self._curvature(self.model.observed_information(z, outcomes, consistency))
-        )
+        short = torch.linalg.vector_norm(fisher, dim=1) < POLISH
+        if not bool(short.any()):
+            return fisher
+        observed = self._curvature(self.model.observed_information(z, outcomes, consistency))
+        factor, failed = torch.linalg.cholesky_ex(observed)
         newton = torch.cholesky_solve(gradient[..., None], factor).squeeze(-1)
         return torch.where((short & (failed == 0))[:, None], newton, fisher)
 
-    def _advance(self, a: Tensor, value: Tensor, step: Tensor, consistency: float) -> tuple[Tensor, Tensor]:
-        """From ``a`` of ``value`` (P,), for everybody the first of step, step/2, step/4, … that does not descend."""
+    def _advance(self, a: Tensor, value: Tensor, step: Tensor, consistency: float) -> tuple[Tensor, Tensor, Tensor]:
+        """From ``a`` of ``value`` (P,), for everybody the first of step, step/2, step/4, … that does not descend: the
+        new a, z and value."""
         length = torch.ones(len(a), 1, dtype=torch.float64)
         for _ in range(MAX_HALVINGS):
             moved = a + length * step
-            reached = self._value(moved, consistency)
+            z = self._utilities(moved)
+            reached = self._value(moved, z, consistency)
             worse = reached < value - 1e-12 * (1 + value.abs())
             if not bool(worse.any()):
                 break
             length[worse] /= 2
-        return moved, reached
+        return moved, z, reached
 
-    def _value(self, a: Tensor, consistency: float) -> Tensor:
+    def _value(self, a: Tensor, z: Tensor, consistency: float) -> Tensor:
         """Log posterior (P,) without constants, nats."""
-        likelihood = self.model.log_likelihood(self._utilities(a), self.crowd.outcomes, consistency)
-        return self._sums(likelihood) - a.square().sum(1) / 2
+        likelihood = self.model.log_likelihood(z, self.crowd.outcomes, consistency)
+        summed = torch.zeros(self.crowd.size, dtype=torch.float64).index_add(0, self.crowd.people, likelihood)
+        return summed - a.square().sum(1) / 2
 
     def laplace(self, a: Tensor, consistency: float) -> tuple[Tensor, Tensor, Tensor]:
         """Means (P, K), covariances (P, K, K) and log evidence (P,) around the modes."""
-        _, curvature = self._slope(a, consistency)
-        evidence = self._value(a, consistency) - torch.linalg.slogdet(curvature).logabsdet / 2
+        z = self._utilities(a)
+        curvature = self._curvature(self.model.answer_information(z, self.crowd.outcomes, consistency))
+        evidence = self._value(a, z, consistency) - torch.linalg.slogdet(curvature).logabsdet / 2
         covariances = self.root @ torch.linalg.inv(curvature) @ self.root.T
         return self.prior.mean + a @ self.root.T, covariances, evidence
-
-    def _slope(self, a: Tensor, consistency: float) -> tuple[Tensor, Tensor]:
-        z, outcomes = self._utilities(a), self.crowd.outcomes
-        score = self.model.score(z, outcomes, consistency)
-        curvature = self._curvature(self.model.answer_information(z, outcomes, consistency))
-        return self._sums(score[:, None] * self._jacobian) - a, curvature
 
     def _curvature(self, information: Tensor) -> Tensor:
         """Everybody's curvature (P, r, r) from the information (N,) of the answers."""
         r = self.root.shape[1]
-        row, column = torch.triu_indices(r, r)
-        curvature = torch.empty(self.crowd.size, r, r, dtype=torch.float64)
-        curvature[:, row, column] = curvature[:, column, row] = self._sums(information[:, None] * self._products)
-        return curvature + torch.eye(r, dtype=torch.float64)
+        return self._summed(information, self._products).view(-1, r, r) + torch.eye(r, dtype=torch.float64)
 
     def _utilities(self, a: Tensor) -> Tensor:
         own = (self._jacobian * a.index_select(0, self.crowd.people)).sum(1)
         return self._common + own
 
-    def _sums(self, values: Tensor) -> Tensor:
-        """Per person: (N, …) -> (P, …)."""
-        return torch.zeros(self.crowd.size, *values.shape[1:], dtype=values.dtype).index_add(
-            0, self.crowd.people, values
-        )
+    def _summed(self, weights: Tensor, values: Tensor) -> Tensor:
+        """Σ weight·value over everybody's answers: (N,), (N, C) -> (P, C)."""
+        answered = self._answered
+        answered.data = weights.numpy()[answered.indices]
+        return torch.from_numpy(answered @ values.numpy())

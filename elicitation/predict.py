@@ -34,5 +34,5 @@ def predict(posterior: Posterior, model: ChoiceModel, differences: Tensor) -> Te
     for component in posterior.components:
         mean, std = project(component, differences)
         z = mean[:, None] + std[:, None] * x + model.side_bias
-        total += component.weight * (w[:, None] * model.probabilities(z, posterior.consistency)).sum(1)
+        total += component.weight * model.expected(z, w, posterior.consistency)
     return total

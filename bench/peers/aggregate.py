@@ -4,7 +4,7 @@ Source: Bradley and Terry (1952); as a reward model, Ouyang et al. (2022), eq. 1
 Literal: logistic loss on decided judgments. Ours: the ridge, whose strength is tuned. Random questions.
 """
 
-from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ from torch import Tensor
 from bench.peers.answers import Answers
 from bench.peers.fitting import descend
 from bench.peers.linear import LinearMethod
-from bench.peers.tuning import Split, rehearse, splits
+from bench.peers.tuning import rehearse, splits
 from bench.world import World
 
 STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
@@ -23,7 +23,7 @@ ITERATIONS = 200
 
 def aggregate(world: World) -> LinearMethod:
     """The same head whatever a person answers."""
-    return everybody(head(Answers.of_training(world), best_strength(splits(world))))
+    return everybody(head(Answers.of_training(world), best_strength(world)))
 
 
 def length(world: World) -> LinearMethod:
@@ -40,8 +40,10 @@ def everybody(weights: Tensor) -> LinearMethod:
     return LinearMethod(lambda told: weights.expand(told.size, -1))
 
 
-def best_strength(parts: Sequence[Split]) -> float:
-    """The ridge under which people left out are predicted best."""
+@lru_cache(maxsize=1)
+def best_strength(world: World) -> float:
+    """The ridge under which people left out are predicted best; kept for the world last asked for, as LoRe needs it."""
+    parts = splits(world)
     return max(STRENGTHS, key=lambda strength: rehearse(parts, lambda learn: everybody(head(learn, strength)).read))
 
 

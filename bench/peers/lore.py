@@ -41,7 +41,7 @@ GRIDS = {
 def lore(world: World) -> LinearMethod:
     """LoRe as published, its bases, their pull and decay tuned."""
     answers, parts = Answers.of_training(world), splits(world)
-    strength = best_strength(parts)
+    strength = best_strength(world)
     references = {some: head(some, strength) for some in (answers, *(part.learn for part in parts))}
 
     def learn(some: Answers, settings: Settings, iterations: int = TUNING_ITERATIONS) -> Reader:

@@ -109,7 +109,7 @@ def train(answers: Answers, settings: Settings, seed: int) -> Vae:
     generator = torch.Generator().manual_seed(seed)
     for parameter in vae.parameters():
         parameter.requires_grad_(True)
-    optimiser = torch.optim.AdamW(vae.parameters(), lr=RATE, weight_decay=DECAY)
+    optimiser = torch.optim.AdamW(vae.parameters(), lr=RATE, weight_decay=DECAY, fused=True)
     for _ in range(settings.steps):
         batch = decided if decided.size <= BATCH else _some(decided, generator)
         optimiser.zero_grad()

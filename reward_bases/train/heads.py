@@ -11,7 +11,7 @@ in which people differ most (``spectral_start``). The penalty is a ridge on what
 taste can say: ½·ridge·Σ_k σ_k²·|w_k|² in scaled features.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -31,6 +31,8 @@ START_STD = 1.0
 """Of everybody's coefficients before the first round, the aggregate's included."""
 INNER = 2
 """Rounds of EM on the population before every M step."""
+LEAST_VARIANCE = 1e-12
+"""Of a utility, nats², so that its root has a slope."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,15 @@ class Ridges:
 
     aggregate: float
     learned: float
+
+
+@dataclass(frozen=True, eq=False)
+class Loss:
+    """A block's loss, nats, and its slopes by the ``differences`` (n, K) of the heads and by the ``offsets`` (T,)."""
+
+    value: float
+    differences: Tensor
+    offsets: Tensor
 
 
 Report = Callable[[Factors, float], None]
@@ -69,17 +80,18 @@ def start_factors(judged: Judged, model: ChoiceModel, fixed: Tensor, count: int,
 
 def aggregate_head(judged: Judged, model: ChoiceModel, fixed: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
     """Weights (F,) of everybody's Bradley–Terry head, with the coefficients (1 + T,) of it (1) and the fixed heads."""
-    weights = torch.zeros(1, judged.width, dtype=torch.float64, requires_grad=True)
-    offsets = torch.zeros(len(fixed), dtype=torch.float64, requires_grad=True)
+    weights = torch.zeros(1, judged.width, dtype=torch.float64)
+    offsets = torch.zeros(len(fixed), dtype=torch.float64)
     known = judged.values(fixed)
 
-    def loss(values: Tensor) -> Iterator[Tensor]:
-        for rows in judged.slices():
-            said = judged.differences(values, rows)[:, 0] + judged.differences(known, rows) @ offsets
-            yield -model.log_likelihood(said + model.side_bias, judged.outcomes[rows]).sum()
+    def loss(said: Tensor, rows: slice) -> Loss:
+        others, outcomes = judged.differences(known, rows), judged.outcomes[rows]
+        z = said[:, 0] + others @ offsets + model.side_bias
+        slope = -model.score(z, outcomes)
+        return Loss(-float(model.log_likelihood(z, outcomes).sum()), slope[:, None], slope @ others)
 
-    minimise(judged, weights, torch.tensor([ridge], dtype=torch.float64), loss, [offsets])
-    return weights.detach()[0], torch.cat([torch.ones(1, dtype=torch.float64), offsets.detach()])
+    minimise(judged, weights, torch.tensor([ridge], dtype=torch.float64), loss, offsets)
+    return weights[0], torch.cat([torch.ones(1, dtype=torch.float64), offsets])
 
 
 def spectral_start(judged: Judged, model: ChoiceModel, known: Tensor, coefficients: Tensor, count: int) -> Tensor:
@@ -147,20 +159,22 @@ def refit_heads(
     known = judged.values(heads[~learned])
     order = torch.cat([torch.nonzero(learned), torch.nonzero(~learned)]).flatten().argsort()
     nodes, shares = gauss_hermite(NODES)
+    no_offsets = torch.zeros(0, dtype=torch.float64)
 
-    def loss(values: Tensor) -> Iterator[Tensor]:
-        for rows in judged.slices():
-            free, kept = judged.differences(values, rows), judged.differences(known, rows)
-            phi, who = torch.cat([free, kept], dim=1)[:, order], judged.people[rows]
-            centre = (phi * mean.index_select(0, who)).sum(1) + model.side_bias
-            variance = ((covariance.index_select(0, who) @ phi[..., None]).squeeze(2) * phi).sum(1)
-            z = centre + nodes[:, None] * variance.clamp_min(1e-12).sqrt()
-            yield -(shares @ model.log_likelihood(z, judged.outcomes[rows])).sum()
+    def loss(free: Tensor, rows: slice) -> Loss:
+        phi = torch.cat([free, judged.differences(known, rows)], dim=1)[:, order]
+        who, outcomes = judged.people[rows], judged.outcomes[rows]
+        own, towards = mean.index_select(0, who), (covariance.index_select(0, who) @ phi[..., None]).squeeze(2)
+        spread = (towards * phi).sum(1).clamp_min(LEAST_VARIANCE).sqrt()
+        z = (phi * own).sum(1) + model.side_bias + nodes[:, None] * spread
+        score = shares[:, None] * model.score(z, outcomes)
+        slope = score.sum(0)[:, None] * own + (nodes @ score / spread)[:, None] * towards
+        return Loss(-float((shares @ model.log_likelihood(z, outcomes)).sum()), -slope[:, learned], no_offsets)
 
-    weights = heads[learned].clone().requires_grad_(True)
-    minimise(judged, weights, ridge, loss, [])
+    weights = heads[learned].clone()
+    minimise(judged, weights, ridge, loss, no_offsets)
     refitted = heads.clone()
-    refitted[learned] = weights.detach()
+    refitted[learned] = weights
     return refitted
 
 
@@ -180,30 +194,26 @@ def moments(
 
 
 def minimise(
-    judged: Judged,
-    weights: Tensor,
-    ridge: Tensor,
-    loss: Callable[[Tensor], Iterator[Tensor]],
-    others: list[Tensor],
+    judged: Judged, weights: Tensor, ridge: Tensor, loss: Callable[[Tensor, slice], Loss], offsets: Tensor
 ) -> None:
-    """L-BFGS with a strong Wolfe line search on heads ``weights`` (K, F) with ``ridge`` (K,), and on ``others``.
+    """L-BFGS with a strong Wolfe line search on heads ``weights`` (K, F) with ``ridge`` (K,), and on ``offsets`` (T,).
 
-    ``loss`` takes the heads' values (M, K) on the items and yields its parts one after the other, so that no more than
-    one block of judgments is ever differentiated, and features are only touched once per item.
+    ``loss`` takes the differences (n, K) of the heads' values in a block of judgments, and which block it is, so that
+    no more than one is ever held, and features are only touched once per item.
     """
-    optimiser = torch.optim.LBFGS([weights, *others], max_iter=STEPS, line_search_fn="strong_wolfe")
+    optimiser = torch.optim.LBFGS([weights, offsets], max_iter=STEPS, line_search_fn="strong_wolfe")
 
     def closure() -> float:
-        optimiser.zero_grad()
-        values = judged.values(weights.detach()).requires_grad_(True)
-        penalty = (ridge[:, None] / 2 * weights.square()).sum()
-        penalty.backward()
-        total = float(penalty.detach())
-        for part in loss(values):
-            part.backward()
-            total += float(part.detach())
-        if values.grad is not None and weights.grad is not None:
-            weights.grad += judged.pulled_back(values.grad)
+        values = judged.values(weights)
+        slope = torch.zeros_like(values)
+        weights.grad, offsets.grad = ridge[:, None] * weights, torch.zeros_like(offsets)
+        total = float((weights.grad * weights).sum()) / 2
+        for rows in judged.slices():
+            part = loss(judged.differences(values, rows), rows)
+            judged.add_slopes(slope, part.differences, rows)
+            offsets.grad += part.offsets
+            total += part.value
+        weights.grad += judged.pulled_back(slope)
         return total
 
     optimiser.step(closure)

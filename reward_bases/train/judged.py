@@ -126,6 +126,12 @@ class Judged:
         compared = (right != NOBODY)[:, None]
         return torch.where(compared, left - values.index_select(0, right.clamp_min(0)), left)
 
+    def add_slopes(self, values: Tensor, differences: Tensor, rows: slice) -> None:
+        """To the slopes (M, K) by ``values``, in place, those (n, K) by their ``differences`` in the judgments."""
+        compared = self.right[rows] != NOBODY
+        values.index_add_(0, self.left[rows], differences)
+        values.index_add_(0, self.right[rows][compared], -differences[compared])
+
     def crowd(self, heads: Tensor) -> Crowd:
         """The judgments in base rewards: differences of ``heads`` (K, F) times features."""
         differences = self.differences(self.values(heads), slice(0, len(self)))

@@ -10,6 +10,7 @@ from elicitation.choice import ChoiceModel, Outcomes
 from elicitation.crowd import infer_many
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
+from elicitation.quadrature import gauss_hermite
 from reward_bases.train.assured import ASSURED, STRENGTHS, WORTH, assured_strength, standard_errors
 from reward_bases.train.choose import choose_settings
 from reward_bases.train.development import ANSWERS, Development, developments, log_likelihood
@@ -108,17 +109,53 @@ def test_fixed_heads_keep_their_weights_and_come_after_the_aggregate() -> None:
     assert float(learned.population.covariance[1, 1]) > 1.0
 
 
-def test_the_gradient_of_the_heads_vanishes_where_the_m_step_ends() -> None:
-    """Finite differences of the expected log-likelihood around the refitted heads find no ascent."""
-    judged, _ = made(people=15, each=15)
-    ridges = Ridges(5.0, 5.0)
-    start = start_factors(judged, MODEL, NOTHING_FIXED, 1, ridges.aggregate)
-    people = moments(start.population, MODEL, judged.crowd(start.heads))
+def votes_and_pairs() -> tuple[Judged, Tensor]:
+    """Judgments of which every third is a vote and every fifth a tie, and the differences (N, F) they are about."""
+    judged, _ = made(people=15, each=15, shared=1.0)
+    rows = torch.arange(len(judged))
+    column = torch.where(rows % 5 == 0, 1, judged.outcomes.column)
+    outcomes = Outcomes(column, (1 - column).double(), judged.outcomes.strength)
+    mixed = replace(judged, right=torch.where(rows % 3 == 0, NOBODY, judged.right), outcomes=outcomes)
+    return mixed, torch.cat([x for _, x in mixed.blocks()])
+
+
+def test_the_gradient_of_the_heads_vanishes_where_the_m_step_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The expected log-likelihood written out over all judgments, differentiated by autograd."""
+    judged, x = votes_and_pairs()
+    model, ridges = replace(MODEL, tie=0.4, side_bias=0.3), Ridges(5.0, 7.0)
+    fixed = torch.eye(FEATURES).double()[:1]
+    start = start_factors(judged, model, fixed, 2, ridges.aggregate)
+    people = moments(start.population, model, judged.crowd(start.heads))
+    nodes, weights = gauss_hermite(5)
+    free = torch.tensor([0, 2, 3])
+    ridge = torch.tensor([5.0, 7.0, 7.0]).double()
+
+    def gradient(heads: Tensor) -> Tensor:
+        heads = heads.clone().requires_grad_(True)
+        phi, (mean, covariance) = x @ heads.T, (part[judged.people] for part in people)
+        spread = torch.einsum("nk,nkl,nl->n", phi, covariance, phi).sqrt()
+        z = (phi * mean).sum(1) + model.side_bias + nodes[:, None] * spread
+        likelihood = (weights @ model.log_likelihood(z, judged.outcomes)).sum()
+        (ridge @ heads[free].square().sum(1) / 2 - likelihood).backward()
+        assert heads.grad is not None
+        return heads.grad[free]
+
+    monkeypatch.setattr("reward_bases.train.judged.BLOCK", 37)
     at = start.heads
-    for _ in range(6):
-        at = refit_heads(judged, MODEL, at, people, 0, ridges)
-    again = refit_heads(judged, MODEL, at, people, 0, ridges)
-    torch.testing.assert_close(again, at, atol=1e-3, rtol=1e-2)
+    for _ in range(4):
+        at = refit_heads(judged, model, at, people, 1, ridges)
+    assert torch.equal(at[1], fixed[0])
+    assert float(gradient(at).norm()) < 1e-3 * float(gradient(start.heads).norm())
+
+
+def test_the_gradient_of_the_aggregate_vanishes_beside_that_of_the_fixed_heads() -> None:
+    judged, x = votes_and_pairs()
+    model, fixed = replace(MODEL, tie=0.4), torch.eye(FEATURES).double()[:2]
+    weights, coefficients = aggregate_head(judged, model, fixed, ridge=3.0)
+    parts = [weights.requires_grad_(True), coefficients[1:].clone().requires_grad_(True)]
+    z = x @ (parts[0] + parts[1] @ fixed)
+    slopes = torch.autograd.grad(1.5 * parts[0].square().sum() - model.log_likelihood(z, judged.outcomes).sum(), parts)
+    assert max(float(slope.norm()) for slope in slopes) < 1e-3 * float(x.norm())
 
 
 def test_rounds_resume_where_they_were_left() -> None:
