@@ -158,8 +158,7 @@ def open_questions(prompts: Tensor, asked: Sequence[int]) -> Tensor:
     """Which questions (n,) bool may come next: not asked yet, and on the prompts (n,) that were used least."""
     free = torch.ones(len(prompts), dtype=torch.bool)
     free[list(asked)] = False
-    _, numbers = prompts.unique(return_inverse=True)
-    uses = torch.bincount(numbers[list(asked)], minlength=len(prompts))[numbers]
+    uses = torch.bincount(prompts[list(asked)], minlength=int(prompts.max()) + 1)[prompts]
     return free & (uses == uses[free].min())
 
 

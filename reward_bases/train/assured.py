@@ -5,12 +5,10 @@ that move rewards make them worse than the aggregate.
 """
 
 from collections.abc import Callable, MutableMapping, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
-from elicitation.empirical import scaled
 from reward_bases.train.development import Development
 from reward_bases.train.learn import Learned
 
@@ -49,8 +47,7 @@ def assured_strength(
 
 def _gains(part: Development, learned: Learned, strength: float) -> Tensor:
     """What reading everybody's answers adds to the log-likelihood of their other judgments (P,), nats."""
-    stronger = replace(learned, population=scaled(learned.population, strength))
-    return part.log_likelihoods(stronger) - part.unread().log_likelihoods(stronger)
+    return (part.log_likelihoods(learned, [strength]) - part.unread().log_likelihoods(learned, [strength]))[0]
 
 
 def standard_errors(gains: Tensor, judgments: Tensor) -> float:

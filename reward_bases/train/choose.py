@@ -59,7 +59,7 @@ class Trials:
     def heads(self, settings: Settings) -> float:
         """At the best strength of COMPARED."""
         taught = self._learned(_briefly(settings))
-        return fmean(max(part.score(one, s) for s in COMPARED) for part, one in zip(self.parts, taught, strict=True))
+        return fmean(max(part.scores(one, COMPARED)) for part, one in zip(self.parts, taught, strict=True))
 
     def people(self, settings: Settings) -> float:
         """With the population as it is learned."""

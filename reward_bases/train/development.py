@@ -4,7 +4,8 @@ Those of a fold teach nothing: up to ``ANSWERS`` judgments of each are read as a
 other judgments scores what was learned.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -47,22 +48,30 @@ class Development:
         nothing = ((told.where(torch.zeros(len(told), dtype=torch.bool)), kept) for told, kept in self.readings)
         return Development(self.teach, tuple(nothing))
 
-    def log_likelihoods(self, learned: Learned) -> Tensor:
-        """Log-likelihood of the judgments kept, summed over each developing person's (P,), nats."""
-        total = torch.zeros(self.readings[0][0].size, dtype=torch.float64)
+    def log_likelihoods(self, learned: Learned, strengths: Sequence[float]) -> Tensor:
+        """Log-likelihood of the judgments kept, summed over each developing person's (S, P), nats, with the
+        population's covariance times each of the S ``strengths``."""
+        total = torch.zeros(len(strengths), self.readings[0][0].size, dtype=torch.float64)
         for told, kept in self.readings:
-            beliefs = infer_many(learned.population, learned.model, told.crowd(learned.heads))
-            total.index_add_(0, kept.people, log_likelihood(beliefs, learned.model, kept.crowd(learned.heads)))
+            answers, others, means = told.crowd(learned.heads), kept.crowd(learned.heads), None
+            for row, strength in zip(total, strengths, strict=True):
+                beliefs = infer_many(scaled(learned.population, strength), learned.model, answers, means)
+                row.index_add_(0, kept.people, log_likelihood(beliefs, learned.model, others))
+                means = beliefs.means
         return total
 
     def judgments(self) -> Tensor:
         """How many judgments of each developing person are kept, over all readings (P,)."""
         return torch.stack([torch.bincount(kept.people, minlength=kept.size) for _, kept in self.readings]).sum(0)
 
+    def scores(self, learned: Learned, strengths: Sequence[float]) -> list[float]:
+        """Mean log-likelihood of the judgments kept, nats, at each of the ``strengths``."""
+        judgments = sum(len(kept) for _, kept in self.readings)
+        return [float(row.sum()) / max(1, judgments) for row in self.log_likelihoods(learned, strengths)]
+
     def score(self, learned: Learned, strength: float = 1.0) -> float:
-        """Mean log-likelihood of the judgments kept, nats, with the population's covariance times ``strength``."""
-        stronger = replace(learned, population=scaled(learned.population, strength))
-        return float(self.log_likelihoods(stronger).sum()) / max(1, sum(len(kept) for _, kept in self.readings))
+        """The same at one."""
+        return self.scores(learned, (strength,))[0]
 
 
 def log_likelihood(beliefs: Beliefs, model: ChoiceModel, crowd: Crowd) -> Tensor:
