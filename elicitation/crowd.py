@@ -237,8 +237,9 @@ class _Crowded:
         return self._summed(information, self._products).view(-1, r, r) + torch.eye(r, dtype=torch.float64)
 
     def _utilities(self, a: Tensor) -> Tensor:
-        own = (self._jacobian * a.index_select(0, self.crowd.people)).sum(1)
-        return self._common + own
+        own = self._jacobian * a.index_select(0, self.crowd.people)
+        # Short rows are added several times faster by a product than by sum(1).
+        return self._common + own @ torch.ones(a.shape[1], dtype=torch.float64)
 
     def _summed(self, weights: Tensor, values: Tensor) -> Tensor:
         """Σ weight·value over everybody's answers: (N,), (N, C) -> (P, C)."""

@@ -48,13 +48,14 @@ def mixture_weights(told: Answers, heads: Tensor) -> Tensor:
     logits, first, second = torch.zeros(3, told.size, len(heads), dtype=torch.float64).unbind(0)
     for step in range(1, 1 + (PERSON_STEPS if len(seen) else 0)):
         weights = logits.softmax(1)
-        missed = share * (seen.utilities(weights).sigmoid() - seen.wins)
+        utilities = (rows * weights.index_select(0, seen.people)).sum(1)
+        missed = share * (utilities.sigmoid() - seen.wins)
         slope = weights * torch.zeros_like(weights).index_add_(0, seen.people, missed[:, None] * rows)
         slope -= weights * slope.sum(1, keepdim=True)
         first.lerp_(slope, 1 - MOMENTUM[0])
-        second.lerp_(slope.square(), 1 - MOMENTUM[1])
+        second.mul_(MOMENTUM[1]).addcmul_(slope, slope, value=1 - MOMENTUM[1])
         size = (second / (1 - MOMENTUM[1] ** step)).sqrt_().add_(1e-8)
-        logits -= PERSON_RATE / (1 - MOMENTUM[0] ** step) * first / size
+        logits.addcdiv_(first, size, value=-PERSON_RATE / (1 - MOMENTUM[0] ** step))
     return logits.softmax(1)
 
 

@@ -9,6 +9,7 @@ Two worlds:
   teach or are asked about, and held-out people are tested on these alone.
 """
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -36,8 +37,7 @@ def worlds(seed: int, quick: bool, data: Path | None, encode: Encode = encode) -
 
 def conversation(path: Path, seed: int, quick: bool, encode: Encode) -> tuple[World, World]:
     """The world of statements and that of their texts."""
-    data = read(path)
-    judged = _checked(path, data)
+    data, judged = _votes(path)
     generator = torch.Generator().manual_seed(seed)
     held_out = _held_out(judged, quick, generator)
     items = len(data.items)
@@ -72,12 +72,15 @@ def _world(
     return world(name, seed, features, length, judged, division, served)
 
 
-def _checked(path: Path, data: Data) -> Judgments:
+@lru_cache(maxsize=16)
+def _votes(path: Path) -> tuple[Data, Judgments]:
+    """Read once for all seeds."""
+    data = read(path)
     if data.kind != Kind.VOTES:
         raise InvalidInput(f"{path.name} holds {data.kind}, not votes; run keel bench pairs on it")
     if len(data.items) < STATEMENTS_MIN:
         raise InvalidInput(f"{path.name} has {len(data.items)} statements; at least {STATEMENTS_MIN} are needed")
-    return judgments(data)
+    return data, judgments(data)
 
 
 def _held_out(judged: Judgments, quick: bool, generator: torch.Generator) -> Tensor:
