@@ -30,7 +30,8 @@ PROSE = {
     "How Keel chooses its settings was changed three times after results on these splits had shown a loss, in ukp and "
     "then in polis, and a shuffled control that rose, in attributes. What to change was decided on other splits of the "
     "same people (seeds 10 to 13 of ukp, 7 to 10 of polis, 7 and 8 of attributes); then what it moves was run anew.\n\n"
-    "On two cores with nothing else to do polis-text took 30 minutes, polis at most 27, attributes and bank 13, ukp 11.",
+    "On two cores with nothing else to do polis-text took 30 minutes, polis at most 27, attributes and bank 13, "
+    "ukp 11.",
     "attributes": "PReF's design: 84 simulated people who each like two of 14 signed traits that were "
     "written into real answers. Opposites are held out together, so that the aggregate is at chance. Heads "
     "are learned from 50 judgments of each of 50 people; the tastes never see a feature.",
