@@ -106,6 +106,11 @@ def rank_within(people: Tensor, keys: Tensor | None = None) -> Tensor:
     return place
 
 
+def row_products(left: Tensor, right: Tensor) -> Tensor:
+    """Scalar products (N,) of the rows of two (N, K); a product with ones adds short rows faster than ``sum(1)``."""
+    return (left * right) @ torch.ones(left.shape[1], dtype=left.dtype)
+
+
 def infer_many(population: Population, model: ChoiceModel, crowd: Crowd, near: Tensor | None = None) -> Beliefs:
     """Everybody's posterior; people without answers keep the population.
 
@@ -237,9 +242,7 @@ class _Crowded:
         return self._summed(information, self._products).view(-1, r, r) + torch.eye(r, dtype=torch.float64)
 
     def _utilities(self, a: Tensor) -> Tensor:
-        own = self._jacobian * a.index_select(0, self.crowd.people)
-        # Short rows are added several times faster by a product than by sum(1).
-        return self._common + own @ torch.ones(a.shape[1], dtype=torch.float64)
+        return self._common + row_products(self._jacobian, a.index_select(0, self.crowd.people))
 
     def _summed(self, weights: Tensor, values: Tensor) -> Tensor:
         """Σ weight·value over everybody's answers: (N,), (N, C) -> (P, C)."""
