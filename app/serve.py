@@ -17,7 +17,7 @@ from app.settings import Settings
 from elicitation.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from app.profiles import Profiles
+    from app.profiles.profiles import Profiles
 
 UI_SECONDS_TO_END = 5
 
@@ -44,8 +44,8 @@ def serve(settings: Settings, ui: bool) -> None:
     """
     import uvicorn
 
-    from app.api import default_app
-    from app.middleware import log_to_stderr
+    from app.http.api import default_app
+    from app.http.middleware import log_to_stderr
 
     log_to_stderr()
     app = default_app(settings)
@@ -57,7 +57,7 @@ def serve(settings: Settings, ui: bool) -> None:
 
 
 async def _any_key(settings: Settings) -> bool:
-    from app.keys import stored_keys
+    from app.storage.keys import stored_keys
 
     async with stored_keys(settings) as keys:
         return bool(await keys.all())
@@ -65,9 +65,9 @@ async def _any_key(settings: Settings) -> bool:
 
 async def require_servable(settings: Settings, served: "Profiles") -> None:
     """Raises Gone for a population past its deadline, InvalidInput when people were not moved to what is served."""
-    from app.migrating import require_migrated
-    from app.retiring import require_in_force
-    from app.sqlite_store import opened
+    from app.jobs.migrating import require_migrated
+    from app.profiles.retiring import require_in_force
+    from app.storage.sqlite_store import opened
 
     async with opened(settings.database) as store:
         require_in_force(served.artifact, await store.registry.erasures(), settings.erasure_days)

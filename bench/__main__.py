@@ -15,13 +15,13 @@ from typing import Any
 
 from rich.console import Console
 
-from bench.report import report
-from bench.run import Subsample, run, tasks
-from bench.show import show
+from bench.compare.report import report
+from bench.compare.run import Subsample, run, tasks
+from bench.compare.show import show
 from elicitation.errors import InvalidInput, KeelError
 
 SUITES = ("attributes", "polis", "polis-text", "ukp", "bank", "pairs", "votes")
-ROSTER = "bench.roster"
+ROSTER = "bench.compare.roster"
 SEEDS, QUICK_SEEDS = 5, 1
 SLOW, QUICK_SLOW = Subsample(people=20, each=4, seeds=2), Subsample(people=3, each=1, seeds=1)
 
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if options.suite == "page":
-            from bench.page import write
+            from bench.compare.page import write
 
             write(options.results, options.page)
         else:
@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def speed() -> dict[str, Any]:
     """Throughput of the service and time of a question."""
-    from bench import speed as suite
+    from bench.studies import speed as suite
 
     return suite.run()
 
@@ -56,7 +56,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     if strangers := sorted(set(methods) - set(roster.METHODS)):
         raise InvalidInput(f"--methods names {', '.join(strangers)}; known are {', '.join(roster.METHODS)}")
     seeds = options.seeds or (QUICK_SEEDS if options.quick else SEEDS)
-    suite = importlib.import_module(f"bench.worlds.{options.suite.replace('-', '_')}")
+    suite = importlib.import_module(f"bench.compare.worlds.{options.suite.replace('-', '_')}")
     with Console(stderr=True).status("worlds"):
         drawn = range(options.first_seed, options.first_seed + seeds)
         worlds = [world for seed in drawn for world in suite.worlds(seed, options.quick, options.data)]

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
-from reward_bases.build.reference import converted
+from reward_bases.make_default.reference import converted
 
 CACHE = Path("~/.cache/keel/examples").expanduser()
 

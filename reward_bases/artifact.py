@@ -25,7 +25,7 @@ from elicitation.errors import ArtifactMismatch
 from elicitation.population import Component, Population
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis, Head
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 
 DEFAULT = Path(__file__).parent / "default"
 BASIS_TENSORS = ("components", "lowest", "highest", "weights", "mean", "spread")

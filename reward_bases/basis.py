@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from reward_bases.features import features
+from reward_bases.sources.features import features
 from reward_bases.text import Conversation
 
 

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from reward_bases.artifact import DEFAULT
 from reward_bases.basis import Basis
-from reward_bases.features import conversation_text
+from reward_bases.sources.features import conversation_text
 from reward_bases.text import Conversation
 
 Stratum = Literal["explicit", "implicit"]

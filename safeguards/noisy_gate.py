@@ -20,7 +20,7 @@ from torch import Tensor
 from elicitation.errors import InvalidInput
 
 FALSE_ACCEPT, FALSE_REJECT = 0.164, 0.0034
-"""Of Keel's gate, ``python -m bench.gate``: the mean over kinds of junk, and the upper end for the bank's answers."""
+"""Of Keel's gate (``python -m bench.studies.gate``): mean over kinds of junk, upper end for the bank's answers."""
 
 
 def backward(accepted: Tensor, false_accept: float, false_reject: float) -> Tensor:

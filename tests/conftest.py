@@ -14,18 +14,18 @@ import torch
 import uvicorn
 from fastapi import FastAPI
 
-from app.api import create_app, default_app
-from app.engine import Engine
+from app.http.api import create_app, default_app
+from app.scoring.engine import Engine
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
+from app.storage.sqlite_store import SqliteStore
 from elicitation.choice import ChoiceModel
 from elicitation.population import Component, Population
 from keel import Client
 from reward_bases.artifact import DEFAULT, Artifact
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis, Head
-from reward_bases.encoder import MINILM_SHA256, Encoder, load_encoder
-from reward_bases.features import conversation_text, feature_names, features
+from reward_bases.sources.encoder import MINILM_SHA256, Encoder, load_encoder
+from reward_bases.sources.features import conversation_text, feature_names, features
 
 # The same examples in every run, and no deadline, which a busy machine would miss.
 hypothesis.settings.load_profile("ci")

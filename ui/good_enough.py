@@ -10,7 +10,7 @@ from ui.session import careful, service
 
 LEVELS = {"unacceptable": "Not acceptable", "acceptable": "Acceptable", "excellent": "Excellent"}
 ENOUGH = 40
-"""Ratings after which most people's variation shows (``python -m bench.anchors``)."""
+"""Ratings after which most people's variation shows (``python -m bench.studies.anchors``)."""
 
 
 def good_enough(user: str, record: dict[str, Any]) -> None:

@@ -7,8 +7,8 @@ import torch
 from app.attacks.attack import Attack, counted
 from app.attacks.people import answer, by_taste, tastes
 from app.attacks.target import SEED, Target
-from app.collected import collected, crowd_of
-from app.refitting import improved
+from app.jobs.collected import collected, crowd_of
+from app.jobs.refitting import improved
 from elicitation.population import Population
 
 GONE, NOTE = "erasable-quixote", "a note about windmills-7319"

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from app.attacks.attack import Attack
 from app.attacks.target import SEED, Target
-from app.pool import Pool
+from app.people.pool import Pool
 from elicitation.choice import Choice
 from elicitation.posterior import Evidence, infer
 from safeguards.loop.belief import variance_trace

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from app.attacks.attack import Attack
 from app.attacks.target import SEED, Target
-from app.refitting import improved
+from app.jobs.refitting import improved
 from elicitation.choice import OUTCOMES, Choice, Outcomes
 from elicitation.crowd import Crowd
 from elicitation.population import Population

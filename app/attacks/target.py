@@ -15,16 +15,16 @@ import torch
 import uvicorn
 from torch import Tensor
 
-from app.api import default_app
-from app.profiles import Profile, Profiles
-from app.service import Service
+from app.http.api import default_app
+from app.http.service import Service
+from app.profiles.profiles import Profile, Profiles
 from app.settings import Settings
-from app.store import PersonKey
+from app.storage.store import PersonKey
 from elicitation.choice import Choice
 from elicitation.errors import KeelError
 from elicitation.posterior import infer
 from reward_bases.bank import BankPrompt
-from reward_bases.features import conversation_text
+from reward_bases.sources.features import conversation_text
 from reward_bases.text import Conversation, digest
 from safeguards.guard import Guarded
 from safeguards.score import Scale

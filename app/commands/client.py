@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import Json, Url, connect
-from app.export_shape import Shape
+from app.people.export_shape import Shape
 from app.terminal import converse, show, table
 
 commands = typer.Typer()

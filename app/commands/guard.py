@@ -20,7 +20,7 @@ def tune(
     as_json: Json = False,
 ) -> None:
     """Print what each guard costs and protects, and which one the stated procedure chooses."""
-    from app import tuning, tuning_shown
+    from app.jobs import tuning, tuning_shown
     from reward_bases.artifact import DEFAULT
 
     folder = basis or Settings().basis or DEFAULT

@@ -29,7 +29,7 @@ def train(
     as_json: Json = False,
 ) -> None:
     """Learn base rewards and a population from the judgments of many people."""
-    from app.training import chosen_or, run
+    from app.jobs.training import chosen_or, run
     from reward_bases.train.request import Request
 
     request = Request(
@@ -60,8 +60,8 @@ def calibrate(
     as_json: Json = False,
 ) -> None:
     """Are predicted choices right on these judgments? Exit code 0 for PASS alone: a gate for releases."""
-    from app.calibrating import calibrate as run
-    from app.calibrating_shown import present
+    from app.jobs.calibrating import calibrate as run
+    from app.jobs.calibrating_shown import present
 
     result = run(data.expanduser(), basis or Settings().basis, cache.expanduser(), margin, people, seed)
     present(result, as_json)

@@ -19,7 +19,7 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make a key and show it, this once. From the first key on every client needs one."""
-    from app.keys import stored_keys
+    from app.storage.keys import stored_keys
 
     async def made() -> dict[str, Any]:
         async with stored_keys(settings_of(data_dir=data_dir)) as keys:
@@ -34,7 +34,7 @@ def create(
 @commands.command("list")
 def listed(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Every key ever made, without its secret."""
-    from app.keys import stored_keys
+    from app.storage.keys import stored_keys
 
     async def found() -> list[dict[str, Any]]:
         async with stored_keys(settings_of(data_dir=data_dir)) as keys:
@@ -52,7 +52,7 @@ def revoke(
     as_json: Json = False,
 ) -> None:
     """Close a key for good; people and profiles of its tenant stay."""
-    from app.keys import stored_keys
+    from app.storage.keys import stored_keys
 
     async def revoked() -> dict[str, Any]:
         async with stored_keys(settings_of(data_dir=data_dir)) as keys:

@@ -31,8 +31,8 @@ def refit(
     The result is a new version that a service takes over when it is started with its folder. The cap on answers bounds
     what one account can say, and a trimmed mean over people what a few accounts can do together.
     """
-    from app import refitting
-    from app.refitting_shown import present
+    from app.jobs import refitting
+    from app.jobs.refitting_shown import present
 
     folder = None if basis == "shipped" else Path(basis)
     if data_dir is None:
@@ -51,9 +51,9 @@ def refit(
 @commands.command()
 def due(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Which populations served so far hold people who were erased, and when they go; exit code 1 past a deadline."""
-    from app.archive import retirements
-    from app.retiring import REMEDY
-    from app.sqlite_store import opened
+    from app.profiles.archive import retirements
+    from app.profiles.retiring import REMEDY
+    from app.storage.sqlite_store import opened
 
     settings = settings_of(data_dir=data_dir)
 

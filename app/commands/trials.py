@@ -43,8 +43,8 @@ def loop(
     as_json: Json = False,
 ) -> None:
     """Let simulated people be served, answer and be moved by it, under every arm of the guard."""
-    from app import loop_shown
-    from app.looping import loop as run
+    from app.jobs import looping_shown as loop_shown
+    from app.jobs.looping import loop as run
 
     if out is not None:
         loop_shown.require_writable(out)

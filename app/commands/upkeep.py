@@ -24,7 +24,7 @@ def migrate(
 
     Answers are replayed; versions of before can still be pinned. Stop the service, migrate, start it with the basis.
     """
-    from app.migrating import migrate as run
+    from app.jobs.migrating import migrate as run
 
     settings = settings_of(data_dir=data_dir, basis=basis)
     planned = asyncio.run(run(settings, write=False))
@@ -46,6 +46,6 @@ def backup(
     file: Annotated[Path, typer.Argument(help="file to make")], data_dir: DataDir = None, as_json: Json = False
 ) -> None:
     """Copy the database to a file while the service runs; as keel.db in a data folder it is served as before."""
-    from app.backup import back_up
+    from app.storage.backup import back_up
 
     show(back_up(settings_of(data_dir=data_dir).require_database(), file), as_json)

@@ -2,8 +2,8 @@
 
 from pydantic import ConfigDict, Field
 
-from app.appeal_store import Verdict
 from app.schemas.base import Reply, Strict, Text, Unicode, UserId
+from app.storage.appeals import Verdict
 
 
 class AppealRequest(Strict):

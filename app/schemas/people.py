@@ -4,10 +4,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from app.appeal_store import Appeal
 from app.schemas.base import Reply
-from app.store import AnchorRating, Answer, Correction, Question
-from app.traffic_log import ServedRanking
+from app.storage.appeals import Appeal
+from app.storage.store import AnchorRating, Answer, Correction, Question
+from app.storage.traffic import ServedRanking
 
 
 class HeadReply(Reply):

@@ -13,15 +13,15 @@ from torch import Tensor
 from elicitation.choice import ChoiceModel
 from reward_bases.artifact import DEFAULT, load_artifact, save_artifact
 from reward_bases.basis import Head
-from reward_bases.encoder import WINDOW
-from reward_bases.train.checkpoint import tensors_of, write_json, write_whole
-from reward_bases.train.evaluate import DECIDED_AT, Evaluation, spoken
+from reward_bases.sources.encoder import WINDOW
+from reward_bases.train.data.reading import Data
+from reward_bases.train.features.language import Language, bank_reference
+from reward_bases.train.features.space import Scaled
 from reward_bases.train.grounds import ENCODER
-from reward_bases.train.language import Language, bank_reference
-from reward_bases.train.product import Product
-from reward_bases.train.reading import Data
+from reward_bases.train.model.checkpoint import tensors_of, write_json, write_whole
+from reward_bases.train.model.product import Product
 from reward_bases.train.request import CARD, Place
-from reward_bases.train.space import Scaled
+from reward_bases.train.validate.evaluate import DECIDED_AT, Evaluation, spoken
 
 HEADS = "heads.safetensors"
 LIMITS = (

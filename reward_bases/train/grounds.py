@@ -7,21 +7,22 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
-from reward_bases.encoder import Encoder, load_encoder
-from reward_bases.features import ENDLESS
-from reward_bases.train.describe import Known
-from reward_bases.train.judged import InMemory, Judged, Rows
-from reward_bases.train.language import Language
-from reward_bases.train.layouts import Kind
-from reward_bases.train.reading import Data
+from reward_bases.sources.encoder import Encoder, load_encoder
+from reward_bases.sources.features import ENDLESS
+from reward_bases.train.data.judged import InMemory, Judged, Rows
+from reward_bases.train.data.layouts import Kind
+from reward_bases.train.data.reading import Data
+from reward_bases.train.data.table import FeatureTable
+from reward_bases.train.encoder.tune import tune
+from reward_bases.train.encoder.tuning_pairs import TuningPairs
+from reward_bases.train.encoder.tuning_settings import TuneSettings
+from reward_bases.train.features.describe import Known
+from reward_bases.train.features.language import Language
+from reward_bases.train.features.space import Scaled, held, scaled, seen_range
+from reward_bases.train.features.store import feature_table
+from reward_bases.train.features.vectors import VectorCache
 from reward_bases.train.request import Request
-from reward_bases.train.space import Scaled, held, scaled, seen_range
-from reward_bases.train.split import Split, capped
-from reward_bases.train.store import FeatureTable, feature_table
-from reward_bases.train.tune import tune
-from reward_bases.train.tuning_pairs import TuningPairs
-from reward_bases.train.tuning_settings import TuneSettings
-from reward_bases.train.vectors import VectorCache
+from reward_bases.train.validate.split import Split, capped
 from reward_bases.train.watch import Watch, staged
 
 ENCODER = "encoder"

@@ -10,11 +10,11 @@ from typing import Any
 
 from elicitation.checks import K_MAX, require_number
 from elicitation.errors import InvalidInput
-from reward_bases.encoder import MINILM
-from reward_bases.train.checkpoint import write_json
-from reward_bases.train.learn import Settings
-from reward_bases.train.reading import ITEMS
-from reward_bases.train.records import is_table
+from reward_bases.sources.encoder import MINILM
+from reward_bases.train.data.reading import ITEMS
+from reward_bases.train.data.records import is_table
+from reward_bases.train.model.checkpoint import write_json
+from reward_bases.train.model.learn import Settings
 
 CARD = "card.json"
 UNFINISHED = ".train"

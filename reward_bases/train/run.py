@@ -16,22 +16,23 @@ from torch import Tensor
 
 from elicitation.checks import K_MAX
 from elicitation.errors import InvalidInput
-from reward_bases.train import card, describe
-from reward_bases.train.checkpoint import Scores, load_factors, save_factors
-from reward_bases.train.choose import MOST_JUDGMENTS, MOST_PEOPLE, choose_settings, steps
-from reward_bases.train.ensemble import disagreement, ensemble
-from reward_bases.train.evaluate import Evaluation, evaluate
+from reward_bases.train import card
+from reward_bases.train.data.judged import Judged
+from reward_bases.train.data.reading import Data, read
+from reward_bases.train.encoder.tuning import METRICS
+from reward_bases.train.features import describe
+from reward_bases.train.features.language import bank_reference
 from reward_bases.train.grounds import ENCODER, Grounds, grounds
-from reward_bases.train.heads import Factors, Ridges, aggregate_head
-from reward_bases.train.judged import Judged
-from reward_bases.train.language import bank_reference
-from reward_bases.train.learn import Learned, Settings, learn
-from reward_bases.train.people import save_people
-from reward_bases.train.product import Product, own_reference, product
-from reward_bases.train.reading import Data, read
+from reward_bases.train.model.checkpoint import Scores, load_factors, save_factors
+from reward_bases.train.model.ensemble import disagreement, ensemble
+from reward_bases.train.model.heads import Factors, Ridges, aggregate_head
+from reward_bases.train.model.learn import Learned, Settings, learn
+from reward_bases.train.model.people import save_people
+from reward_bases.train.model.product import Product, own_reference, product
 from reward_bases.train.request import Place, Request
-from reward_bases.train.split import some_people
-from reward_bases.train.tuning import METRICS
+from reward_bases.train.validate.choose import MOST_JUDGMENTS, MOST_PEOPLE, choose_settings, steps
+from reward_bases.train.validate.evaluate import Evaluation, evaluate
+from reward_bases.train.validate.split import some_people
 from reward_bases.train.watch import Watch
 
 SCORES = "scores.json"

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from reward_bases.train.vectors import Progress
+from reward_bases.train.features.vectors import Progress
 
 
 class Watch(Protocol):

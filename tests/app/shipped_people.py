@@ -10,7 +10,7 @@ from elicitation.choice import OUTCOMES, Outcomes
 from elicitation.crowd import Crowd
 from elicitation.population import Population
 from reward_bases.artifact import load_artifact
-from reward_bases.train.learn import Settings as Learning
+from reward_bases.train.model.learn import Settings as Learning
 
 SHIPPED = load_artifact()
 POOL = [

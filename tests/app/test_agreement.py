@@ -6,8 +6,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.agreement import COUNTERWEIGHT, bands_of
-from app.profiles import fixed_heads, limits_of
+from app.profiles.agreement import COUNTERWEIGHT, bands_of
+from app.profiles.profiles import fixed_heads, limits_of
 from reward_bases.artifact import load_artifact
 from safeguards.guard import Budget, Reference, guard
 

@@ -10,7 +10,7 @@ import torch
 from fastapi import FastAPI
 from sqlite_utils import Database
 
-from app.store import PersonKey
+from app.storage.store import PersonKey
 from elicitation.anchors import anchors
 from elicitation.population import Population
 from reward_bases.artifact import Artifact

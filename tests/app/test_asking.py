@@ -10,7 +10,7 @@ import torch
 from fastapi import FastAPI
 
 from app.settings import Settings
-from app.store import PersonKey
+from app.storage.store import PersonKey
 from elicitation.posterior import Posterior
 from elicitation.predict import predict
 from reward_bases.artifact import Artifact

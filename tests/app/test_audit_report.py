@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 import torch
 
-from app.audit_trend import changes, trends
-from app.loop_shown import HEADINGS, require_writable, sanity, tables, verdicts, write
-from app.looping import Loop, audited_loop, loop, world_of
+from app.audit.loop import audited_loop, world_of
+from app.audit.trend import changes, trends
+from app.jobs.looping import Loop, loop
+from app.jobs.looping_shown import HEADINGS, require_writable, sanity, tables, verdicts, write
 from app.report.plots import loop_svg
 from app.report.render import audit_html, loop_html
-from app.store import AuditReport
+from app.storage.store import AuditReport
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import Artifact
 from safeguards.audit import Material, audit

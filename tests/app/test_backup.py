@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from app.backup import back_up
 from app.cli import app
 from app.settings import Settings
+from app.storage.backup import back_up
 from elicitation.errors import InvalidInput
 from keel import Client, NotFound
 

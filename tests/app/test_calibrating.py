@@ -9,15 +9,16 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from app import calibrating, cli
-from app.calibrating import ANSWERS, calibrate
-from app.engine import Domain
-from app.profiles import Profiles
-from app.sqlite_store import SqliteStore
+from app import cli
+from app.jobs import calibrating
+from app.jobs.calibrating import ANSWERS, calibrate
+from app.profiles.profiles import Profiles
+from app.storage.sqlite_store import SqliteStore
 from elicitation.choice import Choice
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import load_artifact
-from reward_bases.train.reading import read
+from reward_bases.train.data.reading import read
+from safeguards.domain import Domain
 
 ARTIFACT = load_artifact()
 PROMPTS = ARTIFACT.bank.part("questions")[:12]

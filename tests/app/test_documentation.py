@@ -8,8 +8,9 @@ import httpx
 import pytest
 from pydantic import BaseModel
 
-from app import dialects, schemas
-from app.admission import OPEN
+from app import schemas
+from app.http import dialects
+from app.http.admission import OPEN
 from app.settings import Settings
 
 ROUTES = {

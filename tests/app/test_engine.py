@@ -8,14 +8,15 @@ import httpx
 import pytest
 import torch
 
-from app.api import create_app, default_engine
-from app.encoding import EncodingQueue
-from app.engine import Domain, Engine
+from app.http.api import create_app, default_engine
+from app.scoring.engine import Engine
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
+from app.sources.encoding import EncodingQueue
+from app.storage.sqlite_store import SqliteStore
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 from reward_bases.text import Conversation
+from safeguards.domain import Domain
 
 BASIL = Conversation.of("Basil?")
 

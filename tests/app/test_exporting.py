@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.export_shape import Shape
+from app.people.export_shape import Shape
 from keel import Client, Invalid, NotFound
 from keel.replies import Question
 

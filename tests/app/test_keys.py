@@ -17,14 +17,14 @@ from starlette.types import Message, Receive, Scope, Send
 from test_cli import free_port, serving, wait_for
 from typer.testing import CliRunner
 
-from app.admission import OPEN, RequireKey, presented
 from app.cli import app
 from app.errors import Unauthorized as Refused
-from app.keys import LOCAL, Keys, stored_keys
-from app.middleware import JsonLines
+from app.http.admission import OPEN, RequireKey, presented
+from app.http.middleware import JsonLines
 from app.serve import require_startable
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
+from app.storage.keys import LOCAL, Keys, stored_keys
+from app.storage.sqlite_store import SqliteStore
 from elicitation.errors import InvalidInput
 from keel import Client, NotFound, Unauthorized
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.middleware import log_to_stderr
+from app.http.middleware import log_to_stderr
 
 LOGGERS = ("keel", "uvicorn")
 SECRETS = ("zenobia", "palmyra", "aqueduct", "pomegranate", "swordfish")

@@ -10,12 +10,12 @@ import pytest
 from test_cli import run
 from typer.testing import CliRunner, Result
 
-from app.archive import packed, unpacked
 from app.cli import app
-from app.profiles import Profiles
+from app.profiles.archive import packed, unpacked
+from app.profiles.profiles import Profiles
 from app.serve import require_servable
 from app.settings import Settings
-from app.sqlite_store import SqliteStore, opened
+from app.storage.sqlite_store import SqliteStore, opened
 from elicitation.errors import InvalidInput
 from keel import Client, Conflict, NotFound
 from reward_bases.artifact import DEFAULT, load_artifact

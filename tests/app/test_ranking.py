@@ -11,15 +11,15 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from torch import Tensor
 
-from app.api import create_app
-from app.engine import Engine
-from app.ranking import Candidates, RankedSet, rank_set
+from app.http.api import create_app
 from app.schemas.ranking import RankRequest, RankRule
+from app.scoring.engine import Engine
+from app.scoring.ranking import Candidates, RankedSet, rank_set
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
+from app.storage.sqlite_store import SqliteStore
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 from safeguards.robust.regret import least_regret
 from safeguards.robust.values import ensemble_nominal
 from tests.app.test_scoring import PROMPT, RESPONSES, ranked, scored, taught

@@ -13,16 +13,17 @@ from shipped_people import CARD, MODEL, POOL, SHIPPED, asked, bytes_of, columns,
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.collected import collected, crowd_of, fingerprint
-from app.refitting import refit_service
+from app.jobs.collected import collected, crowd_of
+from app.jobs.refitting import refit_service
+from app.profiles.lineage import fingerprint
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
-from app.store import Answer, PersonKey, Question, now
+from app.storage.sqlite_store import SqliteStore
+from app.storage.store import Answer, PersonKey, Question, now
 from elicitation.choice import OUTCOMES, Choice
 from elicitation.errors import InvalidInput
 from keel import Client
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_population
-from reward_bases.train.heldout import HeldOut
+from reward_bases.train.validate.heldout import HeldOut
 
 Serve = Callable[[Settings], AbstractContextManager[Client]]
 

@@ -10,16 +10,16 @@ from shipped_people import CARD, LEARNING, MODEL, SHIPPED, bytes_of, crowd_in
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.folders import write_folder
-from app.refitting import refit_training
+from app.jobs.folders import write_folder
+from app.jobs.refitting import refit_training
 from elicitation.crowd import Crowd
 from elicitation.errors import ArtifactMismatch, InvalidInput
 from elicitation.population import Component, Population
 from reward_bases.artifact import DEFAULT, load_artifact, save_with_population
-from reward_bases.train.heldout import of_people
-from reward_bases.train.learn import Settings as Learning
-from reward_bases.train.learn import population_from
-from reward_bases.train.people import load_people, marginal, save_people
+from reward_bases.train.model.learn import Settings as Learning
+from reward_bases.train.model.learn import population_from
+from reward_bases.train.model.people import load_people, marginal, save_people
+from reward_bases.train.validate.heldout import of_people
 
 
 def trained(folder: Path, crowd: Crowd, user_ids: Sequence[str], settings: Learning = LEARNING) -> Path:

@@ -13,15 +13,15 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.collected import learned_from
 from app.errors import Gone as Retired
-from app.profiles import Profiles
-from app.registry import Erasure
-from app.retiring import retirement
+from app.profiles.lineage import learned_from
+from app.profiles.profiles import Profiles
+from app.profiles.retiring import retirement
 from app.serve import require_servable
 from app.settings import Settings
-from app.sqlite_store import SqliteStore, opened
-from app.store import Person, PersonKey, now
+from app.storage.registry import Erasure
+from app.storage.sqlite_store import SqliteStore, opened
+from app.storage.store import Person, PersonKey, now
 from keel import Client, Gone, NotFound
 from reward_bases.artifact import DEFAULT, load_artifact, save_with_population
 

@@ -6,11 +6,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import create_app
-from app.engine import Engine
-from app.rubrics import load_rubrics
+from app.http.api import create_app
+from app.scoring.engine import Engine
+from app.scoring.rubrics import load_rubrics
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
+from app.storage.sqlite_store import SqliteStore
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 from fastapi import FastAPI
 
-from app.profiles import Profile
-from app.store import PersonKey
+from app.profiles.profiles import Profile
+from app.storage.store import PersonKey
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
-from reward_bases.features import conversation_text
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.features import conversation_text
 from reward_bases.text import Conversation
 from safeguards.guard import divergences
 from safeguards.score import score

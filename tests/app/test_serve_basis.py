@@ -15,15 +15,15 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from app.api import default_engine
-from app.basis import open_artifact, open_encoder
 from app.cli import app, defaults
 from app.demo.session import service
+from app.http.api import default_engine
+from app.profiles.basis import open_artifact, open_encoder
 from app.settings import Settings
 from elicitation.errors import ArtifactMismatch, InvalidInput
 from keel import Client
 from reward_bases.artifact import DEFAULT, load_artifact
-from reward_bases.encoder import MINILM_SHA256, load_encoder
+from reward_bases.sources.encoder import MINILM_SHA256, load_encoder
 
 Serve = Callable[[Settings], AbstractContextManager[Client]]
 
@@ -80,7 +80,7 @@ def test_an_encoder_folder_is_looked_for_inside_the_artifact(other: Path, monkey
         asked.append(name)
         raise OSError("nothing in it")
 
-    monkeypatch.setattr("app.basis.load_encoder", loaded)
+    monkeypatch.setattr("app.profiles.basis.load_encoder", loaded)
     with pytest.raises(InvalidInput, match="nothing in it"):
         open_encoder(open_artifact(other), other)
     assert asked == [str(other / "encoder")]

@@ -13,9 +13,20 @@ import pytest
 from sqlite_utils import Database
 
 from app.errors import Conflict, NotFound
-from app.migrations import MIGRATIONS
-from app.sqlite_store import SqliteStore
-from app.store import AnchorRating, Answer, AuditReport, Correction, Entry, PersonKey, Question, Store, now, standing
+from app.storage.migrations import MIGRATIONS
+from app.storage.sqlite_store import SqliteStore
+from app.storage.store import (
+    AnchorRating,
+    Answer,
+    AuditReport,
+    Correction,
+    Entry,
+    PersonKey,
+    Question,
+    Store,
+    now,
+    standing,
+)
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
 

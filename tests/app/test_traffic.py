@@ -12,11 +12,11 @@ from pydantic import ValidationError
 from test_auditing import answers, audited, finding
 from test_store import content
 
-from app.api import create_app
-from app.engine import Engine
+from app.http.api import create_app
+from app.scoring.engine import Engine
+from app.scoring.traffic import drawn
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
-from app.traffic import drawn
+from app.storage.sqlite_store import SqliteStore
 
 CANDIDATES = [
     "Water basil when the top of the soil is dry.",

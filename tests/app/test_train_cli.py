@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from app import cli, training
-from app.api import create_app, default_engine
+from app import cli
+from app.http.api import create_app, default_engine
+from app.jobs import training
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
+from app.storage.sqlite_store import SqliteStore
 from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.bank import load_bank
-from reward_bases.encoder import MINILM_SHA256
+from reward_bases.sources.encoder import MINILM_SHA256
 
 
 def indexed(folder: Path) -> Path:

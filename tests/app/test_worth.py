@@ -8,11 +8,11 @@ import pytest
 import torch
 from fastapi import FastAPI
 
-from app import worth
-from app.engine import Item
-from app.profiles import Profile
-from app.table import Table, stacked
-from app.worth import Worths
+from app.profiles.profiles import Profile
+from app.scoring import worth
+from app.scoring.engine import Item
+from app.scoring.table import Table, stacked
+from app.scoring.worth import Worths
 from safeguards.gate import GateResult
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from bench.world import HeldOut, Judgments, Pairs, World, differences
+from bench.compare.world import HeldOut, Judgments, Pairs, World, differences
 from elicitation.choice import Outcomes
 
 FEATURES, DIRECTIONS, ITEMS, JUDGMENTS, ASKED, TARGETS = 8, 3, 40, 30, 40, 60

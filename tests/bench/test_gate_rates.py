@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from bench.gate import Rate, corrections, junk, main, read
+from bench.studies.gate import Rate, corrections, junk, main, read
 from safeguards.gate import check
 from safeguards.noisy_gate import FALSE_ACCEPT, FALSE_REJECT, backward
 

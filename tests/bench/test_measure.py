@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, brier_score_loss, log_loss, roc_auc_score
 
-from bench.intervals import Sample, draws, interval, replicated, shared
-from bench.measure import BINS, MEASURES, Array, Tally, tally
+from bench.compare.intervals import Sample, draws, interval, replicated, shared
+from bench.compare.measure import BINS, MEASURES, Array, Tally, tally
 from elicitation.errors import InvalidInput
 
 PEOPLE = 5

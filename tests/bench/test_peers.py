@@ -9,11 +9,11 @@ import torch
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from torch import Tensor
 
-from bench.method import Belief, Method
-from bench.peers.aggregate import head, length
-from bench.peers.answers import Answers
-from bench.peers.fitting import logistic
-from bench.peers.gp import (
+from bench.compare.method import Belief, Method
+from bench.compare.peers.aggregate import head, length
+from bench.compare.peers.answers import Answers
+from bench.compare.peers.fitting import logistic
+from bench.compare.peers.gp import (
     GpBelief,
     bald,
     eubo,
@@ -22,15 +22,15 @@ from bench.peers.gp import (
     rbf_kernel,
     scaled_heads,
 )
-from bench.peers.lore import Settings, learn_bases
-from bench.peers.pref import PrefBelief, PrefMethod, factorise, table, uncertainty
-from bench.peers.simplex import learn_mixture, mixture_weights
-from bench.peers.tuning import ANSWERS, READINGS, Split, split, splits, tuned
-from bench.roster import METHODS, PEERS, TOGETHER
-from bench.world import NOBODY, Pairs, World
+from bench.compare.peers.lore import Settings, learn_bases
+from bench.compare.peers.pref import PrefBelief, PrefMethod, factorise, table, uncertainty
+from bench.compare.peers.simplex import learn_mixture, mixture_weights
+from bench.compare.peers.tuning import ANSWERS, READINGS, Split, split, splits, tuned
+from bench.compare.roster import METHODS, PEERS, TOGETHER
+from bench.compare.world import NOBODY, Pairs, World
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd
-from reward_bases.train.folds import FOLDS
+from reward_bases.train.validate.folds import FOLDS
 
 PREFS = ("pref", "pref-published", "pref-tuned")
 PERSONAL = ("ridge", *PREFS, "lore", "rfm", "pal", "vpl", "gp-linear-eubo", "gp-rbf-bald")
@@ -67,7 +67,7 @@ def fitted_to(diverse: World, alike: World) -> Callable[[str, World], Method]:
 def fit_on_one_split(name: str, world: World) -> Method:
     """As the recipe does, its settings tuned on one split of the training people, which is enough for these worlds."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("reward_bases.train.folds.ENOUGH", 1)
+        patch.setattr("reward_bases.train.validate.folds.ENOUGH", 1)
         return PEERS[name](world)
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from worlds import METHODS, POOL, SLOW, TOGETHER, aggregate, keel, keel_random, world
 
-from bench.parcel import packed, unpacked
-from bench.play import STAGES, Distortion, distorted, open_questions, play
-from bench.run import Subsample, courses, some_people, tasks
-from bench.world import World
+from bench.compare.parcel import packed, unpacked
+from bench.compare.play import STAGES, Distortion, distorted, open_questions, play
+from bench.compare.run import Subsample, courses, some_people, tasks
+from bench.compare.world import World
 from elicitation.errors import InvalidInput
 
 FLIPPED = (0.1, 0.2, 0.4)

@@ -22,9 +22,9 @@ from world_files import (
     write,
 )
 
-from bench.world import NOBODY, World
-from bench.worlds import pairs, polis, polis_text, ukp, votes
-from bench.worlds.text import LENGTH
+from bench.compare.world import NOBODY, World
+from bench.compare.worlds import pairs, polis, polis_text, ukp, votes
+from bench.compare.worlds.text import LENGTH
 from elicitation.errors import InvalidInput
 
 

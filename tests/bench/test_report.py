@@ -11,13 +11,13 @@ import worlds as small
 from sklearn.metrics import roc_auc_score
 
 from bench import __main__ as command
-from bench.page import PROSE, render, write
-from bench.play import STAGES, Course
-from bench.plots import COLOURS, spread
-from bench.report import answers_needed, report
-from bench.roster import PEERS
-from bench.run import Subsample, run, tasks
-from bench.show import estimate, show
+from bench.compare.page import PROSE, render, write
+from bench.compare.play import STAGES, Course
+from bench.compare.plots import COLOURS, spread
+from bench.compare.report import answers_needed, report
+from bench.compare.roster import PEERS
+from bench.compare.run import Subsample, run, tasks
+from bench.compare.show import estimate, show
 from elicitation.errors import InvalidInput
 
 KEYS = {str(k) for k in STAGES}

@@ -7,11 +7,11 @@ import pytest
 import torch
 from world_files import debate_files, encode, items, same, taught, write
 
-from bench.world import World
-from bench.worlds import attributes, bank
-from bench.worlds.parts import QUESTIONS, TARGETS, TRAIN
-from bench.worlds.simulated import answers, calibrated
-from bench.worlds.text import LENGTH
+from bench.compare.world import World
+from bench.compare.worlds import attributes, bank
+from bench.compare.worlds.parts import QUESTIONS, TARGETS, TRAIN
+from bench.compare.worlds.simulated import answers, calibrated
+from bench.compare.worlds.text import LENGTH
 from elicitation.errors import InvalidInput
 from elicitation.simulate import REPEAT
 from reward_bases.artifact import DEFAULT

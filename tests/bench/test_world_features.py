@@ -3,9 +3,9 @@
 import torch
 from world_files import encode
 
-from bench.worlds.parts import QUESTIONS, TARGETS, TRAIN, parted
-from bench.worlds.text import LENGTH, response_features, statement_features
-from reward_bases.surface import surface
+from bench.compare.worlds.parts import QUESTIONS, TARGETS, TRAIN, parted
+from bench.compare.worlds.text import LENGTH, response_features, statement_features
+from reward_bases.sources.surface import surface
 from reward_bases.text import Conversation
 
 

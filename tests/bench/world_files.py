@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from bench.world import NOBODY, HeldOut, World
+from bench.compare.world import NOBODY, HeldOut, World
 from reward_bases.text import digest
 
 STATEMENTS, VOTERS = 30, 40

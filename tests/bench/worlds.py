@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from bench.method import Belief, Recipe
-from bench.world import HeldOut, Judgments, Pairs, World
+from bench.compare.method import Belief, Recipe
+from bench.compare.world import HeldOut, Judgments, Pairs, World
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd
 

@@ -7,7 +7,7 @@ import pytest
 from app.settings import Settings
 from keel import Client
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 from tests.client.servers import Server
 
 

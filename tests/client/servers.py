@@ -9,12 +9,12 @@ import uvicorn
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import create_app
-from app.engine import Engine
+from app.http.api import create_app
+from app.scoring.engine import Engine
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
+from app.storage.sqlite_store import SqliteStore
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 
 HANG = 0
 SECONDS_HUNG = 1.5

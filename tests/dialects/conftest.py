@@ -7,7 +7,7 @@ import pytest
 from senders import listening_service
 
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 
 
 @pytest.fixture(scope="module")

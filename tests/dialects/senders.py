@@ -12,12 +12,12 @@ from typing import Any
 
 import uvicorn
 
-from app.api import create_app
-from app.engine import Engine
+from app.http.api import create_app
+from app.scoring.engine import Engine
 from app.settings import Settings
-from app.sqlite_store import SqliteStore
+from app.storage.sqlite_store import SqliteStore
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 
 Turns = Sequence[tuple[str, str]]
 """(role, content) of every turn before the response."""

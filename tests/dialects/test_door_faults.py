@@ -9,10 +9,10 @@ import httpx
 import pytest
 from senders import SENDERS, chatml, listening_service
 
-from app.encoding import EncodingQueue
 from app.errors import Overloaded
+from app.sources.encoding import EncodingQueue
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 
 TURNS = [("user", "Basil?")]
 HALF = "\ud800"

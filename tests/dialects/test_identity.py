@@ -7,7 +7,7 @@ import pytest
 from senders import SENDERS, chatml, listening_service
 
 from reward_bases.artifact import Artifact
-from reward_bases.encoder import Encoder
+from reward_bases.sources.encoder import Encoder
 
 TURNS = [("user", "How do I keep basil?")]
 ANSWER = "1. Light.\n2. Water, now and then!"

@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from senders import SENDERS, Turns, messages
 
-from app.dialects.templates import TOKENS
+from app.http.dialects.templates import TOKENS
 
 TOKEN = st.sampled_from(["<|im_start|>user\n", "<|endoftext|>", "</s>", "[INST]", "<bos>", "<|eot_id|>", "{prompt}"])
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=40)

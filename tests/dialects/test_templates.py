@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.dialects.templates import TEMPLATES, continuation, conversation, split, without_end
+from app.http.dialects.templates import TEMPLATES, continuation, conversation, split, without_end
 from app.schemas.base import Message
 from elicitation.errors import InvalidInput
 

@@ -10,8 +10,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reward_bases.train.reading import Data
-from reward_bases.train.values import Reason
+from reward_bases.train.data.reading import Data
+from reward_bases.train.data.values import Reason
 
 Record = dict[str, Any]
 PAIR: Record = {"user": "ann", "prompt": "Why?", "response_a": "Because.", "response_b": "Who knows.", "choice": "a"}

@@ -10,8 +10,8 @@ import torch
 
 from elicitation.errors import ArtifactMismatch
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
-from reward_bases.encoder import Encoder
-from reward_bases.features import conversation_text
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.features import conversation_text
 
 
 @pytest.fixture(scope="module")

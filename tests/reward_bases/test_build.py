@@ -4,8 +4,7 @@ import pytest
 import torch
 
 from elicitation.choice import ChoiceModel
-from reward_bases.build.pairs import Pairs, chosen_strength, logistic_direction, spread_of, within_prompts
-from reward_bases.build.people import (
+from reward_bases.make_default.people import (
     Controls,
     Judgments,
     aggregate,
@@ -14,7 +13,8 @@ from reward_bases.build.people import (
     taste_directions,
     taste_spread,
 )
-from reward_bases.build.traits import principal_axes
+from reward_bases.traits.pairs import Pairs, chosen_strength, logistic_direction, spread_of, within_prompts
+from reward_bases.traits.traits import principal_axes
 
 F = 6
 

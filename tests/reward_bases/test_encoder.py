@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from elicitation.errors import ArtifactMismatch
-from reward_bases import encoder as module
-from reward_bases.encoder import Encoder, load_encoder
+from reward_bases.sources import encoder as module
+from reward_bases.sources.encoder import Encoder, load_encoder
 
 TEXTS = ["Rinse the rice.", "Wash the rice first.", "The council votes on Monday.", ""]
 

@@ -5,9 +5,9 @@ import re
 import pytest
 
 from reward_bases.artifact import load_artifact
-from reward_bases.encoder import load_encoder
-from reward_bases.lexicon import AGREEMENT, PRAISE
 from reward_bases.probes import STRATA, TEMPLATES, load_probes, probe_rows, stance_differences
+from reward_bases.sources.encoder import load_encoder
+from reward_bases.sources.lexicon import AGREEMENT, PRAISE
 
 PROBES = load_probes()
 FEWEST = 60

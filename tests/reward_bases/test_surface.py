@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_bases.lexicon import LISTS
-from reward_bases.surface import RELATION_NAMES, SURFACE_NAMES, relation, sentences, surface
+from reward_bases.sources.lexicon import LISTS
+from reward_bases.sources.surface import RELATION_NAMES, SURFACE_NAMES, relation, sentences, surface
 
 
 def value(text: str, name: str) -> float:

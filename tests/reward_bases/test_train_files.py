@@ -8,8 +8,8 @@ import pytest
 from preference_files import PAIR, refused, write
 
 from elicitation.errors import InvalidInput
-from reward_bases.train.reading import read
-from reward_bases.train.values import Reason
+from reward_bases.train.data.reading import read
+from reward_bases.train.data.values import Reason
 
 
 def test_a_folder_is_read_file_by_file_in_the_order_of_names(tmp_path: Path) -> None:

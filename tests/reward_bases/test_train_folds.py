@@ -4,7 +4,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reward_bases.train.folds import ENOUGH, FOLDS, NEW_PROMPTS, Fold, folds
+from reward_bases.train.validate.folds import ENOUGH, FOLDS, NEW_PROMPTS, Fold, folds
 
 SIZES = st.integers(5, 400)
 

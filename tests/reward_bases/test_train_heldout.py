@@ -6,7 +6,7 @@ import torch
 from elicitation.choice import OUTCOMES, ChoiceModel, Outcomes
 from elicitation.crowd import Crowd
 from elicitation.population import Component, Population
-from reward_bases.train.heldout import FOLDS, HeldOut, dealt, learned_without, scores, told
+from reward_bases.train.validate.heldout import FOLDS, HeldOut, dealt, learned_without, scores, told
 
 MODEL = ChoiceModel()
 POPULATION = Population((Component(1.0, torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)),))

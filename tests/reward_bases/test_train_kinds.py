@@ -11,8 +11,8 @@ from preference_files import SUFFIXES, TURNS, Record, refused, told, write
 
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation, digest
-from reward_bases.train.reading import Kind, read
-from reward_bases.train.values import Reason
+from reward_bases.train.data.reading import Kind, read
+from reward_bases.train.data.values import Reason
 
 
 def answer(text: str) -> list[Record]:

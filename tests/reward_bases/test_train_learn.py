@@ -11,10 +11,8 @@ from elicitation.crowd import infer_many
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
 from elicitation.quadrature import gauss_hermite
-from reward_bases.train.assured import ASSURED, STRENGTHS, WORTH, assured_strength, standard_errors
-from reward_bases.train.choose import choose_settings
-from reward_bases.train.development import ANSWERS, Development, developments, log_likelihood
-from reward_bases.train.heads import (
+from reward_bases.train.data.judged import NOBODY, InMemory, Judged
+from reward_bases.train.model.heads import (
     Factors,
     Ridges,
     aggregate_head,
@@ -24,8 +22,10 @@ from reward_bases.train.heads import (
     spectral_start,
     start_factors,
 )
-from reward_bases.train.judged import NOBODY, InMemory, Judged
-from reward_bases.train.learn import Learned, Settings, learn
+from reward_bases.train.model.learn import Learned, Settings, learn
+from reward_bases.train.validate.assured import ASSURED, STRENGTHS, WORTH, assured_strength, standard_errors
+from reward_bases.train.validate.choose import choose_settings
+from reward_bases.train.validate.development import ANSWERS, Development, developments, log_likelihood
 
 FEATURES, PROMPTS, PER_PROMPT = 12, 40, 6
 MODEL = ChoiceModel(tie=1e-6, lapse=0.0, log_consistency_std=0.0)
@@ -60,7 +60,7 @@ def share_of(heads: Tensor, features: list[int]) -> float:
 def test_differences_stream_in_blocks_as_they_would_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     judged, _ = made(people=5)
     (at_once,) = (x for _, x in judged.blocks())
-    monkeypatch.setattr("reward_bases.train.judged.BLOCK", 7)
+    monkeypatch.setattr("reward_bases.train.data.judged.BLOCK", 7)
     torch.testing.assert_close(torch.cat([x for _, x in judged.blocks()]), at_once)
     heads = torch.randn(3, FEATURES, generator=torch.Generator().manual_seed(1)).double()
     torch.testing.assert_close(judged.crowd(heads).differences, at_once @ heads.T)
@@ -140,7 +140,7 @@ def test_the_gradient_of_the_heads_vanishes_where_the_m_step_ends(monkeypatch: p
         assert heads.grad is not None
         return heads.grad[free]
 
-    monkeypatch.setattr("reward_bases.train.judged.BLOCK", 37)
+    monkeypatch.setattr("reward_bases.train.data.judged.BLOCK", 37)
     at = start.heads
     for _ in range(4):
         at = refit_heads(judged, model, at, people, 1, ridges)

@@ -13,9 +13,9 @@ from preference_files import PAIR, SUFFIXES, TURNS, Record, refused, told, write
 from elicitation.choice import Choice, Outcomes, Strength
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation
-from reward_bases.train.ledger import PLACES
-from reward_bases.train.reading import read
-from reward_bases.train.values import TEXT_LIMIT, Reason
+from reward_bases.train.data.ledger import PLACES
+from reward_bases.train.data.reading import read
+from reward_bases.train.data.values import TEXT_LIMIT, Reason
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
 prompts = st.one_of(texts, st.just("[1, 2] is a list"), st.just("[broken"))

@@ -18,13 +18,14 @@ from torch import Tensor
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.bank import BankPrompt, load_bank
-from reward_bases.encoder import Encoder
-from reward_bases.features import conversation_text
-from reward_bases.train import assured, choose, development, folds, grounds
-from reward_bases.train.learn import population_from
-from reward_bases.train.people import load_people
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.features import conversation_text
+from reward_bases.train import grounds
+from reward_bases.train.model.learn import population_from
+from reward_bases.train.model.people import load_people
 from reward_bases.train.request import UNFINISHED, Request
 from reward_bases.train.run import train
+from reward_bases.train.validate import assured, choose, development, folds
 
 PEOPLE, EACH = 80, 25
 DIMENSION = 40

@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import ArtifactMismatch, InvalidInput
-from reward_bases.encoder import Encoder
-from reward_bases.features import FeatureSpace, conversation_text, feature_names, features
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.features import FeatureSpace, conversation_text, feature_names, features
 from reward_bases.text import Conversation
-from reward_bases.train.store import FeatureTable, feature_table
-from reward_bases.train.vectors import BATCH, DIGEST_BYTES, FLOAT_BYTES, VectorCache
+from reward_bases.train.data.table import FeatureTable
+from reward_bases.train.features.store import feature_table
+from reward_bases.train.features.vectors import BATCH, DIGEST_BYTES, FLOAT_BYTES, VectorCache
 
 DIMENSION = 3
 TEXTS = ["one", "three", "four", "", "ein Wort", "two"]
@@ -176,7 +177,7 @@ def test_the_table_holds_the_features_of_the_items(encoder: Encoder, tmp_path: P
 
 
 def test_blocks_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("reward_bases.train.store.BLOCK", 2)
+    monkeypatch.setattr("reward_bases.train.features.store.BLOCK", 2)
     table = build(toy(), tmp_path)
     assert torch.equal(table.rows(torch.arange(len(ITEMS))), direct(toy()).float().double())
 

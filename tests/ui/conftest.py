@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from streamlit.testing.v1 import AppTest
 
 import keel
-from app.api import default_app
+from app.http.api import default_app
 from app.settings import Settings
 
 MAIN = Path(__file__).parents[2] / "ui" / "main.py"

@@ -1,0 +1,1 @@
+"""Audits of everybody and of one person, from stored answers and served rankings."""

@@ -1,0 +1,1 @@
+"""The HTTP service: routes, other clients' formats, access, limits and errors."""

@@ -1,0 +1,81 @@
+"""Who is let in: requests that address one of our names, and clients that show a key where keys exist.
+
+A page on the web can make a browser send requests to 127.0.0.1 under a name of its own (DNS rebinding) or as a form;
+both are told apart by their Host and Origin. A path is closed unless it is listed here as open.
+"""
+
+import ipaddress
+from collections.abc import Set
+from http import HTTPStatus
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from app.errors import Unauthorized
+from app.http.problems import keel_problem, problem
+from app.storage.keys import Keys
+
+OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
+METRICS = "/metrics"
+"""Open to this machine; to others with a key."""
+
+
+class KnownHosts:
+    """Answers 421 to a request for, or from a page of, a host that is not ours; ``hosts`` None lets any pass."""
+
+    def __init__(self, app: ASGIApp, hosts: Set[str] | None) -> None:
+        self._app, self._hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self._hosts is not None:
+            headers = Headers(scope=scope)
+            named = [f"//{headers.get('host', '')}", *headers.getlist("origin")]
+            strangers = [name for name in named if _host(name) not in self._hosts]
+            if strangers:
+                detail = f"{strangers[0].removeprefix('//')[:80]!r} is no name of this service; add it to"
+                refusal = problem(HTTPStatus.MISDIRECTED_REQUEST, f"{detail} KEEL_ALLOWED_HOSTS or use its address")
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
+
+
+class RequireKey:
+    """Puts the tenant into the request's state, or answers 401."""
+
+    def __init__(self, app: ASGIApp, keys: Keys) -> None:
+        self._app, self._keys = app, keys
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and not _open(scope):
+            try:
+                tenant = await self._keys.tenant(presented(Headers(scope=scope)))
+            except Unauthorized as error:
+                await keel_problem(error)(scope, receive, send)
+                return
+            scope.setdefault("state", {})["tenant"] = tenant
+        await self._app(scope, receive, send)
+
+
+def presented(headers: Headers) -> str | None:
+    """The key in ``Authorization: Bearer`` or else in ``X-API-Key``."""
+    scheme, _, value = headers.get("authorization", "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
+
+
+def _open(scope: Scope) -> bool:
+    return scope["path"] in OPEN or (scope["path"] == METRICS and _loopback(scope))
+
+
+def _loopback(scope: Scope) -> bool:
+    try:
+        return ipaddress.ip_address(scope["client"][0]).is_loopback
+    except (TypeError, ValueError):
+        return False
+
+
+def _host(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None

@@ -1,0 +1,92 @@
+"""The HTTP service: ``create_app(settings, store, engine)`` and the store and engine of the embedded default."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+from prometheus_client import CollectorRegistry
+
+from app.http import problems
+from app.http.admission import KnownHosts, RequireKey
+from app.http.middleware import LOG, BodyLimit, RequestLog
+from app.http.routes import appeals, audits, doors, people, scoring, system
+from app.http.service import Service
+from app.profiles.basis import open_artifact, open_encoder
+from app.scoring.engine import Engine
+from app.settings import Settings
+from app.storage.sqlite_store import SqliteStore
+from app.storage.store import Store
+from reward_bases.artifact import DEFAULT, Artifact
+
+DESCRIPTION = """
+Keel learns what one person wants from a language model in about ten questions (**people**), scores and ranks answers
+for that person (**scoring**) and keeps the score from drifting into flattery (**audits**). Rewards are in nats. Errors
+are RFC 9457 problem+json everywhere.
+"""
+
+
+def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | None = None) -> FastAPI:
+    """The service over any store and engine; both are opened and closed with it.
+
+    The store keeps the artifact that lies in ``folder``, so that its profile versions can be pinned after a change.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        await store.open()
+        await app.state.service.archive.open(folder)
+        # The encoder loads while the service already answers what needs no encoder.
+        loading = asyncio.create_task(_load(engine))
+        yield
+        await asyncio.wait([loading])
+        await engine.close()
+        await store.close()
+
+    app = FastAPI(title="Keel", version=system.VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app.state.service = Service.of(settings, store, engine)
+    app.state.registry = registry = CollectorRegistry()
+    registry.register(system.EngineCollector(engine))
+    for router in doors.ROUTERS:
+        app.include_router(router)
+    for module in (people, scoring, audits, appeals, system):
+        app.include_router(module.router)
+    for router in (*doors.ROUTERS, scoring.router):
+        app.include_router(router, prefix="/u/{user_id}", include_in_schema=False)
+    problems.install(app)
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes)
+    app.add_middleware(RequireKey, keys=app.state.service.keys)
+    app.add_middleware(KnownHosts, hosts=settings.hosts)
+    app.add_middleware(RequestLog, registry=registry)
+    return app
+
+
+async def _load(engine: Engine) -> None:
+    """Load the encoder; when it cannot be loaded the service stays alive, never gets ready, and the log says why."""
+    try:
+        await engine.start()
+    except Exception as error:
+        LOG.error("encoder", extra={"fields": {"exception": type(error).__name__, "detail": str(error)}})
+
+
+def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engine:
+    """The engine over an artifact, by default the one of the settings, and the encoder it was learned on.
+
+    A basis of the user's own is tried out at once, encoder included; the one shipped loads its encoder later.
+    """
+    served = artifact or open_artifact(settings.basis)
+    load = partial(open_encoder, served, settings.basis)
+    sizes = (settings.cache_vectors, settings.cache_items, settings.max_waiting_texts)
+    if settings.basis is not None:
+        encoder = load()
+        return Engine(served, lambda: encoder, *sizes)
+    return Engine(served, load, *sizes)
+
+
+def default_app(settings: Settings) -> FastAPI:
+    """SQLite in the data folder, the artifact of the settings and the encoder that it names."""
+    engine = default_engine(settings)
+    settings.create_data_dir()
+    return create_app(settings, SqliteStore(settings.database), engine, settings.basis or DEFAULT)

@@ -1,0 +1,158 @@
+"""What all dialects share: the rows of a request, whom they are for, and the numbers that go back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.http.dialects.templates import role_of
+from app.schemas.base import Message, Reply, Text, Unicode, UserId
+from app.schemas.scoring import DetailReply
+from elicitation.errors import InvalidInput
+
+MODEL_PREFIX = "keel/"
+Fallback = Literal["aggregate"]
+OneOrMany = Unicode | list[Unicode]
+
+
+class Row(NamedTuple):
+    """One response to score."""
+
+    prompt: Text
+    response: str
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Per row ``rewards`` in nats and ``scores`` in 0–1; ``details`` where the dialect asks for them, by ``heads``."""
+
+    rewards: Sequence[float]
+    scores: Sequence[float]
+    details: Sequence[DetailReply]
+    heads: Sequence[str]
+
+    def numbers(self, raw: bool | None) -> Sequence[float]:
+        """Rewards in nats, or the increasing map of them to 0–1."""
+        return self.rewards if raw else self.scores
+
+    def best_first(self, top_n: int | None) -> list[int]:
+        """Rows by falling reward, equal ones in their order."""
+        return sorted(range(len(self.rewards)), key=lambda row: -self.rewards[row])[:top_n]
+
+
+def absent(value: object) -> bool:
+    """Whether a field of a reply is left out: no client expects a null."""
+    return value is None
+
+
+class ForeignReply(Reply):
+    """A reply; ``fallback`` tells that somebody was unknown and got the aggregate's reward."""
+
+    fallback: Fallback | None = Field(default=None, exclude_if=absent)
+
+
+class Usage(Reply):
+    """Some clients require it; nothing is counted."""
+
+    prompt_tokens: int = 0
+    total_tokens: int = 0
+
+
+class ForeignRequest(BaseModel, ABC):
+    """A request in a dialect; fields that Keel does not know are ignored. All that name a person must agree."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+    detailed: ClassVar[bool] = False
+
+    model: Unicode | None = Field(default=None, description="anything; `keel/{id}` names a person")
+    user: UserId | None = Field(default=None, description="the person")
+    user_id: UserId | None = Field(default=None, description="the person")
+    user_ids: list[UserId] | None = Field(default=None, description="one person per row")
+
+    @abstractmethod
+    def rows(self, template: str | None) -> list[Row]:
+        """What to score; raises InvalidInput where no row can be made out."""
+
+    @abstractmethod
+    def reply(self, scored: Scored) -> Any:
+        """What the client expects."""
+
+    def labels_of_rows(self) -> Sequence[object]:
+        """What the trainer sends along with each row, if anything: a dict may name its person as ``user_id``."""
+        return ()
+
+    def people(self, rows: int, *elsewhere: str | None) -> list[str | None]:
+        """The person of each row, None for the aggregate; raises InvalidInput when two places disagree."""
+        common = [self.user, self.user_id, _modelled(self.model), *elsewhere]
+        columns: list[Sequence[str | None]] = [
+            self.user_ids or [],
+            [_labelled(label) for label in self.labels_of_rows()],
+        ]
+        for column in columns:
+            if column and len(column) != rows:
+                raise InvalidInput(f"{len(column)} user_ids or labels for {rows} rows; send one per row, or none")
+        if not any(columns):
+            return [one_of(*common)] * rows
+        return [one_of(*common, *(column[row] for column in columns if column)) for row in range(rows)]
+
+
+def one_of(*names: str | None) -> str | None:
+    """The person that all places agree on."""
+    given = {name for name in names if name is not None}
+    if len(given) > 1:
+        raise InvalidInput(
+            f"one row names {len(given)} people; let body, labels, model, X-User-Id and /u/… agree, or name one place"
+        )
+    return given.pop() if given else None
+
+
+class Echoed(BaseModel):
+    """Keeps what it does not know, for clients that expect it back."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+
+class Part(Echoed):
+    """A part of a message's content; only text can be scored."""
+
+    text: Unicode
+
+
+class ForeignMessage(Echoed):
+    """A chat message as OpenAI's interfaces write it."""
+
+    role: Unicode = "assistant"
+    content: Unicode | list[Part]
+
+    @property
+    def text(self) -> str:
+        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+
+
+def conversation_of(messages: Sequence[ForeignMessage]) -> list[Message]:
+    """Messages of the roles that Keel knows; raises InvalidInput on any other."""
+    return [Message(role=role_of(message.role), content=message.text) for message in messages]
+
+
+def last_said(messages: Sequence[ForeignMessage]) -> Row:
+    """A conversation whose last turn is the response."""
+    *asked, last = conversation_of(messages)
+    if last.role != "assistant" or not asked:
+        raise InvalidInput("the last of at least two messages must be the assistant's, the response to score")
+    return Row(asked, last.content)
+
+
+def listed(texts: OneOrMany) -> list[str]:
+    """One text, or many, as a list."""
+    return [texts] if isinstance(texts, str) else texts
+
+
+def _modelled(model: str | None) -> str | None:
+    return model.removeprefix(MODEL_PREFIX) if model is not None and model.startswith(MODEL_PREFIX) else None
+
+
+def _labelled(label: object) -> str | None:
+    name = label.get("user_id") if isinstance(label, dict) else None
+    return None if name is None else str(name)

@@ -1,0 +1,102 @@
+"""NeMo-Gym's ``/verify``: a prompt and what a model made of it, in OpenAI's Responses format, echoed with a reward."""
+
+import json
+from typing import ClassVar
+
+from pydantic import ConfigDict, Field, model_validator
+
+from app.http.dialects.foreign import Echoed, ForeignMessage, ForeignRequest, Row, Scored, absent, conversation_of
+from app.schemas.base import Message, Reply, Text, Unicode, UserId
+
+GATE = "gate"
+"""The component that is the whole reward of a rejected response, so that components sum to the reward."""
+
+
+class CreateParams(Echoed):
+    instructions: Unicode | None = None
+    input: Unicode | list[ForeignMessage]
+    user: UserId | None = None
+
+
+class OutputText(Echoed):
+    text: Unicode = ""
+
+
+class OutputItem(Echoed):
+    """Only messages hold text; reasoning and calls of tools are not scored."""
+
+    type: str = "message"
+    content: list[OutputText] | None = None
+
+
+class Output(Echoed):
+    output: list[OutputItem]
+
+
+class VerifyRequest(ForeignRequest):
+    """The dataset's row may name the person as ``user_id``."""
+
+    detailed: ClassVar[bool] = True
+
+    responses_create_params: CreateParams
+    response: Output
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "example": {
+                "responses_create_params": {"input": [{"role": "user", "content": "Basil?"}]},
+                "response": {
+                    "output": [{"type": "message", "content": [{"type": "output_text", "text": "Give it light."}]}]
+                },
+                "user_id": "ada",
+            }
+        },
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _can_be_echoed(cls, body: object) -> object:
+        try:
+            json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+        except (UnicodeEncodeError, ValueError) as error:
+            raise ValueError("the body holds NaN, infinity or half a character; send whole JSON") from error
+        return body
+
+    def rows(self, template: str | None) -> list[Row]:
+        params = self.responses_create_params
+        system = [Message(role="system", content=params.instructions)] if params.instructions else []
+        if isinstance(params.input, str):
+            asked: Text = [*system, Message(role="user", content=params.input)] if system else params.input
+        else:
+            asked = [*system, *conversation_of(params.input)]
+        messages = [item for item in self.response.output if item.type == "message"]
+        return [Row(asked, "".join(part.text for item in messages for part in item.content or ()))]
+
+    def people(self, rows: int, *elsewhere: str | None) -> list[str | None]:
+        return super().people(rows, self.responses_create_params.user, *elsewhere)
+
+    def reply(self, scored: Scored) -> "Verified":
+        reward, detail = scored.rewards[0], scored.details[0]
+        shares = {name: detail.heads.get(name, 0.0) for name in scored.heads}
+        echo = self.model_dump(exclude_unset=True)
+        own = {
+            "reward": reward,
+            "mask_sample": False,
+            "reward_components": {**shares, GATE: reward - sum(shares.values())},
+        }
+        reasons = {} if detail.gate.passed else {"failure_reason": f"gate: {', '.join(detail.gate.reasons)}"}
+        return Verified.model_validate(echo | own | reasons)
+
+
+class Verified(Reply):
+    """The request and what it is worth."""
+
+    model_config = ConfigDict(extra="allow")
+
+    reward: float = Field(description="nats")
+    mask_sample: bool = Field(description="never: what the gate rejects is worth the floor reward and teaches")
+    failure_reason: str | None = Field(
+        default=None, exclude_if=absent, description="only where the gate rejected the response"
+    )
+    reward_components: dict[str, float] = Field(description="shares of the heads and of the gate; they sum to reward")

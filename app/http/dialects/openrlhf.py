@@ -1,0 +1,50 @@
+"""OpenRLHF's ``--reward.remote_url``: the decoded text of prompt and response, and the prompt as it was rendered."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import ConfigDict, Field
+
+from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored
+from app.http.dialects.templates import continuation, conversation, split
+from app.schemas.base import Unicode
+from elicitation.errors import InvalidInput
+
+
+class GetReward(ForeignRequest):
+    """The response is ``query`` without its prompt and without the tokens that end a text."""
+
+    query: list[Unicode] = Field(min_length=1, description="prompt and response, special tokens kept")
+    prompts: list[Unicode] | None = Field(default=None, description="the prompts as the model was given them")
+    labels: list[Any] | None = Field(default=None, description='the label column; {"user_id": id} names a person')
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "query": ["<|im_start|>user\nBasil?<|im_end|>\n<|im_start|>assistant\nGive it light.<|im_end|>"],
+                "prompts": ["<|im_start|>user\nBasil?<|im_end|>\n<|im_start|>assistant\n"],
+                "labels": [{"user_id": "ada"}],
+            }
+        }
+    )
+
+    def rows(self, template: str | None) -> list[Row]:
+        if self.prompts is None:
+            return [Row(*split(query, template)) for query in self.query]
+        if len(self.prompts) != len(self.query):
+            raise InvalidInput(f"{len(self.prompts)} prompts for {len(self.query)} queries; send one prompt per query")
+        pairs = zip(self.query, self.prompts, strict=True)
+        return [Row(conversation(prompt, template), continuation(query, prompt)) for query, prompt in pairs]
+
+    def reply(self, scored: Scored) -> "Rewarded":
+        scores = list(scored.scores)
+        return Rewarded(rewards=list(scored.rewards), scores=scores, extra_logs={"keel_score": scores})
+
+    def labels_of_rows(self) -> Sequence[object]:
+        return self.labels or ()
+
+
+class Rewarded(ForeignReply):
+    rewards: list[float] = Field(description="nats")
+    scores: list[float] = Field(description="the same in 0–1")
+    extra_logs: dict[str, list[float]] = Field(description="what the trainer logs beside the reward")

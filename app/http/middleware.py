@@ -1,0 +1,126 @@
+"""What stands between the socket and the routes: a bound on bodies, one log line and one measurement per request.
+
+The log holds method, route template, status and time: no path, query, body, header or exception message, because any of
+them may carry what a person wrote or is called.
+"""
+
+import json
+import logging
+import sys
+import time
+import traceback
+from http import HTTPStatus
+
+from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import TooLarge
+from app.http.problems import UNEXPECTED, keel_problem, problem
+
+LOG = logging.getLogger("keel")
+DRAINED_BYTES = 64 * 2**20
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object per record; ``extra={"fields": …}`` adds to it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname.lower()}
+        return json.dumps(line | {"event": record.getMessage()} | getattr(record, "fields", {}))
+
+
+def log_to_stderr() -> None:
+    """JSON lines for our own events and the server's warnings; the server's access log, which shows paths, is off."""
+    # A failure to write a line would otherwise be told with the line's content.
+    logging.raiseExceptions = False
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonLines())
+    for name, level in (("keel", logging.INFO), ("uvicorn", logging.WARNING)):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [handler], False
+        logger.setLevel(level)
+
+
+class RequestLog:
+    """Outermost: logs and measures every request and turns an unexpected exception into a problem."""
+
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
+        self._app = app
+        labels = ("method", "route", "status")
+        self._requests = Counter("keel_requests", "Requests answered", labels, registry=registry)
+        self._seconds = Histogram("keel_request_seconds", "Time to the reply", labels[:2], registry=registry)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        start, status = time.perf_counter(), 0
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:
+            _log_place(error)
+            if status:
+                raise
+            await problem(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)(scope, receive, watched)
+        self._record(scope, status, time.perf_counter() - start)
+
+    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", "unknown")
+        method = scope["method"] if route != "unknown" else "any"
+        self._requests.labels(method, route, status).inc()
+        self._seconds.labels(method, route).observe(seconds)
+        fields = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 2)}
+        LOG.info("request", extra={"fields": fields})
+
+
+class BodyLimit:
+    """Reads the body up to the limit, chunked or not, before any route sees it; 413 beyond."""
+
+    def __init__(self, app: ASGIApp, limit: int) -> None:
+        self._app, self._limit = app, limit
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        body, size, more = [], 0, True
+        # A client that is still sending would miss the reply: what is over the limit is read and thrown away.
+        while more and size <= self._limit + DRAINED_BYTES:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            size += len(message.get("body", b""))
+            more = message.get("more_body", False)
+            if size <= self._limit:
+                body.append(message.get("body", b""))
+            else:
+                body.clear()
+        if size > self._limit:
+            error = TooLarge(
+                f"body over the limit of {self._limit} bytes; split the request or raise KEEL_MAX_BODY_BYTES"
+            )
+            await keel_problem(error)(scope, receive, send)
+            return
+        await self._app(scope, _replayed(b"".join(body), receive), send)
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return replay
+
+
+def _log_place(error: Exception) -> None:
+    frames = traceback.extract_tb(error.__traceback__)
+    place = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
+    LOG.error("unexpected", extra={"fields": {"exception": type(error).__name__, "place": place}})

@@ -1,0 +1,55 @@
+"""Appeals against the gate."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Query
+
+from app.http.routes.common import Serving, Tenant, problems
+from app.schemas.appeals import AppealReply, AppealRequest, VerdictRequest
+from app.scoring import bounds
+from app.storage.appeals import Appeal
+
+router = APIRouter(prefix="/v1/appeals", tags=["appeals"], responses=problems(401))
+
+
+@router.post("", status_code=201, summary="Appeal", responses=problems(404, 409, 413, 422, 503))
+async def appeal(request: AppealRequest, tenant: Tenant, serving: Serving) -> AppealReply:
+    """Ask a person to look at a response that the gate rejected. It is kept for the tenant and nowhere else."""
+    settings = serving.settings
+    bounds.require_at_most("characters in one note", len(request.note or ""), "max_note_chars", settings)
+    conversation = bounds.conversation(request.prompt, settings)
+    response = bounds.response(request.response, settings)
+    return reply(await serving.appeals.make(tenant, request.user_id, conversation, response, request.note))
+
+
+@router.get("", summary="Appeals", responses=problems(422))
+async def appeals(
+    tenant: Tenant,
+    serving: Serving,
+    everything: Annotated[bool, Query(alias="all", description="resolved ones too")] = False,
+) -> list[AppealReply]:
+    """The tenant's appeals that wait for a verdict, oldest first."""
+    return [reply(appeal) for appeal in await serving.appeals.pending(tenant, everything)]
+
+
+@router.post("/{appeal_id}/verdict", summary="Resolve an appeal", responses=problems(404, 413, 422))
+async def resolve(
+    appeal_id: Annotated[str, Path(max_length=128)], request: VerdictRequest, tenant: Tenant, serving: Serving
+) -> AppealReply:
+    """Uphold the rejection, or overturn it: from then on this very response passes the gate, for this tenant."""
+    return reply(await serving.appeals.resolve(tenant, appeal_id, request.verdict))
+
+
+def reply(appeal: Appeal) -> AppealReply:
+    """An appeal on the wire."""
+    return AppealReply(
+        appeal_id=appeal.appeal_id,
+        user_id=appeal.user_id,
+        prompt=list(appeal.conversation),
+        response=appeal.response,
+        reasons=appeal.reasons,
+        note=appeal.note,
+        made_at=appeal.made_at,
+        verdict=appeal.verdict,
+        resolved_at=appeal.resolved_at,
+    )

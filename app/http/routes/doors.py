@@ -1,0 +1,90 @@
+"""The doors: routes where clients of other reward models find what they expect, at / and at /u/{user_id}/."""
+
+from fastapi import APIRouter, Response
+
+from app.http.dialects import llama_factory, nemo_gym, openai, openrlhf, rerank, sglang, slime, tei, vllm
+from app.http.dialects.shapes import ClassifyBody, RerankBody
+from app.http.routes.common import problems
+from app.http.routes.door_route import DoorRoute, OpenAIRoute, TeiRoute
+from app.http.routes.visit import Visiting
+
+REFUSALS = problems(401, 404, 409, 410, 413, 422, 503)
+router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=DoorRoute)
+tei_router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=TeiRoute)
+openai_router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=OpenAIRoute)
+ROUTERS = (router, openai_router, tei_router)
+
+
+@router.post("/get_reward", summary="OpenRLHF", response_model=openrlhf.Rewarded)
+async def get_reward(request: openrlhf.GetReward, visit: Visiting) -> Response:
+    """`--reward.remote_url`: rewards in nats, scores in 0–1."""
+    return await visit.answer(request)
+
+
+@router.post("/rm", summary="slime", response_model=float)
+async def remote_reward(request: slime.RemoteReward, visit: Visiting) -> Response:
+    """`--rm-type remote_rm --rm-url`: the bare reward in nats."""
+    return await visit.answer(request)
+
+
+@router.post(
+    "/v1/score/evaluation",
+    summary="LLaMA-Factory",
+    response_model=llama_factory.Evaluated,
+)
+async def evaluation(request: llama_factory.Evaluation, visit: Visiting) -> Response:
+    """`reward_model_type: api`: rewards in nats."""
+    return await visit.answer(request)
+
+
+@openai_router.post(
+    "/classify",
+    summary="vLLM and SGLang",
+    response_model=vllm.Classified | list[sglang.Embedded] | sglang.Embedded,
+)
+async def classify(request: ClassifyBody, visit: Visiting) -> Response:
+    """vLLM's, which verl calls too, with `input` or `messages`; SGLang's with `text`, in nats."""
+    return await visit.answer(request)
+
+
+@openai_router.post("/score", summary="vLLM", response_model=vllm.Paired)
+async def score(request: vllm.PairRequest, visit: Visiting) -> Response:
+    """Queries are prompts, documents responses."""
+    return await visit.answer(request)
+
+
+@openai_router.post("/v1/embeddings", summary="OpenAI", response_model=openai.Embeddings)
+async def embeddings(request: openai.EmbeddingsRequest, visit: Visiting) -> Response:
+    """The reward in nats as an embedding of one number."""
+    return await visit.answer(request)
+
+
+@tei_router.post(
+    "/rerank",
+    summary="Rerankers and text-embeddings-inference",
+    response_model=rerank.Reranked | list[tei.Rank],
+)
+async def rerank_either(request: RerankBody, visit: Visiting) -> Response:
+    """Best-of-n: the query is the prompt. With `documents` as Cohere's and Jina's, with `texts` as TEI's."""
+    return await visit.answer(request)
+
+
+@router.post("/v1/rerank", summary="Rerankers", response_model=rerank.Reranked)
+@router.post("/v2/rerank", summary="Rerankers, Cohere v2", response_model=rerank.Reranked)
+async def rerank_documents(request: rerank.RerankRequest, visit: Visiting) -> Response:
+    """Best-of-n: the query is the prompt, documents are candidate responses; best first."""
+    return await visit.answer(request)
+
+
+@tei_router.post(
+    "/predict", summary="text-embeddings-inference", response_model=list[tei.Prediction] | list[list[tei.Prediction]]
+)
+async def predict(request: tei.PredictRequest, visit: Visiting) -> Response:
+    """Pairs of prompt and response."""
+    return await visit.answer(request)
+
+
+@router.post("/verify", summary="NeMo-Gym", response_model=nemo_gym.Verified)
+async def verify(request: nemo_gym.VerifyRequest, visit: Visiting) -> Response:
+    """The request with its reward in nats and the shares that it sums."""
+    return await visit.answer(request)

@@ -1,0 +1,104 @@
+"""Questions to a person, their answers, and what is known about them."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+
+from app.http.routes.common import Named, Serving, problems
+from app.people.export_shape import Shape
+from app.people.exporting import Row
+from app.schemas.asking import (
+    AnchorReply,
+    AnchorRequest,
+    AnswerReply,
+    AnswerRequest,
+    AskRequest,
+    QuestionReply,
+    UndoReply,
+)
+from app.schemas.audits import OwnAuditReply
+from app.schemas.people import ExportReply, ProfileReply
+
+router = APIRouter(prefix="/v1/users/{user_id}", tags=["people"], responses=problems(401))
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=128, description="a repeat with the same key gets the same reply, counted once"),
+]
+
+
+@router.post(
+    "/questions",
+    status_code=201,
+    response_model=QuestionReply,
+    summary="Ask",
+    responses={
+        200: {"model": QuestionReply, "description": "the question that is still open"},
+        204: {"description": "no further question is worth asking, or none is left"},
+        **problems(409, 413, 422),
+    },
+)
+async def ask(person: Named, serving: Serving, response: Response, request: AskRequest | None = None) -> object:
+    """The next question. The first one creates the person; a question stays open until it is answered."""
+    asked = await serving.asking.ask(person, request or AskRequest())
+    if asked is None:
+        return Response(status_code=204)
+    response.status_code = 201 if asked.fresh else 200
+    return asked.question
+
+
+@router.post("/answers", status_code=201, summary="Tell", responses=problems(404, 409, 413, 422))
+async def tell(
+    person: Named, serving: Serving, request: AnswerRequest, idempotency_key: IdempotencyKey = None
+) -> AnswerReply:
+    """Answer an open question. The answer is on disk before the reply is sent."""
+    return await serving.asking.tell(person, request, idempotency_key)
+
+
+@router.post("/anchors", status_code=201, summary="Rate", responses=problems(404, 409, 413, 422, 503))
+async def rate(
+    person: Named, serving: Serving, request: AnchorRequest, idempotency_key: IdempotencyKey = None
+) -> AnchorReply:
+    """Call one response unacceptable, acceptable or excellent. Some forty ratings beside ten answers tell how much the
+    person's own verdicts vary; they move no reward."""
+    return await serving.anchoring.rate(person, request, idempotency_key)
+
+
+@router.delete("/answers/last", summary="Undo", responses=problems(404, 409, 422))
+async def undo(person: Named, serving: Serving, idempotency_key: IdempotencyKey = None) -> UndoReply:
+    """Take the last answer back; its question is open again. The log keeps both."""
+    return await serving.asking.undo(person, idempotency_key)
+
+
+@router.get("/profile", summary="Profile", responses=problems(404, 409, 410, 422))
+async def profile(
+    person: Named,
+    serving: Serving,
+    version: Annotated[str | None, Query(max_length=128, description="an earlier profile_version")] = None,
+) -> ProfileReply:
+    """What was learned, in numbers and in words, and the guard it lives under."""
+    return await serving.people.profile(person, version)
+
+
+@router.get("/audit", summary="Own audit", responses=problems(404, 409, 422))
+async def own_audit(person: Named, serving: Serving) -> OwnAuditReply:
+    """How far what the person is served is from what everybody gets, and what that costs."""
+    return await serving.auditing.own(person)
+
+
+@router.get("/export", summary="Export", responses=problems(404, 409, 422))
+async def export(person: Named, serving: Serving) -> ExportReply:
+    """Everything held about the person."""
+    return await serving.people.export(person)
+
+
+@router.get("/export/{shape}", summary="Export for training", responses=problems(404, 422))
+async def export_rows(person: Named, serving: Serving, shape: Shape) -> list[Row]:
+    """The person's answers as rows that trainers read: notes, preferences, best-of-n or feedme."""
+    return await serving.people.rows(person, shape)
+
+
+@router.delete("", status_code=204, summary="Forget", responses=problems(404, 422, 503))
+async def forget(person: Named, serving: Serving) -> Response:
+    """Erase every trace of the person: database, journal, caches."""
+    await serving.people.erase(person)
+    return Response(status_code=204)

@@ -1,0 +1,49 @@
+"""Rewards, rankings and predicted choices."""
+
+from collections.abc import Sequence
+
+from fastapi import APIRouter, Response
+
+from app.http.dialects.shapes import ScoreBody
+from app.http.dialects.vllm import Paired, PairRequest
+from app.http.routes.common import FromHeader, Serving, Tenant, agreed, problems
+from app.http.routes.visit import Visiting
+from app.schemas.ranking import RankReply, RankRequest
+from app.schemas.scoring import CompareReply, CompareRequest, ScoreReply, ScoreRequest
+
+router = APIRouter(prefix="/v1", tags=["scoring"], responses=problems(401, 404, 409, 410, 413, 422, 503))
+
+
+@router.post("/score", summary="Score", response_model=ScoreReply | Paired)
+async def score(
+    request: ScoreBody, tenant: Tenant, serving: Serving, header: FromHeader, visit: Visiting
+) -> ScoreReply | Response:
+    """Rewards of completions for one person, one person per row, or the aggregate.
+
+    A reward is constant for a profile version: it never depends on the batch. A response that the gate rejects gets
+    the floor reward and its reasons in `details`. A body with `queries` and `documents` is vLLM's and gets its reply.
+    """
+    if isinstance(request, PairRequest):
+        return await visit.answer(request)
+    return await serving.scoring.score(tenant, request, people_of(request, header))
+
+
+@router.post("/rank", summary="Rank")
+async def rank(request: RankRequest, tenant: Tenant, serving: Serving, header: FromHeader) -> RankReply:
+    """Candidates, best first, with how far the set's choice probabilities are from the aggregate's."""
+    return await serving.scoring.rank(tenant, request, agreed(request.user_id, header))
+
+
+@router.post("/compare", summary="Compare")
+async def compare(request: CompareRequest, tenant: Tenant, serving: Serving, header: FromHeader) -> CompareReply:
+    """The predicted choice between two responses; swapping them swaps the probabilities."""
+    return await serving.scoring.compare(tenant, request, agreed(request.user_id, header))
+
+
+def people_of(request: ScoreRequest, header: str | None) -> Sequence[str | None]:
+    """One name per row; every place that names somebody must agree."""
+    if request.user_ids is None:
+        return [agreed(request.user_id, header)] * len(request.completions)
+    if request.user_id is not None or header is not None:
+        agreed(*request.user_ids, request.user_id, header)
+    return request.user_ids

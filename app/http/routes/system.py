@@ -1,0 +1,89 @@
+"""Health, what is in force, and measurements."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from app.errors import NotReady
+from app.http.routes.common import Serving, problems
+from app.schemas.ranking import RankRule
+from app.scoring.engine import Engine
+from elicitation.acquisition import Rule
+
+
+def _version() -> str:
+    try:
+        return version("keel-rewards")
+    except PackageNotFoundError:
+        return "uninstalled"
+
+
+VERSION = _version()
+router = APIRouter(tags=["system"])
+
+
+@router.get("/health/live", summary="Alive")
+async def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@router.get("/health/ready", summary="Ready", responses=problems(503))
+async def ready(serving: Serving) -> dict[str, str]:
+    """The store answers and the encoder is loaded."""
+    await serving.store.check()
+    if not serving.engine.ready:
+        raise NotReady("the encoder is still loading; try again in a second")
+    return {"status": "ready"}
+
+
+@router.get("/info", summary="What is in force", responses=problems(401))
+async def info(serving: Serving) -> dict[str, Any]:
+    """Versions, heads, limits and rules."""
+    artifact, basis = serving.engine.artifact, serving.engine.artifact.basis
+    return {
+        "name": "keel",
+        "version": VERSION,
+        "basis": str(serving.settings.basis or "shipped"),
+        "basis_version": basis.version,
+        "population_version": artifact.population_version,
+        "bank_version": artifact.bank.version,
+        "encoder": {"name": basis.encoder_name, "sha256": basis.encoder_sha256, "ready": serving.engine.ready},
+        "heads": [asdict(head) for head in basis.heads],
+        "choice_model": asdict(artifact.choice_model),
+        "budget": asdict(serving.profiles.budget),
+        "question_rules": [rule.value for rule in Rule],
+        "rank_rules": [rule.value for rule in RankRule],
+        "limits": serving.settings.limits(),
+    }
+
+
+@router.get("/metrics", summary="Metrics", response_class=Response, responses=problems(401))
+async def metrics(request: Request) -> Response:
+    """Prometheus text format; nothing in it names a person."""
+    return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
+
+
+class EngineCollector(Collector):
+    """Reads the engine's counters when asked."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def collect(self) -> Iterator[Metric]:
+        lookups = CounterMetricFamily("keel_cache_lookups", "Cache lookups", labels=["cache", "result"])
+        entries = GaugeMetricFamily("keel_cache_entries", "Values held in a cache", labels=["cache"])
+        for name, hits, misses, size in self._engine.cache_counts():
+            lookups.add_metric([name, "hit"], hits)
+            lookups.add_metric([name, "miss"], misses)
+            entries.add_metric([name], size)
+        yield lookups
+        yield entries
+        yield CounterMetricFamily("keel_encoder_batches", "Batches encoded", value=self._engine.encoding.batches)
+        yield GaugeMetricFamily("keel_encoder_ready", "1 when the encoder is loaded", value=self._engine.ready)

@@ -1,0 +1,107 @@
+"""A visit through one of the doors: what a foreign request says outside of its body, and the way to its reply."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic_core import to_json
+
+from app.errors import NotFound
+from app.http.dialects.foreign import ForeignReply, ForeignRequest, Scored
+from app.http.routes.common import service_of
+from app.http.service import Service
+from app.schemas.base import BasisVersion, ProfileVersion, UserId
+from app.schemas.scoring import ScoreReply, ScoreRequest
+from app.storage.store import PersonKey
+from elicitation.errors import InvalidInput
+
+TEMPLATE_CHARS = 1_000
+AGGREGATE = "aggregate"
+
+
+class Outside(BaseModel):
+    """What a request may say outside of its body."""
+
+    user_id: UserId | None = None
+    profile_version: ProfileVersion | None = None
+    basis_version: BasisVersion | None = None
+    template: Annotated[str, StringConstraints(max_length=TEMPLATE_CHARS)] | None = None
+
+
+NOTHING = Outside()
+
+
+@dataclass(frozen=True)
+class Visit:
+    """Who comes through a door, and what the request says outside of its body."""
+
+    tenant: str
+    service: Service
+    outside: Outside
+
+    async def answer(self, asked: ForeignRequest) -> Response:
+        """Score the rows of a foreign request and reply in its dialect."""
+        rows = asked.rows(self.outside.template)
+        request = ScoreRequest(
+            prompts=[row.prompt for row in rows],
+            completions=[row.response for row in rows],
+            profile_version=self.outside.profile_version,
+            basis_version=self.outside.basis_version,
+            detail=asked.detailed,
+        )
+        scored, fallback = await self._scored(request, asked.people(len(rows), self.outside.user_id))
+        names = self.service.engine.artifact.basis.names
+        reply = asked.reply(Scored(scored.rewards, scored.scores, scored.details or (), names))
+        if fallback and isinstance(reply, ForeignReply):
+            reply = reply.model_copy(update={"fallback": AGGREGATE})
+        # A reply is a model of ours, or a list of them: FastAPI need not validate it again.
+        headers = {"X-Keel-Fallback": AGGREGATE} if fallback else None
+        return Response(to_json(reply), headers=headers, media_type="application/json")
+
+    async def _scored(self, request: ScoreRequest, people: list[str | None]) -> tuple[ScoreReply, bool]:
+        """The reply, and whether unknown people got the aggregate's reward, as the settings may allow."""
+        scoring = self.service.scoring
+        try:
+            return await scoring.score(self.tenant, request, people), False
+        except NotFound:
+            known = {name: await self._known(name) for name in people if name is not None}
+            if self.service.settings.unknown_person != AGGREGATE or all(known.values()):
+                raise
+        people = [name if name and known[name] else None for name in people]
+        return await scoring.score(self.tenant, request, people), True
+
+    async def _known(self, user_id: str) -> bool:
+        try:
+            await self.service.store.find([PersonKey(self.tenant, user_id)])
+        except NotFound:
+            return False
+        return True
+
+
+async def visit_of(request: Request) -> Visit:
+    """Read by hand: FastAPI would take longer over these parameters than the score takes."""
+    headers, query = request.headers, request.query_params
+    said = {
+        "user_id": _one("person", request.path_params.get("user_id"), headers.get("X-User-Id")),
+        "profile_version": _one("version", query.get("profile_version"), headers.get("X-Keel-Profile-Version")),
+        "basis_version": _one("version", query.get("basis_version"), headers.get("X-Keel-Basis-Version")),
+        "template": query.get("template"),
+    }
+    try:
+        outside = Outside.model_validate(said) if any(said.values()) else NOTHING
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from error
+    return Visit(request.state.tenant, await service_of(request), outside)
+
+
+def _one(what: str, *said: str | None) -> str | None:
+    """What URL and header agree on."""
+    given = {value for value in said if value is not None}
+    if len(given) > 1:
+        raise InvalidInput(f"URL and header name two {what}s; let them agree, or send one")
+    return given.pop() if given else None
+
+
+Visiting = Annotated[Visit, Depends(visit_of)]

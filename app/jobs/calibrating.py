@@ -1,0 +1,133 @@
+"""``keel calibrate``: are the service's predicted choices right for other people's judgments, and may that be said?
+
+Of every person up to ANSWERS judgments, at most half, are read as answers; their other judgments are predicted as
+``/v1/compare`` would, with guarded coefficients. A tie says nothing about which of two is preferred and is left out.
+The distance of a pair is that of its farther response from the reference: √(φᵀS⁻¹φ).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from app.profiles.basis import open_artifact, open_encoder
+from app.profiles.profiles import Profiles, served_belief
+from app.storage.sqlite_store import SqliteStore
+from elicitation.choice import OUTCOMES, Choice
+from elicitation.errors import InvalidInput
+from elicitation.posterior import Evidence, infer
+from elicitation.predict import predict
+from reward_bases.artifact import Artifact
+from reward_bases.sources.features import conversation_text
+from reward_bases.train.data.judged import NOBODY
+from reward_bases.train.data.reading import Data, read
+from reward_bases.train.features.vectors import VectorCache
+from safeguards.calibration import Forecasts, Recalibration, brier, brier_skill, calibration_errors, recalibrated
+from safeguards.domain import Domain
+from safeguards.release import Release, Verdict, release
+
+ANSWERS = 10
+COHORTS = ("1–4 answers", "5+ answers")
+FEW = 5
+BLOCK = 512
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """The gate's verdict on what is served, and what recalibration would make of the same forecasts."""
+
+    data: str
+    basis_version: str
+    population_version: str
+    release: Release
+    recalibrated: Mapping[str, Mapping[str, float]]
+
+    @property
+    def passed(self) -> bool:
+        return self.release.verdict is Verdict.PASS
+
+
+def calibrate(data: Path, basis: Path | None, cache: Path, margin: float, people: int, seed: int) -> Calibrated:
+    """Measure on at most ``people`` people of a file as ``keel train`` reads it, drawn by ``seed``."""
+    judged = read(data, seed)
+    if judged.table is not None or bool((judged.right == NOBODY).any()):
+        raise InvalidInput(f"{data.name} holds {judged.kind}; calibration needs choices between two texts")
+    artifact = open_artifact(basis)
+    vectors = VectorCache(open_encoder(artifact, basis), cache)
+    rows = _drawn(judged, people, seed)
+    found = _forecasts(judged, rows, artifact, _phi(judged, rows, artifact, vectors))
+    reference = artifact.reference.flatten(0, 1)
+    trained = Domain.of(artifact.reference).distances(reference)
+    verdict = release(found, trained, margin, torch.Generator().manual_seed(seed))
+    maps = {"served": found} | {how.value: recalibrated(found, how, seed) for how in Recalibration}
+    return Calibrated(
+        data=data.name,
+        basis_version=artifact.basis.version,
+        population_version=artifact.population_version,
+        release=verdict,
+        recalibrated={name: _figures(forecasts) for name, forecasts in maps.items()},
+    )
+
+
+def _drawn(judged: Data, people: int, seed: int) -> list[Tensor]:
+    """The judgments (n,) of each of at most ``people`` people who made two or more."""
+    counts = torch.bincount(judged.people)
+    able = (counts >= 2).nonzero().flatten()
+    drawn = able[torch.randperm(len(able), generator=torch.Generator().manual_seed(seed))[:people]]
+    if not len(drawn):
+        raise InvalidInput("nobody made 2 judgments; calibration reads some of a person's and predicts the others")
+    starts = counts.cumsum(0) - counts
+    return [torch.arange(int(starts[person]), int(starts[person] + counts[person])) for person in drawn.tolist()]
+
+
+def _phi(judged: Data, rows: Sequence[Tensor], artifact: Artifact, vectors: VectorCache) -> Mapping[int, Tensor]:
+    """φ (K,) of the items that the judgments ``rows`` are about."""
+    every = torch.cat(list(rows))
+    items = torch.cat([judged.left[every], judged.right[every]]).unique()
+    found: dict[int, Tensor] = {}
+    for block in items.split(BLOCK):
+        pairs = judged.items[block].tolist()
+        asked, said = [judged.conversations[x] for x, _ in pairs], [judged.responses[y] for _, y in pairs]
+        both = (vectors.of([conversation_text(one) for one in asked]), vectors.of(said))
+        found |= dict(zip(block.tolist(), artifact.basis.phi(asked, said, *both), strict=True))
+    return found
+
+
+def _forecasts(judged: Data, rows: Sequence[Tensor], artifact: Artifact, phi: Mapping[int, Tensor]) -> Forecasts:
+    # Everybody's judgments come from the file: the store is never opened.
+    profiles, domain = Profiles(SqliteStore(Path()), artifact, 1), Domain.of(artifact.reference)
+    chances, happened, owners, cohorts, distances = [], [], [], [], []
+    for person, own in enumerate(rows):
+        left, right = (torch.stack([phi[item] for item in side[own].tolist()]) for side in (judged.left, judged.right))
+        column, told = judged.outcomes.column[own], min(ANSWERS, len(own) // 2)
+        chance = _chances(profiles, left - right, [OUTCOMES[c] for c in column.tolist()], told)
+        decided = column[told:] != OUTCOMES.index(Choice.SAME)
+        chances.append(chance[decided])
+        happened.append(column[told:][decided] == OUTCOMES.index(Choice.LEFT))
+        far = torch.maximum(domain.distances(left), domain.distances(right))[told:]
+        distances.append(far[decided])
+        owners += [person] * int(decided.sum())
+        cohorts += [COHORTS[told >= FEW]] * int(decided.sum())
+    parts = (torch.cat(chances), torch.cat(happened), torch.tensor(owners), tuple(cohorts), torch.cat(distances))
+    return Forecasts(*parts)
+
+
+def _chances(profiles: Profiles, differences: Tensor, choices: Sequence[Choice], told: int) -> Tensor:
+    """The chance of left over right for every difference after the first ``told``, these being read as answers."""
+    artifact = profiles.artifact
+    evidence = Evidence(differences[:told], tuple(choices[:told]), (None,) * told)
+    posterior = infer(artifact.population, artifact.choice_model, evidence)
+    served = served_belief(profiles.guarded(posterior.mean, posterior.covariance), posterior)
+    p = predict(served, replace(artifact.choice_model, side_bias=0.0), differences[told:])
+    return p[:, 0] / (p[:, 0] + p[:, 2])
+
+
+def _figures(forecasts: Forecasts) -> dict[str, float]:
+    everybody = torch.ones(1, forecasts.people, dtype=torch.float64)
+    return {
+        "ece": float(calibration_errors(forecasts, everybody)),
+        "brier": brier(forecasts),
+        "brier_skill": brier_skill(forecasts),
+    }

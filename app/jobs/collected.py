@@ -1,0 +1,51 @@
+"""What the people of a service have answered, as a crowd."""
+
+import sqlite3
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from app.profiles.profiles import Profiles
+from app.settings import Settings
+from app.storage.sqlite_store import SqliteStore
+from app.storage.store import Person, standing
+from elicitation.choice import OUTCOMES, Outcomes
+from elicitation.crowd import Crowd
+from elicitation.errors import InvalidInput
+from elicitation.posterior import Evidence
+from reward_bases.artifact import Artifact
+
+
+async def collected(data_dir: Path, tenant: str, artifact: Artifact, per_person: int) -> list[tuple[Person, Evidence]]:
+    """Everybody in a tenant with what their last answers say; the database is only read."""
+    database = Settings(data_dir=data_dir).database
+    if not database.is_file():
+        raise InvalidInput(f"{data_dir} holds no {database.name}; name the folder that keel serve --data-dir had")
+    store = SqliteStore(database)
+    profiles = Profiles(store, artifact, 1)
+    found = []
+    try:
+        for person in await store.people(tenant):
+            log = standing(await store.log(person.key))
+            questions = {question.question_id: question for question in await store.questions(person.key)}
+            moving = [answer for answer in log if answer.choice in OUTCOMES]
+            found.append((person, profiles.evidence(moving[-per_person:], questions)))
+    except sqlite3.DatabaseError as error:
+        raise InvalidInput(
+            f"{database} is no database of this version of keel ({error}); start keel serve on it once"
+        ) from error
+    finally:
+        await store.close()
+    return found
+
+
+def crowd_of(evidence: Sequence[Evidence]) -> Crowd:
+    """One person's answers under another's."""
+    counts = torch.tensor([len(own.choices) for own in evidence])
+    outcomes = Outcomes.of(
+        [choice for own in evidence for choice in own.choices],
+        [strength for own in evidence for strength in own.strengths],
+    )
+    differences = torch.cat([own.differences for own in evidence])
+    return Crowd(differences, torch.arange(len(evidence)).repeat_interleave(counts), outcomes, len(evidence))

@@ -1,0 +1,100 @@
+"""``keel guard tune``: the trade-off curve of guards, and the budget and band that it chooses.
+
+Ordinary people are drawn from the population prior, never from those that a demo or benchmark simulates; their held-out
+choices are over the pairs of the bank's heads part, which nobody is asked about. Flatterers answer the stance probes
+and are measured on those that were held out of their answers and of the band.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from app.people.pool import Pool
+from app.profiles.agreement import counterweight, described
+from app.profiles.basis import open_artifact, open_encoder
+from app.profiles.profiles import fixed_heads, limits_of
+from reward_bases.artifact import Artifact
+from reward_bases.probes import ProbeRows, Stratum, load_probes, probe_rows, stance_differences
+from safeguards.flatterers import Fold, learn_flatterers
+from safeguards.guard import Reference
+from safeguards.stance import Stance, assess
+from safeguards.tradeoff import Chosen, Flattery, Ground, Row, choose, draw_people, tradeoff
+from safeguards.trust import limited
+
+STRATUM: Stratum = "explicit"
+"""Where flatterers can be measured with the encoder shipped."""
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The strata, the whole curve and the row taken from it."""
+
+    people: int
+    flatterers: int
+    seed: int
+    agreement: Mapping[str, Mapping[str, Any]]
+    flattery: str
+    rows: tuple[Row, ...]
+    chosen: Chosen
+
+
+def tune(folder: Path, people: int, flatterers: int, seed: int) -> Tuning:
+    """The curve for ``people`` drawn from the artifact's prior and ``flatterers`` who answer its probes."""
+    artifact = open_artifact(folder)
+    rows = probe_rows(load_probes(), artifact.basis, open_encoder(artifact, folder))
+    ground = ground_of(artifact, rows, people, flatterers, seed)
+    curve = tradeoff(ground)
+    chosen = choose(curve)
+    return Tuning(
+        people=people,
+        flatterers=flatterers,
+        seed=seed,
+        agreement={name: described(stance, chosen.row.limit) for name, stance in ground.stances.items()},
+        flattery="measured" if ground.flattery else "inconclusive: no held-out stance probe is above chance",
+        rows=curve,
+        chosen=chosen,
+    )
+
+
+def ground_of(artifact: Artifact, rows: Mapping[Stratum, ProbeRows], people: int, flatterers: int, seed: int) -> Ground:
+    """What guards of the artifact are tried on; everything drawn depends on ``seed`` alone."""
+    population, reference = artifact.population, Reference.of(artifact.reference)
+    stances: dict[str, Stance] = {
+        name: assess(stance_differences(name, row), reference.within, _seeded(seed)) for name, row in rows.items()
+    }
+    return Ground(
+        population=population,
+        reference=reference,
+        protected=fixed_heads(artifact),
+        counterweight=counterweight(artifact),
+        people=draw_people(population.mean, population.covariance, people, _seeded(seed)),
+        pairs=Pool.of(artifact).targets,
+        stances=stances,
+        flattery=flattery_of(artifact, rows[STRATUM], stances[STRATUM], flatterers, seed),
+        seed=seed,
+    )
+
+
+def flattery_of(artifact: Artifact, rows: ProbeRows, stance: Stance, count: int, seed: int) -> Flattery | None:
+    """Flatterers as the service would learn them, each head's trust included; None where nothing is conclusive."""
+    if not stance.conclusive:
+        return None
+    population, limit = artifact.population, limits_of(artifact)
+    folds = learn_flatterers(rows.opinions, rows.facts, count, population, artifact.choice_model, _seeded(seed))
+    trusted = [Fold(fold.held_out, fold.asked, limited(fold.people, population.mean, limit)) for fold in folds]
+    return Flattery(STRATUM, trusted, rows.facts)
+
+
+def write(tuning: Tuning, folder: Path) -> None:
+    """Make what was chosen the artifact's budget and band, with the curve it comes from."""
+    row = tuning.chosen.row
+    content = {"budget": {"divergence": row.divergence, "starc": row.starc}, **asdict(tuning)}
+    (folder / "guard.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+
+
+def _seeded(seed: int) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)

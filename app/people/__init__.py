@@ -1,0 +1,1 @@
+"""What one person does: ask, answer, rate, export, erase."""

@@ -1,0 +1,1 @@
+"""Profiles of people as a cache over the store, and the artifacts that they were made under."""

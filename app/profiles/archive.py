@@ -1,0 +1,133 @@
+"""What profile versions depend on, served now or before: every artifact that was served is kept in the database.
+
+The files of an artifact are small, so a copy of the database alone can compute every profile version in it again.
+"""
+
+import asyncio
+import io
+import logging
+import tempfile
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from app.errors import Conflict, Gone
+from app.profiles.basis import open_artifact
+from app.profiles.profiles import VERSION, Profiles
+from app.profiles.retiring import Retirement, require_in_force, retirement
+from app.settings import Settings
+from app.storage.registry import Erasure, Served
+from app.storage.store import Person, Store, now
+from reward_bases.artifact import Artifact
+
+LOG = logging.getLogger("keel")
+LEFT_OUT = "people."
+"""Files of a training run that hold its people."""
+
+
+class Archive:
+    """Finds the profiles that versions belong to: those ``served``, or earlier ones, opened once each."""
+
+    def __init__(self, settings: Settings, store: Store, served: Profiles) -> None:
+        self.served = served
+        self._settings, self._store = settings, store
+        self._earlier: dict[str, Profiles] = {}
+        self._erasures: Sequence[Erasure] = ()
+
+    async def open(self, folder: Path | None) -> None:
+        """Delete what is past its deadline, and keep the artifact served, which lies in ``folder``, if anywhere."""
+        await self.refresh()
+        await delete_retired(self._store, self._settings.erasure_days)
+        if folder is not None:
+            await keep(self._store, self.served, folder)
+
+    async def refresh(self) -> None:
+        """Heed everybody erased by now; the log says when the population served has to go."""
+        self._erasures = await self._store.registry.erasures()
+        found = retirement(self.served.artifact, self._erasures, self._settings.erasure_days)
+        if found is not None:
+            LOG.warning("retirement", extra={"fields": {"detail": str(found)}})
+
+    def forget(self, person: Person) -> None:
+        """Drop everything remembered of a person."""
+        for profiles in (self.served, *self._earlier.values()):
+            profiles.forget(person)
+
+    async def profiles(self, versions: Iterable[str] = ()) -> Profiles:
+        """What the pinned ``versions`` belong to; Conflict when to several, Gone when retired.
+
+        What was never served here is left to the profiles served, which refuse it.
+        """
+        digests = {match[2] for version in versions if (match := VERSION.fullmatch(version))}
+        if len(digests) > 1:
+            raise Conflict(
+                f"versions of {len(digests)} bases, populations or guards are pinned; send one request for each"
+            )
+        digest = next(iter(digests), self.served.digest)
+        found = self.served if digest == self.served.digest else await self._opened(digest)
+        require_in_force(found.artifact, self._erasures, self._settings.erasure_days)
+        return found
+
+    async def _opened(self, digest: str) -> Profiles:
+        if digest not in self._earlier:
+            files = await self._store.registry.files(digest)
+            if files is None:
+                if digest in {served.digest for served in await self._store.registry.served()}:
+                    raise Gone(f"what {digest!r} names was retired with people who were erased; pin a newer version")
+                return self.served
+            self._earlier[digest] = await asyncio.to_thread(self._fitted, files, digest)
+        return self._earlier[digest]
+
+    def _fitted(self, files: bytes, digest: str) -> Profiles:
+        profiles = Profiles(self._store, unpacked(files), self._settings.cache_profiles)
+        if profiles.digest != digest:
+            raise Conflict(
+                f"what ends in {digest!r} was made by another version of keel, and this one computes it otherwise; "
+                "run that version on a copy of the database"
+            )
+        return profiles
+
+
+async def keep(store: Store, served: Profiles, folder: Path) -> None:
+    """Put what is served in force, with the artifact in ``folder``, unless it is already."""
+    history = await store.registry.served()
+    if history and history[-1].digest == served.digest:
+        return
+    artifact = served.artifact
+    entry = Served(served.digest, artifact.basis.version, artifact.population_version, now())
+    await store.registry.serve(entry, await asyncio.to_thread(packed, folder))
+
+
+async def delete_retired(store: Store, days: int) -> None:
+    """Delete kept artifacts whose population is past its deadline."""
+    for digest, found in await retirements(store, days):
+        if found.due:
+            await store.registry.retire(digest, now())
+
+
+async def retirements(store: Store, days: int) -> list[tuple[str, Retirement]]:
+    """Which kept artifacts have to go, by the digest of what was served with them."""
+    erasures, found = await store.registry.erasures(), []
+    for served in await store.registry.served() if erasures else ():
+        files = await store.registry.files(served.digest)
+        going = files and retirement(await asyncio.to_thread(unpacked, files), erasures, days)
+        if going:
+            found.append((served.digest, going))
+    return found
+
+
+def packed(folder: Path) -> bytes:
+    """An artifact's files; people of a training run and encoders stay out."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and not path.name.startswith(LEFT_OUT):
+                archive.write(path, path.name)
+    return content.getvalue()
+
+
+def unpacked(files: bytes) -> Artifact:
+    """The artifact of such files."""
+    with tempfile.TemporaryDirectory(prefix="keel-") as folder:
+        zipfile.ZipFile(io.BytesIO(files)).extractall(folder)
+        return open_artifact(Path(folder))

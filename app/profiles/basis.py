@@ -1,0 +1,50 @@
+"""The artifact and the encoder that a command works with: those shipped, or those in a folder of the user's own."""
+
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from elicitation.errors import InvalidInput, KeelError
+from reward_bases.artifact import DEFAULT, Artifact, load_artifact
+from reward_bases.sources.encoder import Encoder, load_encoder
+
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
+"""What reading a folder raises that is no artifact, or a damaged one."""
+
+
+def open_artifact(folder: Path | None) -> Artifact:
+    """The artifact in ``folder``, by default the one shipped.
+
+    Raises InvalidInput when it is missing or cannot be read, ArtifactMismatch when it contradicts its card.
+    """
+    place = folder or DEFAULT
+    if not (place / "card.json").is_file():
+        raise InvalidInput(f"basis {place} holds no card.json; name a folder that keel train wrote")
+    try:
+        return load_artifact(place)
+    except KeelError as error:
+        raise type(error)(f"basis {place}: {error}") from error
+    except UNREADABLE as error:
+        raise InvalidInput(
+            f"basis {place} cannot be read ({type(error).__name__}: {error}); restore it or train it anew"
+        ) from error
+
+
+def open_encoder(artifact: Artifact, folder: Path | None) -> Encoder:
+    """The encoder that the artifact's card names; a relative path is one inside ``folder``.
+
+    Raises InvalidInput when it cannot be loaded and ArtifactMismatch when its weights are not the ones learned on.
+    """
+    name = artifact.basis.encoder_name
+    inside = (folder or DEFAULT) / name
+    try:
+        encoder = load_encoder(str(inside) if inside.is_dir() else name)
+    except KeelError:
+        raise
+    except UNREADABLE as error:
+        raise InvalidInput(
+            f"encoder {name!r} of basis {folder or DEFAULT} cannot be loaded ({type(error).__name__}: {error}); "
+            "restore it or train the basis anew"
+        ) from error
+    artifact.require_encoder(encoder)
+    return encoder

@@ -1,0 +1,1 @@
+"""Texts to numbers: limits, gate, rewards, rankings and their explanations."""

@@ -1,0 +1,86 @@
+"""One reward taken apart: what is said of it beside its value."""
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from app.schemas.scoring import DetailReply, GateReply, ScoreRequest
+from app.scoring.contrast import Baseline
+from app.scoring.engine import Item
+from app.scoring.table import Table, stacked
+from elicitation.anchors import preferred
+from reward_bases.artifact import Artifact
+from safeguards.robust.values import lower_bound, pessimistic
+
+OUT_OF_DOMAIN = "out_of_domain"
+
+
+def details(
+    request: ScoreRequest,
+    items: Sequence[Item],
+    table: Table,
+    baseline: Baseline,
+    artifact: Artifact,
+    noise: Sequence[float | None],
+) -> list[DetailReply]:
+    """A detail for every row of ``table``; ``noise`` are its people's standard deviations of verdicts, if known."""
+    phi, passed = stacked(items)
+    guarded = table.rewards(phi, passed)
+    mean, std = guarded - baseline.rewards, table.stds(phi - baseline.phi, passed)
+    own = [noise[person] for person in table.rows.tolist()]
+    columns = (
+        items,
+        mean.tolist(),
+        std.tolist(),
+        lower_bound(mean, std, request.kappa).tolist(),
+        pessimistic(mean, std, request.beta).tolist(),
+        guarded.tolist(),
+        (phi * artifact.population.mean).sum(-1).tolist(),
+        (phi * table.mean[table.rows]).sum(-1).tolist(),
+        (phi * table.guarded[table.rows]).tolist(),
+        own,
+        _preferred(mean, std, own, request),
+    )
+    return [_detail(artifact.basis.names, *row) for row in zip(*columns, strict=True)]
+
+
+def _preferred(mean: Tensor, std: Tensor, noise: Sequence[float | None], request: ScoreRequest) -> list[float | None]:
+    """The chance (n,) of being preferred to the baseline, where there is one and the person's ``noise`` is known."""
+    if not request.contrastive:
+        return [None] * len(noise)
+    return [
+        None if own is None else float(preferred(difference, spread**2, own))
+        for difference, spread, own in zip(mean, std, noise, strict=True)
+    ]
+
+
+def _detail(
+    names: Sequence[str],
+    item: Item,
+    mean: float,
+    std: float,
+    lcb: float,
+    pessimistic: float,
+    guarded: float,
+    aggregate: float,
+    raw: float,
+    shares: Sequence[float],
+    noise: float | None,
+    preferred: float | None,
+) -> DetailReply:
+    passed = item.gate.passed
+    return DetailReply(
+        mean=mean,
+        std=std,
+        lcb=lcb,
+        pessimistic=pessimistic,
+        epistemic=std,
+        aleatoric=noise,
+        preferred=preferred,
+        aggregate=aggregate if passed else None,
+        raw=raw if passed else None,
+        guarded=guarded,
+        gate=GateReply(passed=passed, reasons=item.gate.reasons),
+        flags=[] if item.in_domain else [OUT_OF_DOMAIN],
+        heads=dict(zip(names, shares, strict=True)) if passed else {},
+    )

@@ -1,0 +1,63 @@
+"""What a tenant gets of the engine's items: after its overturned rejections and the deployer's rubrics.
+
+The engine's items are shared by all tenants, so what one tenant overturns is applied here, after their cache.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from app.scoring.engine import Engine, Item
+from app.scoring.rubrics import Rubric, judged
+from app.storage.appeals import AppealStore
+from reward_bases.text import Conversation, digest
+
+
+@dataclass(frozen=True)
+class Gatekeeper:
+    """Opens the engine for a tenant."""
+
+    appeals: AppealStore
+    rubrics: tuple[Rubric, ...]
+
+    def engine(self, engine: Engine, tenant_id: str) -> "GatedEngine":
+        """The engine as this tenant may use it."""
+        return GatedEngine(engine, self, tenant_id)
+
+
+@dataclass(frozen=True)
+class GatedEngine:
+    """Items of one tenant, in the order of the request."""
+
+    engine: Engine
+    keeper: Gatekeeper
+    tenant_id: str
+
+    async def score(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
+        """As ``Engine.score``; raises RubricFailed when a rubric does not work."""
+        items = await self.engine.score(conversations, responses)
+        if not self.keeper.rubrics and all(item.gate.passed for item in items):
+            return items
+        overturned = await self.keeper.appeals.overturned(self.tenant_id)
+        waived = [place for place, text in enumerate(responses) if overturned and digest(text) in overturned]
+        items = await self._let_through(
+            items, [i for i in waived if not items[i].gate.passed], conversations, responses
+        )
+        judging = [i for i, item in enumerate(items) if item.gate.passed and i not in set(waived)]
+        return await asyncio.to_thread(self._judge, items, judging, conversations, responses)
+
+    async def _let_through(
+        self, items: list[Item], places: list[int], conversations: Sequence[Conversation], responses: Sequence[str]
+    ) -> list[Item]:
+        pairs = [(conversations[i], responses[i]) for i in places]
+        fresh = await self.engine.ungated(pairs) if pairs else []
+        found = dict(zip(places, fresh, strict=True))
+        return [found.get(i, item) for i, item in enumerate(items)]
+
+    def _judge(
+        self, items: list[Item], places: list[int], conversations: Sequence[Conversation], responses: Sequence[str]
+    ) -> list[Item]:
+        if not self.keeper.rubrics:
+            return items
+        verdicts = {i: judged(self.keeper.rubrics, conversations[i], responses[i]) for i in places}
+        return [replace(item, gate=verdicts[i]) if i in verdicts else item for i, item in enumerate(items)]

@@ -1,0 +1,200 @@
+"""Score, rank and compare: rows of φ times any number of people's guarded coefficients.
+
+Rewards are in nats and constant per profile version: nothing of the batch enters them, not even by rounding, because
+every row is multiplied and summed on its own.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from app.profiles.profiles import Profile, Profiles, served_belief
+from app.schemas.base import SEED_MAX, Text
+from app.schemas.ranking import RankedReply, RankReply, RankRequest
+from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, ScoreReply, ScoreRequest
+from app.scoring import bounds
+from app.scoring.contrast import Baseline, against
+from app.scoring.details import details
+from app.scoring.engine import Engine, Item
+from app.scoring.gatekeeping import Gatekeeper
+from app.scoring.ranking import Candidates, curve_of, rank_set
+from app.scoring.rubrics import load_rubrics
+from app.scoring.table import Table, stacked
+from app.scoring.traffic import Traffic
+from app.scoring.variation import variation
+from app.scoring.worth import Worths
+from app.settings import Settings
+from app.storage.store import Person, PersonKey, Store
+from elicitation.errors import InvalidInput
+from elicitation.predict import predict
+from reward_bases.text import Conversation
+from safeguards.conciseness import concise, conciseness
+from safeguards.shaping import shaped
+
+
+class Scoring:
+    """The use cases that turn texts into numbers."""
+
+    def __init__(self, settings: Settings, store: Store, engine: Engine, profiles: Profiles) -> None:
+        self._settings, self._store, self._engine, self._profiles = settings, store, engine, profiles
+        self._gatekeeper = Gatekeeper(store.appeals, load_rubrics(settings.rubrics))
+        self._traffic = Traffic(settings, store)
+        self._worths = Worths()
+
+    async def score(self, tenant_id: str, request: ScoreRequest, people: Sequence[str | None]) -> ScoreReply:
+        """``people`` names one person per row, or None for the aggregate."""
+        self._require_parallel(request, people)
+        conversations = bounds.conversations(request.prompts, self._settings)
+        responses = [bounds.response(completion, self._settings) for completion in request.completions]
+        distinct = {name: place for place, name in enumerate(dict.fromkeys(people))}
+        profiles = await self._of(tenant_id, list(distinct), pins(request, people), request.basis_version)
+        engine = self._gatekeeper.engine(self._engine, tenant_id)
+        items = await engine.score(conversations, responses)
+        served = {name: p.version for name, p in zip(distinct, profiles, strict=True) if name is not None}
+        if request.plain:
+            worths = self._worths.of([profiles[distinct[name]] for name in people], items)
+            return ScoreReply(
+                rewards=[worth.reward for worth in worths],
+                scores=[worth.score for worth in worths],
+                basis_version=self._engine.artifact.basis.version,
+                profile_versions=served,
+            )
+        mixed = [self._profiles.mixed(profile, request.mix) for profile in profiles]
+        table = Table.of(mixed, [distinct[name] for name in people])
+        phi, passed = stacked(items)
+        baseline = await against(request, conversations, table, engine, self._settings)
+        rewards = table.rewards(phi, passed) - baseline.rewards
+        if request.conciseness:
+            protected = self._profiles.artifact.population.mean * self._profiles.protected
+            rewards = concise(rewards, (phi * protected).sum(-1) * passed, conciseness(responses), request.conciseness)
+        groups = grouped(conversations, people)
+        return ScoreReply(
+            rewards=shaped(rewards, table.std[table.rows], groups, request.normalize, request.bounded).tolist(),
+            scores=table.scores(rewards).tolist(),
+            basis_version=self._engine.artifact.basis.version,
+            profile_versions=served,
+            details=await self._details(tenant_id, request, items, table, baseline, distinct, profiles),
+        )
+
+    async def rank(self, tenant_id: str, request: RankRequest, user_id: str | None) -> RankReply:
+        """Order candidates by a rule, with the divergence of their choice probabilities from the aggregate's."""
+        bounds.require_at_most("candidates", len(request.candidates), "max_candidates", self._settings)
+        profile, items = await self._one(tenant_id, request, user_id, request.candidates)
+        phi, passed = stacked(items)
+        arm = await self._traffic.arm(tenant_id, user_id, request, profile)
+        serving = self._profiles.aggregate if arm == "aggregate" else profile
+        table = Table.of([serving], [0] * len(items))
+        rewards = table.rewards(phi, passed)
+        aggregate = (phi * self._profiles.artifact.population.mean).sum(-1)
+        parts = (serving.guarded.coefficients, serving.guarded.covariance)
+        candidates = Candidates(rewards, aggregate, passed, phi, torch.stack([item.refits for item in items]), *parts)
+        budget, seed = self._profiles.budget.divergence, request.seed
+        generator = torch.Generator().manual_seed(secrets.randbelow(SEED_MAX) if seed is None else seed)
+        ranking = await asyncio.to_thread(rank_set, request, candidates, budget, generator)
+        scores, probability = table.scores(rewards).tolist(), ranking.probability.tolist()
+        results = [RankedReply(index=i, score=scores[i], probability=probability[i]) for i in ranking.order]
+        basis_version = self._engine.artifact.basis.version
+        logged = (phi, rewards, passed)
+        await self._traffic.keep(tenant_id, user_id, request, profile, arm, logged, ranking.order, basis_version)
+        curve, recommended = curve_of(request, ranking.values, rewards)
+        return RankReply(
+            results=results[: request.top_n],
+            set_divergence=ranking.divergence,
+            set_alpha=ranking.alpha,
+            outside_guard=not request.covered and ranking.divergence > budget,
+            best=ranking.order[0] if bool(passed.any()) else None,
+            curve=curve,
+            recommended_n=recommended,
+            served_by=arm,
+            basis_version=basis_version,
+            profile_version=None if user_id is None else profile.version,
+        )
+
+    async def compare(self, tenant_id: str, request: CompareRequest, user_id: str | None) -> CompareReply:
+        """Predict the choice between two responses with the guarded coefficients."""
+        profile, items = await self._one(tenant_id, request, user_id, [request.a, request.b])
+        phi, passed = stacked(items)
+        model = replace(self._profiles.artifact.choice_model, side_bias=0.0)
+        if bool(passed.all()):
+            p = predict(served_belief(profile.guarded, profile.posterior), model, (phi[0] - phi[1])[None])[0]
+        else:
+            rewards = Table.of([profile], [0, 0]).rewards(phi, passed)
+            p = model.probabilities(rewards[0] - rewards[1], profile.posterior.consistency)
+        p_a, p_same, p_b = p.tolist()
+        return CompareReply(p_a=p_a, p_b=p_b, p_same=p_same)
+
+    async def _one(
+        self, tenant_id: str, request: RankRequest | CompareRequest, user_id: str | None, responses: Sequence[Text]
+    ) -> tuple[Profile, list[Item]]:
+        """The profile of one person, and the items of responses to one prompt."""
+        conversation = bounds.conversation(request.prompt, self._settings)
+        texts = [bounds.response(response, self._settings) for response in responses]
+        profiles = await self._of(tenant_id, [user_id], pins(request, [user_id]), request.basis_version)
+        engine = self._gatekeeper.engine(self._engine, tenant_id)
+        return profiles[0], await engine.score([conversation] * len(texts), texts)
+
+    async def _of(
+        self, tenant_id: str, people: Sequence[str | None], pinned: Mapping[str, str], basis_version: str | None
+    ) -> list[Profile]:
+        """The profiles of distinct people, in their order, now or as ``pinned``; None is the aggregate."""
+        self._profiles.require_basis(basis_version)
+        names = [name for name in people if name is not None]
+        persons = await self._store.find([PersonKey(tenant_id, name) for name in names])
+        known = {person.key.user_id: await self._at(person, pinned.get(person.key.user_id)) for person in persons}
+        return [self._profiles.aggregate if name is None else known[name] for name in people]
+
+    async def _at(self, person: Person, version: str | None) -> Profile:
+        return await (self._profiles.of(person) if version is None else self._profiles.pinned(person, version))
+
+    async def _details(
+        self,
+        tenant_id: str,
+        request: ScoreRequest,
+        items: Sequence[Item],
+        table: Table,
+        baseline: Baseline,
+        people: Iterable[str | None],
+        profiles: Sequence[Profile],
+    ) -> list[DetailReply] | None:
+        """The rewards of ``table`` taken apart, if asked; ``people`` are its people, in its order."""
+        if not request.detail:
+            return None
+        found = [
+            None if name is None else await variation(self._store, self._engine, PersonKey(tenant_id, name), profile)
+            for name, profile in zip(people, profiles, strict=True)
+        ]
+        noise = [own.noise if own is not None and own.known else None for own in found]
+        return details(request, items, table, baseline, self._profiles.artifact, noise)
+
+    def _require_parallel(self, request: ScoreRequest, people: Sequence[str | None]) -> None:
+        n = len(request.completions)
+        for what, number in (("prompts", len(request.prompts)), ("user_ids", len(people))):
+            if number != n:
+                raise InvalidInput(f"{number} {what} for {n} completions; send one {what[:-1]} per completion")
+        bounds.require_at_most("completions", n, "max_items", self._settings)
+        bounds.require_at_most("distinct people", len(set(people)), "max_people", self._settings)
+
+
+def pins(request: ScoreRequest | RankRequest | CompareRequest, people: Sequence[str | None]) -> Mapping[str, str]:
+    """Person → pinned version; raises InvalidInput when it is unclear who is pinned, or who is pinned has no row."""
+    names = {name for name in people if name is not None}
+    versions = (request.profile_versions or {}) if isinstance(request, ScoreRequest) else {}
+    strangers = versions.keys() - names
+    if strangers:
+        raise InvalidInput(f"profile_versions pins {min(strangers)!r}, of whom no row is; pin people of the request")
+    if request.profile_version is None:
+        return versions
+    if versions or len(names) != 1 or None in people:
+        raise InvalidInput(f"profile_version pins one person, and {len(names)} are named; use profile_versions")
+    return {names.pop(): request.profile_version}
+
+
+def grouped(conversations: Sequence[Conversation], people: Sequence[str | None]) -> Tensor:
+    """The number (n,) of each row's group: the rows of one conversation and one person."""
+    pairs = [(c.digest, name) for c, name in zip(conversations, people, strict=True)]
+    numbers = {pair: number for number, pair in enumerate(dict.fromkeys(pairs))}
+    return torch.tensor([numbers[pair] for pair in pairs])

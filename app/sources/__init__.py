@@ -1,0 +1,1 @@
+"""Sources that need a queue, a thread, the network or a cache on disk."""

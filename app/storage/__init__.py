@@ -1,0 +1,1 @@
+"""What is kept: the store's protocol, SQLite behind it, keys and backup."""

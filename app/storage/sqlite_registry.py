@@ -1,0 +1,57 @@
+"""The Registry in the same SQLite file as the people, over the same two connections."""
+
+from dataclasses import asdict
+from typing import cast
+
+from app.errors import NotFound
+from app.storage.registry import Erasure, Key, Served
+from app.storage.sqlite_connection import Connection
+
+
+class SqliteRegistry:
+    """Implements ``app.storage.registry.Registry``."""
+
+    def __init__(self, writer: Connection, reader: Connection) -> None:
+        self._writer, self._reader = writer, reader
+
+    async def keys(self) -> list[Key]:
+        rows = await self._reader.run(lambda db: list(db.query("select * from keys order by rowid")))
+        return [Key(**row) for row in rows]
+
+    async def key(self, key_id: str) -> Key | None:
+        rows = await self._reader.run(lambda db: list(db.table("keys").rows_where("key_id = ?", [key_id])))
+        return Key(**rows[0]) if rows else None
+
+    async def add_key(self, key: Key) -> None:
+        await self._writer.run(lambda db: db.table("keys").insert(asdict(key)))
+
+    async def revoke_key(self, key_id: str, revoked_at: str) -> Key:
+        sql = "update keys set revoked_at = coalesce(revoked_at, ?) where key_id = ?"
+        await self._writer.run(lambda db: db.execute(sql, [revoked_at, key_id]).rowcount)
+        key = await self.key(key_id)
+        if key is None:
+            raise NotFound(f"no key {key_id!r}; keel key list shows them")
+        return key
+
+    async def tenants(self) -> list[str]:
+        rows = await self._reader.run(lambda db: list(db.query("select distinct tenant_id from people order by 1")))
+        return [row["tenant_id"] for row in rows]
+
+    async def served(self) -> list[Served]:
+        sql = "select digest, basis_version, population_version, served_at, retired_at from served order by served_at"
+        return [Served(**row) for row in await self._reader.run(lambda db: list(db.query(sql)))]
+
+    async def serve(self, served: Served, files: bytes) -> None:
+        row = asdict(served) | {"files": files}
+        await self._writer.run(lambda db: db.table("served").insert(row, replace=True))
+
+    async def files(self, digest: str) -> bytes | None:
+        rows = await self._reader.run(lambda db: list(db.table("served").rows_where("digest = ?", [digest])))
+        return cast(bytes | None, rows[0]["files"]) if rows else None
+
+    async def retire(self, digest: str, retired_at: str) -> None:
+        sql = "update served set files = null, retired_at = ? where digest = ?"
+        await self._writer.run(lambda db: db.execute(sql, [retired_at, digest]).rowcount)
+
+    async def erasures(self) -> list[Erasure]:
+        return [Erasure(**row) for row in await self._reader.run(lambda db: list(db.table("erasures").rows))]

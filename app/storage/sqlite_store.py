@@ -1,0 +1,231 @@
+"""The Store in one SQLite file: one thread owns the connection that writes, another the one that reads,
+and the event loop one for lookups.
+
+WAL with synchronous=FULL: a committed answer survives the death of the process and of the machine. secure_delete
+overwrites what is deleted; erasing also rebuilds the file and empties the journal.
+"""
+
+import json
+import secrets
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils.db import Database
+
+from app.errors import Conflict, NotFound, NotReady
+from app.storage.migrations import MIGRATIONS
+from app.storage.registry import Erasure
+from app.storage.sqlite_appeals import SqliteAppeals
+from app.storage.sqlite_connection import Connection, PointReads
+from app.storage.sqlite_registry import SqliteRegistry
+from app.storage.sqlite_traffic import SqliteTraffic
+from app.storage.store import AnchorRating, Answer, AuditReport, Correction, Entry, Person, PersonKey, Question, now
+from elicitation.anchors import Level
+from elicitation.choice import Choice, Strength
+
+OWNER = "tenant_id = :tenant_id and user_id = :user_id"
+PEOPLE = """
+    select people.*, coalesce((select max(position) from answer_log as log
+        where log.tenant_id = people.tenant_id and log.user_id = people.user_id), 0) as position
+    from people where tenant_id = :tenant_id
+"""
+
+
+class SqliteStore:
+    """Implements ``app.storage.store.Store`` on the file ``path``; its folder must exist."""
+
+    def __init__(self, path: Path) -> None:
+        self._writer = Connection(path, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
+        self._reader = Connection(path, "query_only=ON")
+        self._lookup = PointReads(path, "query_only=ON")
+        self.registry = SqliteRegistry(self._writer, self._lookup)
+        self.appeals = SqliteAppeals(self._writer, self._reader)
+        self.traffic = SqliteTraffic(self._writer, self._reader)
+
+    async def open(self) -> None:
+        await self._writer.run(MIGRATIONS.apply)
+        await self._writer.run(_empty_journal)
+
+    async def close(self) -> None:
+        await self._lookup.close()
+        await self._reader.close()
+        await self._writer.close()
+
+    async def check(self) -> None:
+        await self._reader.run(lambda db: db.execute("select count(*) from people").fetchone())
+
+    async def find(self, keys: Sequence[PersonKey]) -> list[Person]:
+        return await self._lookup.run(lambda db: [_person(db, key) for key in keys])
+
+    async def people(self, tenant_id: str) -> list[Person]:
+        sql = f"{PEOPLE} order by people.rowid"
+        return await self._reader.run(lambda db: [_to_person(row) for row in db.query(sql, {"tenant_id": tenant_id})])
+
+    async def create(self, key: PersonKey) -> Person:
+        row = asdict(key) | {"incarnation": secrets.token_hex(16), "created_at": now()}
+        await self._writer.run(lambda db: db.table("people").insert(row, ignore=True))
+        return (await self.find([key]))[0]
+
+    async def questions(self, key: PersonKey) -> list[Question]:
+        rows = await self._reader.run(lambda db: _owned(db, "questions", key))
+        return [_to_question(row) for row in rows]
+
+    async def add_question(self, key: PersonKey, question: Question) -> None:
+        row = asdict(key) | asdict(question) | {"conversation": json.dumps(question.conversation)}
+
+        def add(db: Database) -> None:
+            position = _person(db, key).position
+            if position != question.asked_after:
+                raise Conflict(f"the log has {position} entries, not {question.asked_after}; ask again")
+            _insert(db, "questions", row, "this prompt was asked before; ask again")
+
+        await self._write(add)
+
+    async def log(self, key: PersonKey) -> list[Entry]:
+        rows = await self._reader.run(lambda db: _owned(db, "answer_log", key))
+        return [_to_entry(row) for row in rows]
+
+    async def append(self, key: PersonKey, entry: Entry) -> None:
+        row = asdict(key) | asdict(entry) | {"kind": "answer" if isinstance(entry, Answer) else "correction"}
+        if isinstance(entry, Answer):
+            row["predicted"] = json.dumps(entry.predicted)
+
+        def add(db: Database) -> None:
+            expected = _person(db, key).position + 1
+            if entry.position != expected:
+                raise Conflict(f"entry {entry.position} arrived where {expected} was due; read the profile, then retry")
+            _insert(db, "answer_log", row, "this Idempotency-Key was used before; send a fresh one")
+
+        await self._write(add)
+
+    async def anchor_ratings(self, key: PersonKey) -> list[AnchorRating]:
+        rows = await self._reader.run(lambda db: _owned(db, "anchor_ratings", key))
+        return [_to_rating(row) for row in rows]
+
+    async def add_anchor_rating(self, key: PersonKey, rating: AnchorRating) -> None:
+        row = asdict(key) | asdict(rating) | {"conversation": json.dumps(rating.conversation)}
+
+        def add(db: Database) -> None:
+            _person(db, key)
+            _insert(db, "anchor_ratings", row, "this Idempotency-Key was used before; send a fresh one")
+
+        await self._write(add)
+
+    async def erase(self, key: PersonKey) -> None:
+        def delete(db: Database) -> None:
+            erasure = Erasure(key.tenant_id, _person(db, key).incarnation, now())
+            db.table("erasures").insert(asdict(erasure))
+            for table in db.tables:
+                if "user_id" in table.columns_dict:
+                    table.delete_where(OWNER, asdict(key))
+
+        await self._write(delete)
+        await self._writer.run(lambda db: db.vacuum())
+        await self._writer.run(_empty_journal)
+
+    async def add_audit(self, tenant_id: str, audit: AuditReport) -> None:
+        row = asdict(audit) | {"tenant_id": tenant_id, "report": json.dumps(audit.report)}
+        # A report equal to an earlier one takes its place and is the latest again.
+        await self._writer.run(lambda db: db.table("audits").insert(row, replace=True))
+
+    async def audit(self, tenant_id: str, audit_id: str | None) -> AuditReport:
+        sql = "select * from audits where tenant_id = ? and coalesce(?, audit_id) = audit_id order by number desc"
+        rows = await self._reader.run(lambda db: list(db.query(f"{sql} limit 1", [tenant_id, audit_id])))
+        if not rows:
+            raise NotFound(f"no audit {audit_id or 'yet'}; POST /v1/audits makes one")
+        return _to_audit(rows[0])
+
+    async def audits(self, tenant_id: str, latest: int) -> list[AuditReport]:
+        sql = "select * from audits where tenant_id = ? order by number desc limit ?"
+        rows = await self._reader.run(lambda db: list(db.query(sql, [tenant_id, latest])))
+        return [_to_audit(row) for row in reversed(rows)]
+
+    async def _write(self, work: Callable[[Database], None]) -> None:
+        """One transaction that holds the write lock from its first read."""
+
+        def transaction(db: Database) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                work(db)
+            except BaseException:
+                db.rollback()
+                raise
+            db.commit()
+
+        await self._writer.run(transaction)
+
+
+@asynccontextmanager
+async def opened(database: Path) -> AsyncIterator[SqliteStore]:
+    """The store on a file, for the time of a command; a service may be running on it."""
+    store = SqliteStore(database)
+    try:
+        await store.open()
+        yield store
+    finally:
+        await store.close()
+
+
+def _owned(db: Database, table: str, key: PersonKey) -> list[dict[str, Any]]:
+    """A person's rows of a table, oldest first."""
+    return list(db.table(table).rows_where(OWNER, asdict(key), order_by="rowid"))
+
+
+def _insert(db: Database, table: str, row: dict[str, Any], conflict: str) -> None:
+    try:
+        db.table(table).insert(row)
+    except sqlite3.IntegrityError as error:
+        raise Conflict(conflict) from error
+
+
+def _empty_journal(db: Database) -> None:
+    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise NotReady("another process holds the database, so its journal was not emptied; stop it and restart")
+
+
+def _person(db: Database, key: PersonKey) -> Person:
+    rows = list(db.query(f"{PEOPLE} and user_id = :user_id", vars(key)))
+    if not rows:
+        raise NotFound(f"no person {key.user_id!r}; POST /v1/users/{key.user_id}/questions makes their first question")
+    return _to_person(rows[0])
+
+
+def _to_person(row: dict[str, Any]) -> Person:
+    key = PersonKey(row["tenant_id"], row["user_id"])
+    return Person(key, row["incarnation"], row["created_at"], row["position"])
+
+
+def _to_audit(row: dict[str, Any]) -> AuditReport:
+    return AuditReport(row["audit_id"], row["created_at"], json.loads(row["report"]))
+
+
+def _to_question(row: dict[str, Any]) -> Question:
+    fields = {name: value for name, value in row.items() if name not in ("tenant_id", "user_id")}
+    return Question(**fields | {"conversation": tuple(json.loads(row["conversation"]))})
+
+
+def _to_rating(row: dict[str, Any]) -> AnchorRating:
+    fields = {name: value for name, value in row.items() if name not in ("tenant_id", "user_id")}
+    return AnchorRating(
+        **fields | {"conversation": tuple(json.loads(row["conversation"])), "level": Level(row["level"])}
+    )
+
+
+def _to_entry(row: dict[str, Any]) -> Entry:
+    common = {name: row[name] for name in ("position", "answer_id", "idempotency_key", "request_digest", "logged_at")}
+    if row["kind"] == "correction":
+        return Correction(**common)
+    left, same, right = json.loads(row["predicted"])
+    return Answer(
+        **common,
+        question_id=row["question_id"],
+        choice=Choice(row["choice"]),
+        strength=Strength(row["strength"]) if row["strength"] else None,
+        note=row["note"],
+        predicted=(left, same, right),
+    )

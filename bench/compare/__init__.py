@@ -1,0 +1,1 @@
+"""``keel bench``: every method on the same worlds."""

@@ -1,0 +1,173 @@
+"""Worlds times methods on all cores; the courses do not depend on how many there are.
+
+A task is a world with methods that share what they learn from its training people, so that it is learned once; slow
+methods play with few of its held-out people. Processes are spawned, since forking one in which libraries have started
+threads may hang; worlds travel to them as NumPy arrays.
+"""
+
+import importlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from typing import Any, cast
+
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import Task as Row
+from rich.text import Text
+
+from bench.compare.method import Method, Recipe
+from bench.compare.parcel import packed, unpacked
+from bench.compare.play import AS_RECORDED, Course, Distortion, play, seeded
+from bench.compare.report import KEEL
+from bench.compare.world import World
+
+DISTORTIONS = (Distortion(turned=True), *(Distortion(flipped=share) for share in (0.1, 0.2, 0.4)))
+"""What is done to the answers of KEEL, in the seeds of slow methods, beside playing them as recorded."""
+POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Subsample:
+    """What slow methods play: at least so many ``people`` of a suite and ``each`` of its worlds, in the first seeds."""
+
+    people: int
+    each: int
+    seeds: int
+
+
+@dataclass(frozen=True)
+class Play:
+    """A method's course with what is done to the answers, of so many ``people``, or of all (None)."""
+
+    method: str
+    distortion: Distortion = AS_RECORDED
+    people: int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """Courses through one world, for one process."""
+
+    world: World
+    plays: tuple[Play, ...]
+
+
+def tasks(
+    worlds: Sequence[World],
+    methods: Sequence[str],
+    slow: frozenset[str],
+    sample: Subsample,
+    together: Sequence[frozenset[str]],
+) -> list[Task]:
+    """One per world and group of ``together`` that plays it; the first seeds, where slow methods play, come first."""
+    names = {world.name for world in worlds}
+    seeds = sorted({world.seed for world in worlds})[: sample.seeds]
+    people = max(sample.each, -(-sample.people // len(names)))
+    fast = [Play(method) for method in methods if method not in slow]
+    disturbed = [Play(KEEL, distortion) for distortion in DISTORTIONS if KEEL in methods]
+    slowly = [Play(method, people=people) for method in methods if method in slow]
+    plays = [fast + disturbed + slowly if world.seed in seeds else fast for world in worlds]
+    grouped = [
+        (world, tuple(play for play in some if play.method in group))
+        for world, some in zip(worlds, plays, strict=True)
+        for group in together
+    ]
+    return [Task(world, some) for world, some in grouped if some]
+
+
+def some_people(world: World, count: int) -> World:
+    """The world with ``count`` of its held-out people, drawn by its seed; what is learned from stays whole."""
+    order = torch.randperm(len(world.people), generator=seeded("people", world.name, world.seed))
+    kept = sorted(order[:count].tolist())
+    return replace(world, people=tuple(world.people[number] for number in kept))
+
+
+def run(todo: Sequence[Task], roster: str, workers: int | None = None) -> list[Course]:
+    """All courses, in the order of the tasks; ``roster`` is the module that holds METHODS."""
+    context = get_context("spawn")
+    done = context.Value("i", 0)
+    workers = min(workers or os.cpu_count() or 1, len(todo))
+    total = sum(len(task.plays) for task in todo)
+    with (
+        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(roster, done)) as pool,
+        progress() as bar,
+    ):
+        row = bar.add_task("courses", total=total)
+        futures = [pool.submit(_courses, packed(task)) for task in todo]
+        for _ in _until_done(futures):
+            bar.update(row, completed=done.value)
+        bar.update(row, completed=total)
+    return [course for future in futures for course in future.result()]
+
+
+class _Rate(ProgressColumn):
+    """Courses a minute."""
+
+    def render(self, task: Row) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text(f"{60 * speed:.1f}/min" if speed else "–/min")
+
+
+def progress() -> Progress:
+    """On standard error, with rate and time left."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeElapsedColumn())
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), speed_estimate_period=600)
+
+
+def _until_done(futures: Sequence[Future[Any]]) -> Iterator[None]:
+    """Once every POLL_SECONDS; the first failure ends it, with what was not begun called off."""
+    waiting = set(futures)
+    while waiting:
+        finished, waiting = wait(waiting, POLL_SECONDS)
+        if any(future.exception() for future in finished):
+            for future in waiting:
+                future.cancel()
+            next(future for future in finished if future.exception()).result()
+        yield
+
+
+_METHODS: Mapping[str, Recipe] = {}
+_done: Any = None
+
+
+def _begin(roster: str, done: Any) -> None:
+    """Of every process: one thread, so that sums are taken in the same order everywhere."""
+    global _METHODS, _done
+    torch.set_num_threads(1)
+    _METHODS, _done = importlib.import_module(roster).METHODS, done
+
+
+def _courses(parcel: Any) -> list[Course]:
+    found = []
+    for course in courses(cast(Task, unpacked(parcel)), _METHODS):
+        found.append(course)
+        with _done.get_lock():
+            _done.value += 1
+    return found
+
+
+def courses(task: Task, methods: Mapping[str, Recipe]) -> Iterator[Course]:
+    """The task's courses in its order; a recipe is learned once, and names with one recipe share its courses."""
+    fitted: dict[Recipe, Method] = {}
+    played: dict[tuple[Recipe, Distortion, int | None], Course] = {}
+    for each in task.plays:
+        recipe = methods[each.method]
+        if recipe not in fitted:
+            fitted[recipe] = recipe(task.world)
+        turn = (recipe, each.distortion, each.people)
+        if turn not in played:
+            world = task.world if each.people is None else some_people(task.world, each.people)
+            played[turn] = play(world, fitted[recipe], each.method, distortion=each.distortion)
+        yield replace(played[turn], method=each.method)

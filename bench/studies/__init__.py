@@ -1,0 +1,1 @@
+"""Measurements of single properties, one command each."""

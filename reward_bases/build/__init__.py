@@ -1,1 +1,0 @@
-"""Builds the artifact in ``reward_bases/default``: ``make basis DATA=DIR``."""

@@ -1,0 +1,1 @@
+"""Builds ``reward_bases/default``, the basis that ships."""

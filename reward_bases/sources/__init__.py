@@ -1,0 +1,1 @@
+"""Sources: conversations and responses to named columns."""

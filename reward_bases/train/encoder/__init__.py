@@ -1,0 +1,1 @@
+"""The encoder itself tuned on judgments."""

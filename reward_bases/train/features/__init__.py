@@ -1,0 +1,1 @@
+"""Features of judged items, computed once and kept on disk."""

@@ -1,0 +1,1 @@
+"""Heads and population, learned from judgments."""

@@ -1,0 +1,93 @@
+"""What a broken run has finished, in a folder: scores of settings, and factors after every round of EM.
+
+Files are written beside their name and take it when they are whole.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+from torch import Tensor
+
+from elicitation.population import Component, Population
+from reward_bases.train.model.heads import Factors
+
+PRIVATE = 0o600
+PUBLIC = 0o644
+
+
+def write_whole(path: Path, content: bytes, mode: int = PUBLIC) -> None:
+    """Write ``content`` to ``path`` with permissions ``mode``, all or nothing."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as stream:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any, mode: int = PUBLIC) -> None:
+    """Write ``content`` as indented JSON, all or nothing."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_whole(path, (text + "\n").encode(), mode)
+
+
+def tensors_of(population: Population) -> dict[str, Tensor]:
+    """Weights (C,), means (C, K) and covariances (C, K, K), by the names they have in an artifact."""
+    parts = population.components
+    return {
+        "population_weight": torch.tensor([part.weight for part in parts], dtype=torch.float64),
+        "population_mean": torch.stack([part.mean for part in parts]),
+        "population_covariance": torch.stack([part.covariance for part in parts]),
+    }
+
+
+def population_of(tensors: dict[str, Tensor]) -> Population:
+    """The inverse of ``tensors_of``."""
+    names = ("population_weight", "population_mean", "population_covariance")
+    parts = zip(*(tensors[name] for name in names), strict=True)
+    return Population(tuple(Component(float(weight), mean, covariance) for weight, mean, covariance in parts))
+
+
+class Scores(MutableMapping[str, float]):
+    """Scores by setting and value, kept in a JSON file; ``progress`` is told how many there are."""
+
+    def __init__(self, path: Path, progress: Callable[[int], None] = lambda done: None) -> None:
+        self._path, self._progress = path, progress
+        self._known: dict[str, float] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+    def __getitem__(self, key: str) -> float:
+        return self._known[key]
+
+    def __setitem__(self, key: str, value: float) -> None:
+        self._known[key] = value
+        write_json(self._path, self._known)
+        self._progress(len(self))
+
+    def __delitem__(self, key: str) -> None:
+        del self._known[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._known)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def save_factors(path: Path, factors: Factors) -> None:
+    """Heads, population and rounds, bit by bit."""
+    rounds = torch.tensor([factors.rounds])
+    write_whole(path, save({"heads": factors.heads, "rounds": rounds, **tensors_of(factors.population)}))
+
+
+def load_factors(path: Path) -> Factors:
+    """What ``save_factors`` wrote."""
+    tensors = load(path.read_bytes())
+    return Factors(tensors["heads"], population_of(tensors), int(tensors["rounds"]))

@@ -1,0 +1,49 @@
+"""How far heads depend on the people who happened to be asked: refitted on people drawn anew with replacement."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from elicitation.choice import ChoiceModel
+from reward_bases.train.data.judged import Judged
+from reward_bases.train.model.heads import Factors, Ridges, moments, refit_heads
+
+
+def ensemble(
+    judged: Judged,
+    model: ChoiceModel,
+    factors: Factors,
+    fixed: int,
+    ridges: Ridges,
+    size: int,
+    seed: int,
+    progress: Callable[[int, int], None],
+) -> Tensor:
+    """Heads (S, K, F): one M step from ``factors`` on each of ``size`` crowds drawn with replacement."""
+    members = []
+    for number in range(size):
+        drawn = resampled(judged, torch.Generator().manual_seed(seed + number))
+        people = moments(factors.population, model, drawn.crowd(factors.heads))
+        members.append(refit_heads(drawn, model, factors.heads, people, fixed, ridges))
+        progress(number + 1, size)
+    return torch.stack(members) if members else torch.zeros(0, *factors.heads.shape, dtype=torch.float64)
+
+
+def resampled(judged: Judged, generator: torch.Generator) -> Judged:
+    """As many people, drawn with replacement; one drawn twice counts as two."""
+    drawn = torch.randint(judged.size, (judged.size,), generator=generator).sort().values
+    count = torch.bincount(judged.people, minlength=judged.size)
+    first = torch.searchsorted(judged.people, torch.arange(judged.size))
+    people = torch.arange(judged.size).repeat_interleave(count[drawn])
+    starts = count[drawn].cumsum(0) - count[drawn]
+    rows = first[drawn][people] + torch.arange(len(people)) - starts[people]
+    part = judged.where(rows) if len(rows) else judged
+    return Judged(part.items, part.left, part.right, people, part.prompts, part.outcomes, judged.size)
+
+
+def disagreement(weights: Tensor, members: Tensor, reference: Tensor, spread: Tensor) -> Tensor:
+    """Mean over reference features (n, F) of the members' (S, K, F) distance from heads (K, F), in spreads (K,)."""
+    centred = reference - reference.mean(0)
+    apart = torch.einsum("nf,skf->snk", centred, members - weights)
+    return apart.square().mean((0, 1)).sqrt() / spread

@@ -1,0 +1,202 @@
+"""Personal scores and the aggregate side by side, on people and prompts that taught nothing.
+
+Of every person held out 0, 1, 2, … of their own judgments, drawn by lot, are read as answers, and the same other
+judgments are predicted each time. The aggregate is everybody's one Bradley–Terry head, learned from the same people.
+Intervals are 95 %, by bootstrap over the people held out.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from elicitation.choice import Outcomes
+from elicitation.crowd import Crowd, infer_many
+from reward_bases.interval import Interval
+from reward_bases.train.data.judged import Judged
+from reward_bases.train.model.learn import Learned
+from reward_bases.train.validate.development import log_likelihood
+from reward_bases.train.validate.split import Split
+
+ANSWERS = (0, 1, 2, 3, 5, 10, 20)
+"""From none, on which the others must gain."""
+DECIDED_AT = 10
+"""Answers after which the card says whether personal scores are better."""
+MEASURES = ("auc", "accuracy", "log_likelihood", "brier", "ece")
+DRAWS = 1000
+DRAWS_AT_ONCE = 100
+BINS = 15
+PEOPLE_AT_ONCE = 500
+LEAST = 1e-12
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Figures after ``answers`` answers (``read`` on average: some gave fewer), ``gain`` on the aggregate, and what of
+    it the answers ``added`` to personal scores before any."""
+
+    answers: int
+    read: float
+    personal: Mapping[str, Interval]
+    gain: Mapping[str, Interval]
+    added: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures on ``judgments`` of ``people`` held out; ``verdict`` is better, worse or unclear."""
+
+    people: int
+    judgments: int
+    new_prompts: bool
+    aggregate: Mapping[str, Interval]
+    stages: tuple[Stage, ...]
+
+    @property
+    def decisive(self) -> Stage:
+        return next(stage for stage in self.stages if stage.answers == DECIDED_AT)
+
+    @property
+    def verdict(self) -> str:
+        """Whether DECIDED_AT answers make scores better in log-likelihood than the aggregate and than no answers."""
+        gains = [kind["log_likelihood"] for kind in (self.decisive.gain, self.decisive.added)]
+        if all(gain.low > 0 for gain in gains):
+            return "better"
+        return "worse" if any(gain.high < 0 for gain in gains) else "unclear"
+
+    @property
+    def sentence(self) -> str:
+        """The verdict in words."""
+        said = {"better": "better", "worse": "worse", "unclear": "not clearly better"}[self.verdict]
+        prompts = " and prompts" if self.new_prompts else ""
+        return (
+            f"Personal scores are {said} than scores without people's answers on this data: after {DECIDED_AT} answers "
+            f"of held-out people{prompts}, {_compared(self.decisive.gain)} against the aggregate; "
+            f"{_compared(self.decisive.added)} against no answers."
+        )
+
+
+def _compared(gain: Mapping[str, Interval]) -> str:
+    nats, auc = gain["log_likelihood"], gain["auc"]
+    return (
+        f"log-likelihood {nats.value:+.4f} nats per judgment ({nats.low:+.4f} to {nats.high:+.4f}) and "
+        f"AUC {auc.value:+.4f} ({auc.low:+.4f} to {auc.high:+.4f})"
+    )
+
+
+def evaluate(learned: Learned, aggregate: Tensor, split: Split, generator: torch.Generator) -> Evaluation:
+    """``aggregate`` (F,) are the weights of everybody's head."""
+    kept = split.kept
+    weights = _draws(kept, generator)
+    z = kept.crowd(aggregate[None]).differences[:, 0] + learned.model.side_bias
+    common = measured(learned.model.probabilities(z), kept, weights)
+    told = [split.answers(count) for count in ANSWERS]
+    own = [measured(predicted(learned, read, kept), kept, weights) for read in told]
+    people = int((weights[0] > 0).sum())
+    stages = [
+        Stage(count, len(read) / max(people, 1), _intervals(one), _intervals(one, common), _intervals(one, own[0]))
+        for count, read, one in zip(ANSWERS, told, own, strict=True)
+    ]
+    return Evaluation(
+        people=people,
+        judgments=len(kept),
+        new_prompts=split.new_prompts,
+        aggregate=_intervals(common),
+        stages=tuple(stages),
+    )
+
+
+def _intervals(figures: Mapping[str, Tensor], base: Mapping[str, Tensor] | None = None) -> dict[str, Interval]:
+    """Of the figures (B,), or of what they are above those of ``base``."""
+    return {name: Interval.of(figures[name] - base[name] if base else figures[name]) for name in MEASURES}
+
+
+def predicted(learned: Learned, told: Judged, kept: Judged) -> Tensor:
+    """Probabilities (N, 3) of the answers left, same, right to ``kept``, having read ``told`` of the same people."""
+    read, asked = told.crowd(learned.heads), kept.crowd(learned.heads)
+    chunks = zip(read.chunks(PEOPLE_AT_ONCE), asked.chunks(PEOPLE_AT_ONCE), strict=True)
+    return torch.cat([_predicted(learned, known, unknown) for known, unknown in chunks])
+
+
+def _predicted(learned: Learned, told: Crowd, kept: Crowd) -> Tensor:
+    beliefs = infer_many(learned.population, learned.model, told)
+    towards = torch.tensor([1.0, 0.0, -1.0], dtype=torch.float64)
+    answers = []
+    for column in range(3):
+        every = torch.full((len(kept.people),), column)
+        outcomes = Outcomes(every, towards[every], torch.zeros(len(every), dtype=torch.float64))
+        asked = Crowd(kept.differences, kept.people, outcomes, kept.size)
+        answers.append(log_likelihood(beliefs, learned.model, asked).exp())
+    return torch.stack(answers, dim=1)
+
+
+def measured(p: Tensor, kept: Judged, weights: Tensor) -> dict[str, Tensor]:
+    """Every measure (B,) of the probabilities (N, 3), people counting as often as ``weights`` (B, P) say.
+
+    Log-likelihood is that of the answers given, nats per judgment; the others are of the probability of left among
+    the judgments that are no ties.
+    """
+    column, people = kept.outcomes.column, kept.people
+    decided = column != 1
+    left = (p[:, 0] / (p[:, 0] + p[:, 2]).clamp_min(LEAST))[decided]
+    label, who = (column[decided] == 0).double(), people[decided]
+    right = ((left > 0.5) == (label > 0.5)).double() * (left != 0.5) + 0.5 * (left == 0.5)
+    given = p.gather(1, column[:, None])[:, 0].clamp_min(LEAST).log()
+    judged, ruled = _sums(torch.ones_like(given), people, weights), _sums(torch.ones_like(left), who, weights)
+    bins = (left * BINS).long().clamp(max=BINS - 1)
+    excess = torch.zeros(weights.shape[1], BINS, dtype=torch.float64)
+    excess.index_put_((who, bins), left - label, accumulate=True)
+    return {
+        "auc": _auc(left, label, who, weights),
+        "accuracy": _sums(right, who, weights) / ruled,
+        "log_likelihood": _sums(given, people, weights) / judged,
+        "brier": _sums((left - label).square(), who, weights) / ruled,
+        "ece": (weights @ excess).abs().sum(1) / ruled,
+    }
+
+
+def _auc(score: Tensor, label: Tensor, who: Tensor, weights: Tensor) -> Tensor:
+    """Share of pairs (left chosen, right chosen) of judgments that the score ranks rightly, ties one half: (B,)."""
+    levels, place = score.unique(return_inverse=True)
+    found = []
+    for draws in weights.split(DRAWS_AT_ONCE):
+        counted = draws[:, who]
+        above, below = (
+            torch.zeros(len(draws), len(levels), dtype=torch.float64).index_add_(1, place, counted * side)
+            for side in (label, 1 - label)
+        )
+        ranked = (above * (below.cumsum(1) - below / 2)).sum(1)
+        found.append(ranked / (above.sum(1) * below.sum(1)))
+    return torch.cat(found)
+
+
+def _sums(values: Tensor, people: Tensor, weights: Tensor) -> Tensor:
+    own = torch.zeros(weights.shape[1], dtype=torch.float64).index_add_(0, people, values)
+    return weights @ own
+
+
+def _draws(kept: Judged, generator: torch.Generator) -> Tensor:
+    """How often each person counts (1 + DRAWS, P): once, then as often as drawn; people without judgments never."""
+    present = torch.bincount(kept.people, minlength=kept.size) > 0
+    count = int(present.sum())
+    drawn = torch.randint(count, (DRAWS, count), generator=generator)
+    often = torch.zeros(DRAWS, count, dtype=torch.float64)
+    often.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
+    weights = torch.zeros(1 + DRAWS, kept.size, dtype=torch.float64)
+    weights[0, present] = 1.0
+    weights[1:, present] = often
+    return weights
+
+
+def spoken(figures: Mapping[str, Interval]) -> dict[str, Any]:
+    """As JSON, rounded; undefined figures are null."""
+
+    def number(value: float) -> float | None:
+        return round(value, 5) if value == value else None
+
+    return {
+        name: {"value": number(one.value), "low": number(one.low), "high": number(one.high)}
+        for name, one in figures.items()
+    }

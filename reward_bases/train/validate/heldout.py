@@ -1,0 +1,94 @@
+"""How well a population predicts people it was not learned from.
+
+The people are dealt into folds; for each fold a population is learned from the others. Of every person of the fold up
+to ``ANSWERS`` answers, at most half, are read under that population, and their other answers predicted.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from elicitation.choice import ChoiceModel
+from elicitation.crowd import Crowd, infer_many, rank_within
+from elicitation.empirical import scaled
+from elicitation.population import Population
+from reward_bases.train.validate.development import ANSWERS, log_likelihood
+from reward_bases.train.validate.folds import FOLDS
+
+DRAWS = 2000
+LEVEL = 0.95
+
+Learner = Callable[[Crowd], Population]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Log-likelihood of predicted answers in nats per answer, ``difference`` = ``new`` − ``old`` with its interval."""
+
+    people: int
+    answers: int
+    old: float
+    new: float
+    difference: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, old: Tensor, new: Tensor, predicted: Tensor, generator: torch.Generator) -> "HeldOut":
+        """From each person's sums (P,) and numbers of answers; 95 % percentile bootstrap over people."""
+        drawn = torch.randint(len(old), (DRAWS, len(old)), generator=generator)
+        gain = new - old
+        means = gain[drawn].sum(1) / predicted[drawn].sum(1)
+        low, high = means.quantile(torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)).tolist()
+        answers = int(predicted.sum())
+        before, after, difference = (float(part.sum() / answers) for part in (old, new, gain))
+        return cls(len(old), answers, before, after, difference, low, high)
+
+
+def dealt(size: int, generator: torch.Generator) -> Tensor:
+    """A fold for each of ``size`` people (P,), the folds as equal as can be."""
+    return torch.randperm(size, generator=generator) % FOLDS
+
+
+def of_people(crowd: Crowd, chosen: Tensor) -> Crowd:
+    """The answers of the people ``chosen`` (bool (P,)), renumbered in their order."""
+    part, number = crowd.where(chosen[crowd.people]), chosen.long().cumsum(0) - 1
+    return replace(part, people=number[part.people], size=int(chosen.sum()))
+
+
+def learned_without(crowd: Crowd, fold: Tensor, learner: Learner) -> tuple[Population, ...]:
+    """For each fold the population of everybody else."""
+    return tuple(learner(of_people(crowd, fold != part)) for part in range(FOLDS))
+
+
+def told(crowd: Crowd) -> Tensor:
+    """Which answers are read, the first of each person: bool (N,)."""
+    count = torch.bincount(crowd.people, minlength=crowd.size)
+    return rank_within(crowd.people) < (count // 2).clamp(max=ANSWERS)[crowd.people]
+
+
+def scores(crowd: Crowd, fold: Tensor, populations: Sequence[Population], model: ChoiceModel) -> Tensor:
+    """Each person's log-likelihood (P,) of the answers not told, nats, under the population of their fold."""
+    read = told(crowd)
+    total = torch.zeros(crowd.size, dtype=torch.float64)
+    for part, population in enumerate(populations):
+        chosen = fold == part
+        beliefs = infer_many(population, model, of_people(crowd.where(read), chosen))
+        rest = of_people(crowd.where(~read), chosen)
+        likelihood = log_likelihood(beliefs, model, rest)
+        total[chosen] = torch.zeros(rest.size, dtype=torch.float64).index_add(0, rest.people, likelihood)
+    return total
+
+
+def best_strength(
+    crowd: Crowd, fold: Tensor, populations: Sequence[Population], model: ChoiceModel, grid: Sequence[float]
+) -> tuple[float, Tensor]:
+    """The factor of ``grid`` on the covariances that predicts best, and everybody's score (P,) with the factor that
+    predicts the people of the other folds best, so that nobody's own answers chose it."""
+    tried = torch.stack([scores(crowd, fold, [scaled(p, strength) for p in populations], model) for strength in grid])
+    fair = torch.empty(crowd.size, dtype=torch.float64)
+    for part in range(FOLDS):
+        fair[fold == part] = tried[int(tried[:, fold != part].sum(1).argmax()), fold == part]
+    return grid[int(tried.sum(1).argmax())], fair

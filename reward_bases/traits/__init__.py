@@ -1,0 +1,1 @@
+"""The designed heads: their traits, and directions learned from pairs within prompts."""

@@ -1,0 +1,35 @@
+"""Where the reference set lies, so that a response far from it can be named out of domain."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Domain:
+    """Where the reference lies: φ is in the domain unless φᵀS⁻¹φ exceeds that of every reference response."""
+
+    precision: Tensor
+    farthest: float
+
+    @classmethod
+    def of(cls, reference: Tensor) -> "Domain":
+        """From the reference rows (P, n, K)."""
+        rows = reference.flatten(0, 1)
+        precision = torch.linalg.pinv(rows.T @ rows / len(rows), hermitian=True)
+        return cls(precision, float(_squares(rows, precision).max()))
+
+    def holds(self, phi: Tensor) -> list[bool]:
+        """For each row of ``phi`` (n, K)."""
+        inside: list[bool] = (_squares(phi, self.precision) <= self.farthest).tolist()
+        return inside
+
+    def distances(self, phi: Tensor) -> Tensor:
+        """√(φᵀS⁻¹φ) (n,) of the rows of ``phi`` (n, K): how far from the reference they lie."""
+        return _squares(phi, self.precision).clamp_min(0).sqrt()
+
+
+def _squares(phi: Tensor, precision: Tensor) -> Tensor:
+    """φᵀS⁻¹φ (n,) of the rows of ``phi`` (n, K)."""
+    return ((phi @ precision) * phi).sum(-1)
