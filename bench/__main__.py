@@ -17,11 +17,11 @@ from rich.console import Console
 
 from bench.compare.report import report
 from bench.compare.run import Subsample, run, tasks
-from bench.compare.show import show
+from bench.compare.terminal import show
 from elicitation.errors import InvalidInput, KeelError
 
 SUITES = ("attributes", "polis", "polis-text", "ukp", "bank", "pairs", "votes")
-ROSTER = "bench.compare.roster"
+METHODS_MODULE = "bench.compare.methods"
 SEEDS, QUICK_SEEDS = 5, 1
 SLOW, QUICK_SLOW = Subsample(people=20, each=4, seeds=2), Subsample(people=3, each=1, seeds=1)
 
@@ -51,19 +51,19 @@ def speed() -> dict[str, Any]:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """A suite's report, with the command that gives it again."""
-    roster = importlib.import_module(ROSTER)
-    methods = options.methods.split(",") if options.methods else list(roster.METHODS)
-    if strangers := sorted(set(methods) - set(roster.METHODS)):
-        raise InvalidInput(f"--methods names {', '.join(strangers)}; known are {', '.join(roster.METHODS)}")
+    methods_module = importlib.import_module(METHODS_MODULE)
+    methods = options.methods.split(",") if options.methods else list(methods_module.METHODS)
+    if strangers := sorted(set(methods) - set(methods_module.METHODS)):
+        raise InvalidInput(f"--methods names {', '.join(strangers)}; known are {', '.join(methods_module.METHODS)}")
     seeds = options.seeds or (QUICK_SEEDS if options.quick else SEEDS)
     suite = importlib.import_module(f"bench.compare.worlds.{options.suite.replace('-', '_')}")
     with Console(stderr=True).status("worlds"):
         drawn = range(options.first_seed, options.first_seed + seeds)
         worlds = [world for seed in drawn for world in suite.worlds(seed, options.quick, options.data)]
     sample = QUICK_SLOW if options.quick else SLOW
-    todo = tasks(worlds, methods, roster.SLOW, sample, roster.TOGETHER)
-    courses = sorted(run(todo, ROSTER), key=lambda course: methods.index(course.method))
-    return {"command": _command(options, seeds), **report(options.suite, courses)}
+    todo = tasks(worlds, methods, methods_module.SLOW, sample, methods_module.TOGETHER)
+    trajectories = sorted(run(todo, METHODS_MODULE), key=lambda trajectory: methods.index(trajectory.method))
+    return {"command": _command(options, seeds), **report(options.suite, trajectories)}
 
 
 def _command(options: argparse.Namespace, seeds: int) -> str:

@@ -67,7 +67,7 @@ class Target:
     def rows(self, prompts: Sequence[str], responses: Sequence[str]) -> Rows:
         """What the service's own engine makes of texts."""
         conversations = [Conversation.of(prompt) for prompt in prompts]
-        items = self.run(self.service.engine.score(conversations, list(responses)))
+        items = self.run(self.service.engine.items_of(conversations, list(responses)))
         return Rows(torch.stack([item.phi for item in items]), torch.tensor([item.gate.passed for item in items]))
 
     def ungated(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:

@@ -16,7 +16,7 @@ from app.audit.material import Subject, judged_pairs, predictions, served_coeffi
 from app.audit.own_audit import own_audit
 from app.audit.probes import AuditProbes
 from app.audit.trend import HISTORY, changes, trends
-from app.profiles.profiles import Profiles, require
+from app.profiles.profiles import Profiles, require_person
 from app.schemas.audits import AuditReply, OwnAuditReply
 from app.scoring.engine import Engine
 from app.scoring.traffic import Traffic
@@ -59,7 +59,7 @@ class Auditing:
 
     async def own(self, key: PersonKey) -> OwnAuditReply:
         """The audit of one person, for themselves; nothing is stored."""
-        profile = await self._profiles.of(await require(self._store, key))
+        profile = await self._profiles.of(await require_person(self._store, key))
         rankings = await self._store.traffic.of_person(key.tenant_id, key.user_id)
         return await asyncio.to_thread(own_audit, profile, self._profiles, list(rankings))
 
@@ -110,5 +110,5 @@ class Auditing:
 
 def _state(people: Sequence[Person]) -> str:
     """Digest of every log's length: names the snapshot and nobody in it."""
-    parts = chain.from_iterable((person.incarnation, str(person.position)) for person in people)
+    parts = chain.from_iterable((person.person_uid, str(person.position)) for person in people)
     return digest(" ".join(parts))

@@ -51,7 +51,7 @@ def refit(
 @commands.command()
 def due(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Which populations served so far hold people who were erased, and when they go; exit code 1 past a deadline."""
-    from app.profiles.archive import retirements
+    from app.profiles.artifact_history import retirements
     from app.profiles.retiring import REMEDY
     from app.storage.sqlite_store import opened
 

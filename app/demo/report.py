@@ -1,4 +1,4 @@
-"""From courses to numbers: AUC by number of answers with intervals over people, gaps closed, picks, guard and audit."""
+"""Trajectories to numbers: AUC by number of answers with intervals over people, gaps closed, picks, guard and audit."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -6,18 +6,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from app.demo.session import STAGES, Course
+from app.demo.session import STAGES, Trajectory
 from app.demo.world import Person, Test
 
 BOOTSTRAPS = 2000
 CURVES = ("keel", "random", "unguarded")
 
 
-def curve(people: Sequence[Person], courses: Sequence[Course], test: Test, noisy: bool, raw: bool = False) -> Tensor:
+def curve(
+    people: Sequence[Person], trajectories: Sequence[Trajectory], test: Test, noisy: bool, raw: bool = False
+) -> Tensor:
     """AUC (people, stages)."""
     rows = [
-        [person.auc(course[k].raw if raw else course[k].guarded, test, noisy) for k in STAGES]
-        for person, course in zip(people, courses, strict=True)
+        [person.auc(trajectory[k].raw if raw else trajectory[k].guarded, test, noisy) for k in STAGES]
+        for person, trajectory in zip(people, trajectories, strict=True)
     ]
     return torch.tensor(rows, dtype=torch.float64)
 
@@ -41,12 +43,12 @@ def gap_closed(auc: Tensor, best: Tensor, answers: int) -> float:
     return round(float((auc[:, STAGES.index(answers)].mean() - start) / (best.mean() - start)), 4)
 
 
-def arm(people: Sequence[Person], test: Test, courses: Mapping[str, Sequence[Course]]) -> dict[str, Any]:
-    """The numbers of people with one kind of taste; ``courses`` by question rule: ``keel`` and ``random``."""
+def arm(people: Sequence[Person], test: Test, trajectories: Mapping[str, Sequence[Trajectory]]) -> dict[str, Any]:
+    """The numbers of people with one kind of taste; ``trajectories`` by question rule: ``keel`` and ``random``."""
     result: dict[str, Any] = {}
     for name, noisy in (("auc", False), ("auc_noisy", True)):
-        curves = {rule: curve(people, courses[rule], test, noisy) for rule in courses}
-        curves["unguarded"] = curve(people, courses["keel"], test, noisy, raw=True)
+        curves = {rule: curve(people, trajectories[rule], test, noisy) for rule in trajectories}
+        curves["unguarded"] = curve(people, trajectories["keel"], test, noisy, raw=True)
         best = oracle(people, test, noisy)
         result[name] = {rule: _by_stage(values.mean(0)) for rule, values in curves.items()}
         result[name]["oracle"] = round(float(best.mean()), 4)
@@ -62,11 +64,11 @@ def arm(people: Sequence[Person], test: Test, courses: Mapping[str, Sequence[Cou
     return result
 
 
-def picks(people: Sequence[Person], courses: Sequence[Course], test: Test) -> dict[str, Any]:
+def picks(people: Sequence[Person], trajectories: Sequence[Trajectory], test: Test) -> dict[str, Any]:
     """Best of 8 on the test prompts: the person's utility of Keel's pick after 10 answers against the aggregate's."""
     wins, regret = [], []
-    for person, course in zip(people, courses, strict=True):
-        personal, aggregate = (person.picked(course[k].guarded, test) for k in (STAGES[-1], 0))
+    for person, trajectory in zip(people, trajectories, strict=True):
+        personal, aggregate = (person.picked(trajectory[k].guarded, test) for k in (STAGES[-1], 0))
         best = person.picked(person.utilities, test)
         better = (personal > aggregate).double() + 0.5 * (personal == aggregate).double()
         wins.append(better.mean())
@@ -78,9 +80,10 @@ def picks(people: Sequence[Person], courses: Sequence[Course], test: Test) -> di
     }
 
 
-def guarding(courses: Sequence[Course]) -> dict[str, Any]:
+def guarding(trajectories: Sequence[Trajectory]) -> dict[str, Any]:
     """The largest divergence any profile reached after its last answer, beside the budget."""
-    guards = [course[STAGES[-1]].profile.guard for course in courses if course[STAGES[-1]].profile is not None]  # type: ignore[union-attr]
+    profiles = [trajectory[STAGES[-1]].profile for trajectory in trajectories]
+    guards = [profile.guard for profile in profiles if profile is not None]
     alphas = torch.tensor([guard.alpha for guard in guards])
     return {
         "guard_divergence_max": round(max(guard.divergence_max for guard in guards), 6),

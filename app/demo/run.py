@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app.demo.report import arm, guarding, picks
-from app.demo.session import STAGES, Course, play_all, service
+from app.demo.session import STAGES, Trajectory, play_all, service
 from app.demo.world import Person, Test, meet
 from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.bank import load_bank
@@ -30,17 +30,19 @@ def run(count: int, seed: int) -> dict[str, Any]:
         "designed": meet(bank, designed, count, test, "person", seed),
         "left_out": meet(bank, list(bank.left_out), count, test, "other", seed + 1),
     }
-    courses: dict[tuple[str, str], list[Course]] = {}
+    trajectories: dict[tuple[str, str], list[Trajectory]] = {}
     with service() as client, _progress() as progress:
         task = progress.add_task("people", total=len(kinds) * len(RULES) * count)
         for kind, people in kinds.items():
             for arm_name, rule in RULES.items():
                 renamed = [_named(person, arm_name) for person in people]
-                courses[kind, arm_name] = play_all(
+                trajectories[kind, arm_name] = play_all(
                     client, renamed, test, levels, rule, seed, lambda: progress.advance(task)
                 )
         audit = client.audit()["report"]
-    arms = {kind: arm(people, test, {rule: courses[kind, rule] for rule in RULES}) for kind, people in kinds.items()}
+    arms = {
+        kind: arm(people, test, {rule: trajectories[kind, rule] for rule in RULES}) for kind, people in kinds.items()
+    }
     return {
         "people": count,
         "seed": seed,
@@ -50,8 +52,8 @@ def run(count: int, seed: int) -> dict[str, Any]:
             "traits": list(bank.left_out),
             **{name: arms["left_out"][name] for name in ("gap_closed_5", "gap_closed_10")},
         },
-        "best_of_8": picks(kinds["designed"], courses["designed", "keel"], test),
-        **guarding(courses["designed", "keel"]),
+        "best_of_8": picks(kinds["designed"], trajectories["designed", "keel"], test),
+        **guarding(trajectories["designed", "keel"]),
         "audit": {f["name"]: {"value": f["value"], "status": f["status"]} for f in audit["findings"] if _shown(f)},
         "seconds": round(time.monotonic() - started, 1),
     }

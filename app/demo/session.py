@@ -33,7 +33,7 @@ class Measured:
     profile: Profile | None
 
 
-Course = Mapping[int, Measured]
+Trajectory = Mapping[int, Measured]
 """A person's measurements by number of answers."""
 
 
@@ -83,15 +83,15 @@ def play(
     rule: str | None,
     generator: torch.Generator,
     stages: Sequence[int] = STAGES,
-) -> Course:
+) -> Trajectory:
     """Let one person answer max(stages) questions by ``rule`` and measure them after each stage."""
-    course = {}
+    trajectory = {}
     for answered in range(max(stages) + 1):
         if answered:
             _answer(client, person, levels, rule, generator)
         if answered in stages:
-            course[answered] = _measure(client, person.user_id if answered else None, test)
-    return course
+            trajectory[answered] = _measure(client, person.user_id if answered else None, test)
+    return trajectory
 
 
 def _answer(
@@ -120,11 +120,11 @@ def play_all(
     rule: str | None,
     seed: int,
     step: Callable[[], None],
-) -> list[Course]:
-    """Every person's course; ``step`` is called after each."""
-    courses = []
+) -> list[Trajectory]:
+    """Every person's trajectory; ``step`` is called after each."""
+    trajectories = []
     for i, person in enumerate(people):
         generator = torch.Generator().manual_seed(seed * 100_003 + i)
-        courses.append(play(client, person, test, levels, rule, generator))
+        trajectories.append(play(client, person, test, levels, rule, generator))
         step()
-    return courses
+    return trajectories

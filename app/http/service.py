@@ -6,7 +6,7 @@ from app.audit.auditing import Auditing
 from app.people.anchoring import Anchoring
 from app.people.asking import Asking
 from app.people.people import People
-from app.profiles.archive import Archive
+from app.profiles.artifact_history import ArtifactHistory
 from app.profiles.profiles import Profiles
 from app.scoring.appeals import Appeals
 from app.scoring.engine import Engine
@@ -25,7 +25,7 @@ class Service:
     keys: Keys
     engine: Engine
     profiles: Profiles
-    archive: Archive
+    archive: ArtifactHistory
     asking: Asking
     people: People
     anchoring: Anchoring
@@ -36,7 +36,7 @@ class Service:
     @classmethod
     def of(cls, settings: Settings, store: Store, engine: Engine) -> "Service":
         profiles = Profiles(store, engine.artifact, settings.cache_profiles)
-        archive = Archive(settings, store, profiles)
+        archive = ArtifactHistory(settings, store, profiles)
         asking = Asking(settings, store, profiles)
         return cls(
             settings,

@@ -9,7 +9,7 @@ import torch
 from app.profiles.profiles import Profiles
 from app.settings import Settings
 from app.storage.sqlite_store import SqliteStore
-from app.storage.store import Person, standing
+from app.storage.store import Person, active_answers
 from elicitation.choice import OUTCOMES, Outcomes
 from elicitation.crowd import Crowd
 from elicitation.errors import InvalidInput
@@ -27,7 +27,7 @@ async def collected(data_dir: Path, tenant: str, artifact: Artifact, per_person:
     found = []
     try:
         for person in await store.people(tenant):
-            log = standing(await store.log(person.key))
+            log = active_answers(await store.log(person.key))
             questions = {question.question_id: question for question in await store.questions(person.key)}
             moving = [answer for answer in log if answer.choice in OUTCOMES]
             found.append((person, profiles.evidence(moving[-per_person:], questions)))

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from app.errors import Conflict, Gone
-from app.profiles.archive import Archive, keep
+from app.profiles.artifact_history import ArtifactHistory, keep
 from app.profiles.basis import open_artifact
 from app.profiles.profiles import Profile, Profiles, version_of
 from app.settings import Settings
@@ -86,7 +86,7 @@ async def _planned(settings: Settings, store: Store, new: Profiles) -> Migration
 
 async def _before(settings: Settings, store: Store, new: Profiles, digest: str) -> Profiles | None:
     """None where what was served before cannot be computed any more."""
-    archive = Archive(settings, store, new)
+    archive = ArtifactHistory(settings, store, new)
     await archive.refresh()
     try:
         return await archive.profiles([f"0-{digest}"])

@@ -100,7 +100,7 @@ def trained(folder: Path | None) -> Path:
 def refit_service(
     basis: Path | None, data_dir: Path, out: Path, tenant: str, per_person: int, seed: int, force: bool
 ) -> Refit:
-    """The population of a service's people, from their standing answers, at most the last ``per_person`` of each.
+    """The population of a service's people, from their active answers, at most the last ``per_person`` of each.
 
     The old population is where EM starts; the heads that it protects stay. The strength and the measure come from
     people held out. A population that predicts them worse is not written, unless ``force``. Raises InvalidInput with

@@ -10,7 +10,7 @@ from dataclasses import asdict
 
 from app.errors import NotFound
 from app.people.asking import Asking
-from app.profiles.profiles import Profiles, require
+from app.profiles.profiles import Profiles, require_person
 from app.schemas.asking import AnchorReply, AnchorRequest
 from app.scoring import bounds
 from app.scoring.engine import Engine
@@ -32,7 +32,7 @@ class Anchoring:
     async def rate(self, key: PersonKey, request: AnchorRequest, idempotency_key: str | None) -> AnchorReply:
         """Store a rating durably; a repeat with the same key stores nothing."""
         async with self._asking.turn(key):
-            person = await require(self._store, key)
+            person = await require_person(self._store, key)
             request_digest = digest(request.model_dump_json())
             ratings = await self._store.anchor_ratings(key)
             stored = _replayed(ratings, idempotency_key, request_digest)
@@ -65,7 +65,7 @@ class Anchoring:
                 raise NotFound(f"no question {request.question_id!r} was asked of this person; ask for one first")
             conversation = Conversation.of(question.conversation)
             response = question.left if request.side == "left" else question.right
-        (item,) = await self._engine.score([conversation], [response])
+        (item,) = await self._engine.items_of([conversation], [response])
         if not item.gate.passed:
             raise InvalidInput(f"the gate rejects this response ({', '.join(item.gate.reasons)}); rate a real one")
         return conversation, response

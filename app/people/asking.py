@@ -14,12 +14,12 @@ import torch
 
 from app.errors import Conflict, NotFound
 from app.people.pool import Pool
-from app.profiles.profiles import Profile, Profiles, require
+from app.profiles.profiles import Profile, Profiles, require_person
 from app.schemas.asking import AnswerReply, AnswerRequest, AskRequest, Progress, QuestionReply, UndoReply
 from app.schemas.base import SEED_MAX, Message
 from app.scoring.bounds import require_at_most
 from app.settings import Settings
-from app.storage.store import Answer, Correction, Entry, Person, PersonKey, Question, Store, now, standing
+from app.storage.store import Answer, Correction, Entry, Person, PersonKey, Question, Store, active_answers, now
 from elicitation.acquisition import choose
 from elicitation.choice import require_side
 from elicitation.errors import InvalidInput
@@ -57,7 +57,7 @@ class Asking:
             person = await self._store.create(key)
             questions, log = await self._store.questions(key), await self._store.log(key)
             profile = await self._profiles.of(person)
-            answered = {answer.question_id for answer in standing(log)}
+            answered = {answer.question_id for answer in active_answers(log)}
             waiting = [question for question in questions if question.question_id not in answered]
             if waiting:
                 return Asked(
@@ -72,7 +72,7 @@ class Asking:
     async def tell(self, key: PersonKey, request: AnswerRequest, idempotency_key: str | None) -> AnswerReply:
         """Store an answer durably, then refit."""
         async with self.turn(key):
-            person = await require(self._store, key)
+            person = await require_person(self._store, key)
             log, request_digest = await self._store.log(key), digest(request.model_dump_json())
             stored = _replayed(log, idempotency_key, request_digest)
             if stored is None:
@@ -83,13 +83,13 @@ class Asking:
             return AnswerReply(answer_id=stored.answer_id, **dict(progress))
 
     async def undo(self, key: PersonKey, idempotency_key: str | None) -> UndoReply:
-        """Take the last standing answer back by appending a correction."""
+        """Take the last active answer back by appending a correction."""
         async with self.turn(key):
-            person = await require(self._store, key)
+            person = await require_person(self._store, key)
             log = await self._store.log(key)
             stored = _replayed(log, idempotency_key, UNDO)
             if stored is None:
-                answers = standing(log)
+                answers = active_answers(log)
                 if not answers:
                     raise NotFound("there is no answer to take back; answer a question first")
                 stored = Correction(len(log) + 1, answers[-1].answer_id, idempotency_key, UNDO, now())
@@ -105,7 +105,7 @@ class Asking:
         question = questions.get(request.question_id)
         if question is None:
             raise NotFound(f"no question {request.question_id!r} was asked of this person; ask for one first")
-        if any(answer.question_id == question.question_id for answer in standing(log)):
+        if any(answer.question_id == question.question_id for answer in active_answers(log)):
             raise Conflict(f"question {question.question_id!r} is answered; undo the answer to change it")
         return question
 
@@ -188,7 +188,7 @@ class Asking:
         )
 
     def _outlook(self, profile: Profile, questions: Sequence[Question]) -> tuple[bool, int]:
-        """Whether another question is worth asking, and the expected total: from the standing answers alone."""
+        """Whether another question is worth asking, and the expected total: from the active answers alone."""
         answered = {answer.question_id for answer in profile.answers}
         allowed = self._pool.allowed({q.prompt_id for q in questions if q.question_id in answered})
         outlook = (profile.posterior, self._artifact.choice_model, self._pool.differences, allowed, self._pool.targets)

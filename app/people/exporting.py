@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from app.people.export_shape import Shape
-from app.storage.store import Answer, Entry, Question, standing
+from app.storage.store import Answer, Entry, Question, active_answers
 from elicitation.choice import Choice
 
 Row = dict[str, Any]
@@ -32,7 +32,7 @@ def rows(shape: Shape, questions: Sequence[Question], log: Sequence[Entry]) -> l
         Shape.BEST_OF_N: _best,
         Shape.FEEDME: _rated,
     }[shape]
-    return [row for answer in standing(log) for row in build(asked[answer.question_id], answer)]
+    return [row for answer in active_answers(log) for row in build(asked[answer.question_id], answer)]
 
 
 def _notes(question: Question, answer: Answer) -> Iterator[Row]:

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from app.people.asking import Asking
 from app.people.export_shape import Shape
 from app.people.exporting import Row, rows
-from app.profiles.archive import Archive
-from app.profiles.profiles import Profile, require
+from app.profiles.artifact_history import ArtifactHistory
+from app.profiles.profiles import Profile, require_person
 from app.schemas.people import BandReply, ExportReply, GuardReply, HeadReply, ProfileReply, StatementReply
 from app.storage.store import PersonKey, Store
 from elicitation.explain import explain
@@ -18,17 +18,17 @@ from reward_bases.artifact import Artifact
 class People:
     """Reads and removes what is held about one person."""
 
-    def __init__(self, store: Store, archive: Archive, asking: Asking) -> None:
-        self._store, self._archive, self._asking = store, archive, asking
+    def __init__(self, store: Store, archive: ArtifactHistory, asking: Asking) -> None:
+        self._store, self._history, self._asking = store, archive, asking
 
     async def profile(self, key: PersonKey, version: str | None) -> ProfileReply:
         """The profile now, or the one pinned."""
-        person = await require(self._store, key)
+        person = await require_person(self._store, key)
         if version is None:
-            profiles = self._archive.served
+            profiles = self._history.served
             profile = await profiles.of(person)
         else:
-            profiles = await self._archive.profiles([version])
+            profiles = await self._history.profiles([version])
             profile = await profiles.pinned(person, version)
         return ProfileReply(
             user_id=key.user_id,
@@ -42,7 +42,7 @@ class People:
     async def export(self, key: PersonKey) -> ExportReply:
         """Everything held about a person."""
         async with self._asking.turn(key):
-            person = await require(self._store, key)
+            person = await require_person(self._store, key)
             questions, log = await self._store.questions(key), await self._store.log(key)
             ratings, profile = await self._store.anchor_ratings(key), await self.profile(key, None)
         return ExportReply(
@@ -58,16 +58,16 @@ class People:
 
     async def rows(self, key: PersonKey, shape: Shape) -> list[Row]:
         """The person's answers as rows for a trainer."""
-        await require(self._store, key)
+        await require_person(self._store, key)
         return rows(shape, await self._store.questions(key), await self._store.log(key))
 
     async def erase(self, key: PersonKey) -> None:
         """Remove every trace of a person from the storage and from memory."""
         async with self._asking.turn(key):
-            person = await require(self._store, key)
+            person = await require_person(self._store, key)
             await self._store.erase(key)
-            self._archive.forget(person)
-            await self._archive.refresh()
+            self._history.forget(person)
+            await self._history.refresh()
 
 
 def _heads(profile: Profile, artifact: Artifact) -> list[HeadReply]:

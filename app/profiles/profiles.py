@@ -16,7 +16,7 @@ from torch import Tensor
 from app.cache import LruCache
 from app.errors import Conflict, NotFound
 from app.profiles.agreement import bands_of
-from app.storage.store import Answer, Person, PersonKey, Question, Store, standing
+from app.storage.store import Answer, Person, PersonKey, Question, Store, active_answers
 from elicitation.errors import InvalidInput
 from elicitation.population import Component
 from elicitation.posterior import Evidence, Posterior, infer
@@ -35,7 +35,7 @@ VERSION = re.compile(rf"(\d{{1,9}})-([0-9a-f]{{{DIGEST_DIGITS}}})(?:-([0-9a-f]{{
 
 @dataclass(frozen=True, eq=False)
 class Profile:
-    """One version: the standing ``answers`` it was learned from (rows of ``evidence``), posterior and guard."""
+    """One version: the active ``answers`` it was learned from (rows of ``evidence``), posterior and guard."""
 
     version: str
     position: int
@@ -64,13 +64,13 @@ class Profiles:
     async def of(self, person: Person, position: int | None = None) -> Profile:
         """The profile after ``position`` entries of the log, by default all of them."""
         position = person.position if position is None else position
-        cached = self._cache.get((person.incarnation, position))
+        cached = self._cache.get((person.person_uid, position))
         if cached is not None:
             return cached
         log = (await self._store.log(person.key))[:position]
         questions = {question.question_id: question for question in await self._store.questions(person.key)}
-        profile = await asyncio.to_thread(self._fit, position, standing(log), questions, person)
-        self._cache.put((person.incarnation, position), profile)
+        profile = await asyncio.to_thread(self._fit, position, active_answers(log), questions, person)
+        self._cache.put((person.person_uid, position), profile)
         return profile
 
     async def pinned(self, person: Person, version: str) -> Profile:
@@ -83,10 +83,10 @@ class Profiles:
         position = int(match[1])
         if match[2] != self.digest:
             raise Conflict(f"profile_version {version!r} is of another basis, population or guard than {self.digest!r}")
-        if match[3] != person.incarnation[:PERSON_DIGITS]:
+        if match[3] != person.person_uid[:PERSON_DIGITS]:
             raise NotFound(
                 f"profile_version {version!r} is of somebody else, who may have been erased; this person's end in "
-                f"{person.incarnation[:PERSON_DIGITS]!r}"
+                f"{person.person_uid[:PERSON_DIGITS]!r}"
             )
         if position > person.position:
             raise NotFound(
@@ -103,7 +103,7 @@ class Profiles:
 
     def forget(self, person: Person) -> None:
         """Drop everything remembered of a person."""
-        self._cache.drop(lambda key: key[0] == person.incarnation)
+        self._cache.drop(lambda key: key[0] == person.person_uid)
 
     def require_basis(self, version: str | None) -> None:
         """Conflict when a request names a basis that is not the one served."""
@@ -124,7 +124,7 @@ class Profiles:
             ) from missing
 
     def evidence(self, answers: Sequence[Answer], questions: dict[str, Question]) -> Evidence:
-        """What standing ``answers`` to ``questions`` (by id) say, one row each."""
+        """What active ``answers`` to ``questions`` (by id) say, one row each."""
         rows = [self.difference(questions[answer.question_id]) for answer in answers]
         differences = torch.stack(rows) if rows else torch.zeros(0, self.artifact.basis.k, dtype=torch.float64)
         return Evidence(differences, tuple(a.choice for a in answers), tuple(a.strength for a in answers))
@@ -162,7 +162,7 @@ class Profiles:
 def version_of(person: Person | None, position: int, digest: str) -> str:
     """The name of a person's profile after ``position`` entries, or of the aggregate's (None)."""
     name = f"{position}-{digest}"
-    return name if person is None else f"{name}-{person.incarnation[:PERSON_DIGITS]}"
+    return name if person is None else f"{name}-{person.person_uid[:PERSON_DIGITS]}"
 
 
 def fixed_heads(artifact: Artifact) -> Tensor:
@@ -182,6 +182,6 @@ def served_belief(guarded: Guarded, posterior: Posterior) -> Posterior:
     return Posterior((component,), posterior.log_consistency)
 
 
-async def require(store: Store, key: PersonKey) -> Person:
+async def require_person(store: Store, key: PersonKey) -> Person:
     """The person of a key; NotFound when unknown."""
     return (await store.find([key]))[0]

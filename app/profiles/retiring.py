@@ -60,4 +60,4 @@ def require_in_force(artifact: Artifact, erasures: Sequence[Erasure], days: int)
 
 def _holds(source: Mapping[str, Any], erasure: Erasure) -> bool:
     same = source["service"] == erasure.tenant_id
-    return same and fingerprint(source["salt"], erasure.incarnation) in source["people"]
+    return same and fingerprint(source["salt"], erasure.person_uid) in source["people"]

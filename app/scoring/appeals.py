@@ -24,7 +24,7 @@ class Appeals:
         self, tenant_id: str, user_id: str | None, conversation: Conversation, response: str, note: str | None
     ) -> Appeal:
         """A pending appeal; Conflict when the gate lets the response through anyway, NotFound for an unknown person."""
-        (item,) = await self._engine.score([conversation], [response])
+        (item,) = await self._engine.items_of([conversation], [response])
         if item.gate.passed:
             raise Conflict("the gate lets this response through; only a rejected one can be appealed")
         turns = tuple({"role": message.role, "content": message.content} for message in conversation.messages)

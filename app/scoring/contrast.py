@@ -11,8 +11,8 @@ from torch import Tensor
 
 from app.schemas.scoring import ScoreRequest
 from app.scoring import bounds
+from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.gatekeeping import GatedEngine
-from app.scoring.table import Table, stacked
 from app.settings import Settings
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation
@@ -27,24 +27,30 @@ class Baseline:
 
 
 async def against(
-    request: ScoreRequest, conversations: Sequence[Conversation], table: Table, engine: GatedEngine, settings: Settings
+    request: ScoreRequest,
+    conversations: Sequence[Conversation],
+    batch: CoefficientBatch,
+    engine: GatedEngine,
+    settings: Settings,
 ) -> Baseline:
-    """The request's baselines of each row of ``table``; without any, the reference mean: zeros."""
-    n, k = len(conversations), table.guarded.shape[1]
+    """The request's baselines of each row of ``batch``; without any, the reference mean: zeros."""
+    n, k = len(conversations), batch.guarded.shape[1]
     if not request.contrastive:
         return Baseline(torch.zeros(n, dtype=torch.float64), torch.zeros(n, k, dtype=torch.float64))
     texts = _texts(request, n, settings)
     owner = torch.arange(n).repeat_interleave(torch.tensor([len(row) for row in texts]))
     bounds.require_at_most("baseline responses over all rows", len(owner), "max_items", settings)
-    items = await engine.score([conversations[row] for row in owner.tolist()], [text for row in texts for text in row])
+    items = await engine.items_of(
+        [conversations[row] for row in owner.tolist()], [text for row in texts for text in row]
+    )
     accepted = [(row, item) for row, item in zip(owner.tolist(), items, strict=True) if item.gate.passed]
     owner = torch.tensor([row for row, _ in accepted], dtype=torch.long)
     count = torch.bincount(owner, minlength=n)
     if not bool(count.all()):
         row = int((count == 0).nonzero()[0])
         raise InvalidInput(f"row {row} has no baseline that the gate accepts; send at least one real response for it")
-    phi, passed = stacked([item for _, item in accepted])
-    rewards = torch.zeros(n, dtype=torch.float64).index_add(0, owner, table.at(owner).rewards(phi, passed))
+    phi, passed = stack_items([item for _, item in accepted])
+    rewards = torch.zeros(n, dtype=torch.float64).index_add(0, owner, batch.at(owner).rewards(phi, passed))
     means = torch.zeros(n, k, dtype=torch.float64).index_add(0, owner, phi)
     return Baseline(rewards / count, means / count[:, None])
 

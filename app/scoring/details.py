@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from app.schemas.scoring import DetailReply, GateReply, ScoreRequest
+from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.contrast import Baseline
 from app.scoring.engine import Item
-from app.scoring.table import Table, stacked
 from elicitation.anchors import preferred
 from reward_bases.artifact import Artifact
 from safeguards.robust.values import lower_bound, pessimistic
@@ -18,16 +18,16 @@ OUT_OF_DOMAIN = "out_of_domain"
 def details(
     request: ScoreRequest,
     items: Sequence[Item],
-    table: Table,
+    batch: CoefficientBatch,
     baseline: Baseline,
     artifact: Artifact,
     noise: Sequence[float | None],
 ) -> list[DetailReply]:
-    """A detail for every row of ``table``; ``noise`` are its people's standard deviations of verdicts, if known."""
-    phi, passed = stacked(items)
-    guarded = table.rewards(phi, passed)
-    mean, std = guarded - baseline.rewards, table.stds(phi - baseline.phi, passed)
-    own = [noise[person] for person in table.rows.tolist()]
+    """A detail for every row of ``batch``; ``noise`` are its people's standard deviations of verdicts, if known."""
+    phi, passed = stack_items(items)
+    guarded = batch.rewards(phi, passed)
+    mean, std = guarded - baseline.rewards, batch.stds(phi - baseline.phi, passed)
+    own = [noise[person] for person in batch.rows.tolist()]
     columns = (
         items,
         mean.tolist(),
@@ -36,8 +36,8 @@ def details(
         pessimistic(mean, std, request.beta).tolist(),
         guarded.tolist(),
         (phi * artifact.population.mean).sum(-1).tolist(),
-        (phi * table.mean[table.rows]).sum(-1).tolist(),
-        (phi * table.guarded[table.rows]).tolist(),
+        (phi * batch.mean[batch.rows]).sum(-1).tolist(),
+        (phi * batch.guarded[batch.rows]).tolist(),
         own,
         _preferred(mean, std, own, request),
     )

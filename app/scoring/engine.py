@@ -54,7 +54,7 @@ class Engine:
         self.items: LruCache[ItemKey, Item] = LruCache(cache_items)
         self._domain = Domain.of(artifact.reference)
 
-    def under(self, artifact: Artifact) -> "Engine":
+    def with_artifact(self, artifact: Artifact) -> "Engine":
         """The same encoder under another artifact; Conflict when that one was learned on other weights."""
         if artifact.basis.encoder_sha256 != self.artifact.basis.encoder_sha256:
             raise Conflict(
@@ -84,7 +84,7 @@ class Engine:
     async def close(self) -> None:
         await self.encoding.close()
 
-    async def score(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
+    async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """The items of parallel conversations and responses, in their order."""
         keys = [(c.digest, digest(r)) for c, r in zip(conversations, responses, strict=True)]
         known = {key: item for key in dict.fromkeys(keys) if (item := self.items.get(key)) is not None}

@@ -33,9 +33,9 @@ class GatedEngine:
     keeper: Gatekeeper
     tenant_id: str
 
-    async def score(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
-        """As ``Engine.score``; raises RubricFailed when a rubric does not work."""
-        items = await self.engine.score(conversations, responses)
+    async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
+        """As ``Engine.items_of``; raises RubricFailed when a rubric does not work."""
+        items = await self.engine.items_of(conversations, responses)
         if not self.keeper.rubrics and all(item.gate.passed for item in items):
             return items
         overturned = await self.keeper.appeals.overturned(self.tenant_id)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.profiles.archive import Archive
+from app.profiles.artifact_history import ArtifactHistory
 from app.schemas.ranking import RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, ScoreReply, ScoreRequest
 from app.scoring.engine import Engine
@@ -14,8 +14,8 @@ from app.storage.store import Store
 class PinnedScoring:
     """The verbs of Scoring, each under what the request's versions belong to; unpinned, under what is served."""
 
-    def __init__(self, settings: Settings, store: Store, engine: Engine, archive: Archive) -> None:
-        self._settings, self._store, self._engine, self._archive = settings, store, engine, archive
+    def __init__(self, settings: Settings, store: Store, engine: Engine, archive: ArtifactHistory) -> None:
+        self._settings, self._store, self._engine, self._history = settings, store, engine, archive
         self._under = {archive.served.digest: Scoring(settings, store, engine, archive.served)}
 
     async def score(self, tenant_id: str, request: ScoreRequest, people: Sequence[str | None]) -> ScoreReply:
@@ -32,8 +32,8 @@ class PinnedScoring:
         pinned = [] if request.profile_version is None else [request.profile_version]
         if isinstance(request, ScoreRequest):
             pinned += (request.profile_versions or {}).values()
-        profiles = await self._archive.profiles(pinned)
+        profiles = await self._history.profiles(pinned)
         if profiles.digest not in self._under:
-            engine = self._engine.under(profiles.artifact)
+            engine = self._engine.with_artifact(profiles.artifact)
             self._under[profiles.digest] = Scoring(self._settings, self._store, engine, profiles)
         return self._under[profiles.digest]

@@ -79,7 +79,7 @@ def rank_set(request: RankRequest, candidates: Candidates, budget: float, genera
 
 
 def curve_of(request: RankRequest, values: Tensor, rewards: Tensor) -> tuple[list[CurvePoint], int] | tuple[None, None]:
-    """What the best of n of all candidates is worth, rejected ones at the floor, and the n that pays most; if asked."""
+    """The reward of the best of n of all candidates, rejected ones at the floor, and the n that pays most; if asked."""
     if not request.curve:
         return None, None
     curve = best_of_n(values, rewards)

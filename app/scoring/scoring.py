@@ -17,16 +17,16 @@ from app.schemas.base import SEED_MAX, Text
 from app.schemas.ranking import RankedReply, RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, ScoreReply, ScoreRequest
 from app.scoring import bounds
+from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.contrast import Baseline, against
 from app.scoring.details import details
 from app.scoring.engine import Engine, Item
 from app.scoring.gatekeeping import Gatekeeper
 from app.scoring.ranking import Candidates, curve_of, rank_set
+from app.scoring.reward_cache import RewardCache
 from app.scoring.rubrics import load_rubrics
-from app.scoring.table import Table, stacked
 from app.scoring.traffic import Traffic
 from app.scoring.variation import variation
-from app.scoring.worth import Worths
 from app.settings import Settings
 from app.storage.store import Person, PersonKey, Store
 from elicitation.errors import InvalidInput
@@ -43,7 +43,7 @@ class Scoring:
         self._settings, self._store, self._engine, self._profiles = settings, store, engine, profiles
         self._gatekeeper = Gatekeeper(store.appeals, load_rubrics(settings.rubrics))
         self._traffic = Traffic(settings, store)
-        self._worths = Worths()
+        self._reward_cache = RewardCache()
 
     async def score(self, tenant_id: str, request: ScoreRequest, people: Sequence[str | None]) -> ScoreReply:
         """``people`` names one person per row, or None for the aggregate."""
@@ -53,49 +53,49 @@ class Scoring:
         distinct = {name: place for place, name in enumerate(dict.fromkeys(people))}
         profiles = await self._of(tenant_id, list(distinct), pins(request, people), request.basis_version)
         engine = self._gatekeeper.engine(self._engine, tenant_id)
-        items = await engine.score(conversations, responses)
+        items = await engine.items_of(conversations, responses)
         served = {name: p.version for name, p in zip(distinct, profiles, strict=True) if name is not None}
         if request.plain:
-            worths = self._worths.of([profiles[distinct[name]] for name in people], items)
+            cached = self._reward_cache.of([profiles[distinct[name]] for name in people], items)
             return ScoreReply(
-                rewards=[worth.reward for worth in worths],
-                scores=[worth.score for worth in worths],
+                rewards=[one.reward for one in cached],
+                scores=[one.score for one in cached],
                 basis_version=self._engine.artifact.basis.version,
                 profile_versions=served,
             )
         mixed = [self._profiles.mixed(profile, request.mix) for profile in profiles]
-        table = Table.of(mixed, [distinct[name] for name in people])
-        phi, passed = stacked(items)
-        baseline = await against(request, conversations, table, engine, self._settings)
-        rewards = table.rewards(phi, passed) - baseline.rewards
+        batch = CoefficientBatch.of(mixed, [distinct[name] for name in people])
+        phi, passed = stack_items(items)
+        baseline = await against(request, conversations, batch, engine, self._settings)
+        rewards = batch.rewards(phi, passed) - baseline.rewards
         if request.conciseness:
             protected = self._profiles.artifact.population.mean * self._profiles.protected
             rewards = concise(rewards, (phi * protected).sum(-1) * passed, conciseness(responses), request.conciseness)
         groups = grouped(conversations, people)
         return ScoreReply(
-            rewards=shaped(rewards, table.std[table.rows], groups, request.normalize, request.bounded).tolist(),
-            scores=table.scores(rewards).tolist(),
+            rewards=shaped(rewards, batch.std[batch.rows], groups, request.normalize, request.bounded).tolist(),
+            scores=batch.scores(rewards).tolist(),
             basis_version=self._engine.artifact.basis.version,
             profile_versions=served,
-            details=await self._details(tenant_id, request, items, table, baseline, distinct, profiles),
+            details=await self._details(tenant_id, request, items, batch, baseline, distinct, profiles),
         )
 
     async def rank(self, tenant_id: str, request: RankRequest, user_id: str | None) -> RankReply:
         """Order candidates by a rule, with the divergence of their choice probabilities from the aggregate's."""
         bounds.require_at_most("candidates", len(request.candidates), "max_candidates", self._settings)
         profile, items = await self._one(tenant_id, request, user_id, request.candidates)
-        phi, passed = stacked(items)
+        phi, passed = stack_items(items)
         arm = await self._traffic.arm(tenant_id, user_id, request, profile)
         serving = self._profiles.aggregate if arm == "aggregate" else profile
-        table = Table.of([serving], [0] * len(items))
-        rewards = table.rewards(phi, passed)
+        batch = CoefficientBatch.of([serving], [0] * len(items))
+        rewards = batch.rewards(phi, passed)
         aggregate = (phi * self._profiles.artifact.population.mean).sum(-1)
         parts = (serving.guarded.coefficients, serving.guarded.covariance)
         candidates = Candidates(rewards, aggregate, passed, phi, torch.stack([item.refits for item in items]), *parts)
         budget, seed = self._profiles.budget.divergence, request.seed
         generator = torch.Generator().manual_seed(secrets.randbelow(SEED_MAX) if seed is None else seed)
         ranking = await asyncio.to_thread(rank_set, request, candidates, budget, generator)
-        scores, probability = table.scores(rewards).tolist(), ranking.probability.tolist()
+        scores, probability = batch.scores(rewards).tolist(), ranking.probability.tolist()
         results = [RankedReply(index=i, score=scores[i], probability=probability[i]) for i in ranking.order]
         basis_version = self._engine.artifact.basis.version
         logged = (phi, rewards, passed)
@@ -117,12 +117,12 @@ class Scoring:
     async def compare(self, tenant_id: str, request: CompareRequest, user_id: str | None) -> CompareReply:
         """Predict the choice between two responses with the guarded coefficients."""
         profile, items = await self._one(tenant_id, request, user_id, [request.a, request.b])
-        phi, passed = stacked(items)
+        phi, passed = stack_items(items)
         model = replace(self._profiles.artifact.choice_model, side_bias=0.0)
         if bool(passed.all()):
             p = predict(served_belief(profile.guarded, profile.posterior), model, (phi[0] - phi[1])[None])[0]
         else:
-            rewards = Table.of([profile], [0, 0]).rewards(phi, passed)
+            rewards = CoefficientBatch.of([profile], [0, 0]).rewards(phi, passed)
             p = model.probabilities(rewards[0] - rewards[1], profile.posterior.consistency)
         p_a, p_same, p_b = p.tolist()
         return CompareReply(p_a=p_a, p_b=p_b, p_same=p_same)
@@ -135,7 +135,7 @@ class Scoring:
         texts = [bounds.response(response, self._settings) for response in responses]
         profiles = await self._of(tenant_id, [user_id], pins(request, [user_id]), request.basis_version)
         engine = self._gatekeeper.engine(self._engine, tenant_id)
-        return profiles[0], await engine.score([conversation] * len(texts), texts)
+        return profiles[0], await engine.items_of([conversation] * len(texts), texts)
 
     async def _of(
         self, tenant_id: str, people: Sequence[str | None], pinned: Mapping[str, str], basis_version: str | None
@@ -155,12 +155,12 @@ class Scoring:
         tenant_id: str,
         request: ScoreRequest,
         items: Sequence[Item],
-        table: Table,
+        batch: CoefficientBatch,
         baseline: Baseline,
         people: Iterable[str | None],
         profiles: Sequence[Profile],
     ) -> list[DetailReply] | None:
-        """The rewards of ``table`` taken apart, if asked; ``people`` are its people, in its order."""
+        """The rewards of ``batch`` taken apart, if asked; ``people`` are its people, in its order."""
         if not request.detail:
             return None
         found = [
@@ -168,7 +168,7 @@ class Scoring:
             for name, profile in zip(people, profiles, strict=True)
         ]
         noise = [own.noise if own is not None and own.known else None for own in found]
-        return details(request, items, table, baseline, self._profiles.artifact, noise)
+        return details(request, items, batch, baseline, self._profiles.artifact, noise)
 
     def _require_parallel(self, request: ScoreRequest, people: Sequence[str | None]) -> None:
         n = len(request.completions)

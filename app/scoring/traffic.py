@@ -41,7 +41,7 @@ class Traffic:
         if not self._rate or request.profile_version is not None:
             return "personal"
         person = (await self._store.find([PersonKey(tenant_id, user_id)]))[0]
-        return "aggregate" if drawn(person.incarnation, _digest(request)) < self._rate else "personal"
+        return "aggregate" if drawn(person.person_uid, _digest(request)) < self._rate else "personal"
 
     async def keep(
         self,
@@ -62,7 +62,7 @@ class Traffic:
         place = (passed.cumsum(0) - 1).tolist()
         ranking = ServedRanking(
             ranking_id=secrets.token_hex(8),
-            person=person.incarnation,
+            person=person.person_uid,
             served_at=now(),
             arm=arm,
             profile_version=profile.version,
@@ -96,9 +96,9 @@ class Traffic:
         return (datetime.now(UTC) - timedelta(days=self._days)).isoformat()
 
 
-def drawn(incarnation: str, request: str) -> float:
-    """The request's lot in [0, 1)."""
-    hashed = hashlib.sha256(f"{incarnation} {request}".encode()).digest()
+def drawn(person_uid: str, request: str) -> float:
+    """The request's pseudo-random number in [0, 1)."""
+    hashed = hashlib.sha256(f"{person_uid} {request}".encode()).digest()
     return int.from_bytes(hashed[:8], "big") / LARGEST
 
 

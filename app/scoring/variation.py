@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Sequence
 
 from app.profiles.profiles import Profile
+from app.scoring.coefficients import stack_items
 from app.scoring.engine import Engine
-from app.scoring.table import stacked
 from app.storage.store import AnchorRating, PersonKey, Store
 from elicitation.anchors import Anchors, anchors
 from reward_bases.text import Conversation
@@ -17,7 +17,7 @@ async def variation(store: Store, engine: Engine, key: PersonKey, profile: Profi
     if not ratings:
         return None
     conversations = [Conversation.of(rating.conversation) for rating in ratings]
-    phi, _ = stacked(await engine.score(conversations, [rating.response for rating in ratings]))
+    phi, _ = stack_items(await engine.items_of(conversations, [rating.response for rating in ratings]))
     return await asyncio.to_thread(anchors, profile.posterior, phi, [rating.level for rating in ratings])
 
 

@@ -17,7 +17,7 @@ class Key:
 
 
 @dataclass(frozen=True)
-class Served:
+class Deployment:
     """What profile versions with ``digest`` in them depend on; the latest ``served_at`` is in force.
 
     ``retired_at`` is when its artifact was deleted, because somebody it was learned from had been erased.
@@ -36,7 +36,7 @@ class Erasure:
     learned with them."""
 
     tenant_id: str
-    incarnation: str
+    person_uid: str
     erased_at: str
 
 
@@ -57,10 +57,10 @@ class Registry(Protocol):
     async def tenants(self) -> Sequence[str]:
         """Every tenant that has people."""
 
-    async def served(self) -> Sequence[Served]:
+    async def served(self) -> Sequence[Deployment]:
         """Everything ever served, the one in force last."""
 
-    async def serve(self, served: Served, files: bytes) -> None:
+    async def serve(self, served: Deployment, files: bytes) -> None:
         """Put it in force and keep its artifact."""
 
     async def files(self, digest: str) -> bytes | None:

@@ -4,7 +4,7 @@ from dataclasses import asdict
 from typing import cast
 
 from app.errors import NotFound
-from app.storage.registry import Erasure, Key, Served
+from app.storage.registry import Deployment, Erasure, Key
 from app.storage.sqlite_connection import Connection
 
 
@@ -37,11 +37,11 @@ class SqliteRegistry:
         rows = await self._reader.run(lambda db: list(db.query("select distinct tenant_id from people order by 1")))
         return [row["tenant_id"] for row in rows]
 
-    async def served(self) -> list[Served]:
+    async def served(self) -> list[Deployment]:
         sql = "select digest, basis_version, population_version, served_at, retired_at from served order by served_at"
-        return [Served(**row) for row in await self._reader.run(lambda db: list(db.query(sql)))]
+        return [Deployment(**row) for row in await self._reader.run(lambda db: list(db.query(sql)))]
 
-    async def serve(self, served: Served, files: bytes) -> None:
+    async def serve(self, served: Deployment, files: bytes) -> None:
         row = asdict(served) | {"files": files}
         await self._writer.run(lambda db: db.table("served").insert(row, replace=True))
 

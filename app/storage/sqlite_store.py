@@ -117,7 +117,7 @@ class SqliteStore:
 
     async def erase(self, key: PersonKey) -> None:
         def delete(db: Database) -> None:
-            erasure = Erasure(key.tenant_id, _person(db, key).incarnation, now())
+            erasure = Erasure(key.tenant_id, _person(db, key).person_uid, now())
             db.table("erasures").insert(asdict(erasure))
             for table in db.tables:
                 if "user_id" in table.columns_dict:

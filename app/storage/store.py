@@ -29,7 +29,7 @@ class Person:
     """``incarnation`` tells a person from an erased one of the same name."""
 
     key: PersonKey
-    incarnation: str
+    person_uid: str
     created_at: str
     position: int
 
@@ -118,7 +118,7 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
-def standing(log: Sequence[Entry]) -> tuple[Answer, ...]:
+def active_answers(log: Sequence[Entry]) -> tuple[Answer, ...]:
     """The answers of a log prefix that no later correction in it took back, oldest first."""
     undone = {entry.answer_id for entry in log if isinstance(entry, Correction)}
     return tuple(entry for entry in log if isinstance(entry, Answer) and entry.answer_id not in undone)

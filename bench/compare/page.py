@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.compare.plots import draw
 from bench.compare.report import KEEL
-from bench.compare.show import SHOWN, estimate, many, number
+from bench.compare.terminal import SHOWN, estimate, many, number
 from elicitation.errors import InvalidInput
 
 ORDER = ("attributes", "polis", "polis-text", "ukp", "bank", "pairs", "votes")

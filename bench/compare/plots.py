@@ -16,7 +16,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from numpy.typing import NDArray
 
 from bench.compare.report import KEEL
-from bench.compare.show import many
+from bench.compare.terminal import many
 
 INK, SOFT, RULE, CARD = "#1f2a33", "#5d6871", "#e4e0d7", "#ffffff"
 TEAL, FAINT = "#0b5563", "#4d8a96"

@@ -1,4 +1,4 @@
-"""From courses to the one JSON object of a suite: measures with intervals, paired differences, sanity checks.
+"""From trajectories to the one JSON object of a suite: measures with intervals, paired differences, sanity checks.
 
 What slow methods played with few people is compared with others on exactly these people.
 """
@@ -11,7 +11,7 @@ import numpy as np
 
 from bench.compare.intervals import REPLICATES, Sample, interval, mean, replicated, shared
 from bench.compare.measure import MEASURES, Array, tally
-from bench.compare.play import AS_RECORDED, Course, Distortion
+from bench.compare.simulate import AS_RECORDED, Distortion, Trajectory
 
 KEEL, PREF = "keel", "pref"
 DIFFERED = ("auc", "accuracy", "nll")
@@ -25,13 +25,13 @@ DIGITS = 5
 Curves = dict[str, dict[int, Array]]
 
 
-def report(suite: str, courses: Sequence[Course], replicates: int = REPLICATES) -> dict[str, Any]:
+def report(suite: str, trajectories: Sequence[Trajectory], replicates: int = REPLICATES) -> dict[str, Any]:
     """The object; a number that is undefined is None."""
-    results = _Results(courses, replicates)
+    results = _Results(trajectories, replicates)
     return {
         "suite": suite,
         "people": results.people,
-        "seeds": len({course.seed for course in courses}),
+        "seeds": len({trajectory.seed for trajectory in trajectories}),
         "stages": list(results.stages),
         "replicates": replicates,
         "methods": {name: results.method(name) for name in results.names},
@@ -47,15 +47,15 @@ def report(suite: str, courses: Sequence[Course], replicates: int = REPLICATES) 
 class _Results:
     """Courses as samples, and what was computed from them."""
 
-    def __init__(self, courses: Sequence[Course], replicates: int) -> None:
-        self.courses = courses
+    def __init__(self, trajectories: Sequence[Trajectory], replicates: int) -> None:
+        self.trajectories = trajectories
         self.replicates = replicates
         self.samples = {
-            (method, distortion): [_sample(c) for c in courses if (c.method, c.distortion) == (method, distortion)]
-            for method, distortion in dict.fromkeys((c.method, c.distortion) for c in courses)
+            (method, distortion): [_sample(c) for c in trajectories if (c.method, c.distortion) == (method, distortion)]
+            for method, distortion in dict.fromkeys((c.method, c.distortion) for c in trajectories)
         }
         self.names = [method for method, distortion in self.samples if distortion == AS_RECORDED]
-        self.stages = sorted(courses[0].predictions)
+        self.stages = sorted(trajectories[0].predictions)
         self.people = max(_people(self.samples[name, AS_RECORDED]) for name in self.names)
         self.known: dict[tuple[str, Distortion], Curves] = {}
 
@@ -85,9 +85,9 @@ class _Results:
             result[f"{measure}_ci"] = {str(k): _ci(values) for k, values in curve.items()}
         auc = curves["auc"]
         result["gain"] = {str(k): _estimate(auc[k] - auc[self.stages[0]]) for k in self.stages[1:]}
-        own = [c for c in self.courses if (c.method, c.distortion) == (name, AS_RECORDED)]
-        result["ms_per_question"] = _rounded(float(np.mean([course.milliseconds for course in own])))
-        people, seeds = _people(self.samples[name, AS_RECORDED]), len({course.seed for course in own})
+        own = [c for c in self.trajectories if (c.method, c.distortion) == (name, AS_RECORDED)]
+        result["ms_per_question"] = _rounded(float(np.mean([trajectory.milliseconds for trajectory in own])))
+        people, seeds = _people(self.samples[name, AS_RECORDED]), len({trajectory.seed for trajectory in own})
         whole = _met(self.samples[name, AS_RECORDED]) == self._everybody()
         result["subsample"] = None if whole else {"people": people, "seeds": seeds}
         return result
@@ -136,8 +136,8 @@ class _Results:
         """Of the confident predictions of Keel's personal part the share that turned with the answers."""
         plain = {(c.world, c.seed): c.personal for c in self._distorted(AS_RECORDED)}
         flipped, confident = 0, 0
-        for course in self._distorted(Distortion(turned=True)):
-            before, after = plain.get((course.world, course.seed)), course.personal
+        for trajectory in self._distorted(Distortion(turned=True)):
+            before, after = plain.get((trajectory.world, trajectory.seed)), trajectory.personal
             if before is not None and after is not None:
                 sure = np.abs(before) >= CONFIDENT
                 confident += int(sure.sum())
@@ -156,8 +156,8 @@ class _Results:
                 }
         return result
 
-    def _distorted(self, distortion: Distortion) -> list[Course]:
-        return [c for c in self.courses if (c.method, c.distortion) == (KEEL, distortion)]
+    def _distorted(self, distortion: Distortion) -> list[Trajectory]:
+        return [c for c in self.trajectories if (c.method, c.distortion) == (KEEL, distortion)]
 
     def _everybody(self) -> set[tuple[str, int, int]]:
         return set().union(*(_met(self.samples[name, AS_RECORDED]) for name in self.names))
@@ -176,10 +176,10 @@ def answers_needed(curve: dict[int, float], level: float) -> float | None:
     return None
 
 
-def _sample(course: Course) -> Sample:
-    size = len(course.people)
-    tallies = {k: tally(p, course.labels, course.owners, size) for k, p in course.predictions.items()}
-    return Sample(course.world, course.seed, course.people, tallies)
+def _sample(trajectory: Trajectory) -> Sample:
+    size = len(trajectory.people)
+    tallies = {k: tally(p, trajectory.labels, trajectory.owners, size) for k, p in trajectory.predictions.items()}
+    return Sample(trajectory.world, trajectory.seed, trajectory.people, tallies)
 
 
 def _met(samples: Sequence[Sample]) -> set[tuple[str, int, int]]:

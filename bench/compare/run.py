@@ -1,4 +1,4 @@
-"""Worlds times methods on all cores; the courses do not depend on how many there are.
+"""Worlds times methods on all cores; the trajectories do not depend on how many there are.
 
 A task is a world with methods that share what they learn from its training people, so that it is learned once; slow
 methods play with few of its held-out people. Processes are spawned, since forking one in which libraries have started
@@ -29,8 +29,8 @@ from rich.text import Text
 
 from bench.compare.method import Method, Recipe
 from bench.compare.parcel import packed, unpacked
-from bench.compare.play import AS_RECORDED, Course, Distortion, play, seeded
 from bench.compare.report import KEEL
+from bench.compare.simulate import AS_RECORDED, Distortion, Trajectory, play, seeded
 from bench.compare.world import World
 
 DISTORTIONS = (Distortion(turned=True), *(Distortion(flipped=share) for share in (0.1, 0.2, 0.4)))
@@ -49,7 +49,7 @@ class Subsample:
 
 @dataclass(frozen=True)
 class Play:
-    """A method's course with what is done to the answers, of so many ``people``, or of all (None)."""
+    """A method's trajectory with what is done to the answers, of so many ``people``, or of all (None)."""
 
     method: str
     distortion: Distortion = AS_RECORDED
@@ -94,22 +94,22 @@ def some_people(world: World, count: int) -> World:
     return replace(world, people=tuple(world.people[number] for number in kept))
 
 
-def run(todo: Sequence[Task], roster: str, workers: int | None = None) -> list[Course]:
-    """All courses, in the order of the tasks; ``roster`` is the module that holds METHODS."""
+def run(todo: Sequence[Task], methods_module: str, workers: int | None = None) -> list[Trajectory]:
+    """All trajectories, in the order of the tasks; ``methods_module`` holds METHODS."""
     context = get_context("spawn")
     done = context.Value("i", 0)
     workers = min(workers or os.cpu_count() or 1, len(todo))
     total = sum(len(task.plays) for task in todo)
     with (
-        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(roster, done)) as pool,
+        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(methods_module, done)) as pool,
         progress() as bar,
     ):
-        row = bar.add_task("courses", total=total)
+        row = bar.add_task("trajectories", total=total)
         futures = [pool.submit(_courses, packed(task)) for task in todo]
         for _ in _until_done(futures):
             bar.update(row, completed=done.value)
         bar.update(row, completed=total)
-    return [course for future in futures for course in future.result()]
+    return [trajectory for future in futures for trajectory in future.result()]
 
 
 class _Rate(ProgressColumn):
@@ -142,26 +142,26 @@ _METHODS: Mapping[str, Recipe] = {}
 _done: Any = None
 
 
-def _begin(roster: str, done: Any) -> None:
+def _begin(methods_module: str, done: Any) -> None:
     """Of every process: one thread, so that sums are taken in the same order everywhere."""
     global _METHODS, _done
     torch.set_num_threads(1)
-    _METHODS, _done = importlib.import_module(roster).METHODS, done
+    _METHODS, _done = importlib.import_module(methods_module).METHODS, done
 
 
-def _courses(parcel: Any) -> list[Course]:
+def _courses(parcel: Any) -> list[Trajectory]:
     found = []
-    for course in courses(cast(Task, unpacked(parcel)), _METHODS):
-        found.append(course)
+    for trajectory in trajectories(cast(Task, unpacked(parcel)), _METHODS):
+        found.append(trajectory)
         with _done.get_lock():
             _done.value += 1
     return found
 
 
-def courses(task: Task, methods: Mapping[str, Recipe]) -> Iterator[Course]:
-    """The task's courses in its order; a recipe is learned once, and names with one recipe share its courses."""
+def trajectories(task: Task, methods: Mapping[str, Recipe]) -> Iterator[Trajectory]:
+    """The task's trajectories in its order; a recipe that several names share is learned once."""
     fitted: dict[Recipe, Method] = {}
-    played: dict[tuple[Recipe, Distortion, int | None], Course] = {}
+    played: dict[tuple[Recipe, Distortion, int | None], Trajectory] = {}
     for each in task.plays:
         recipe = methods[each.method]
         if recipe not in fitted:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from safeguards.loop.measure import Row, rows
-from safeguards.loop.play import Course, play
+from safeguards.loop.play import Trajectory, play
 from safeguards.loop.serving import ARMS, Arm
 from safeguards.loop.tastes import USER_MODELS, UserModel
 from safeguards.loop.world import Crowd, World
@@ -62,10 +62,10 @@ def guarded_arm(world: World) -> Arm:
 def compare(world: World, crowd: Crowd, cell: Cell, chosen: Iterable[Arm] | None = None) -> tuple[Row, ...]:
     """The rows of all arms, or of the chosen ones beside the aggregate and the unguarded arm that they are held to."""
     wanted = dict.fromkeys(("aggregate", "unguarded", *(arms(world) if chosen is None else chosen)))
-    courses: dict[Arm, Course] = {
+    trajectories: dict[Arm, Trajectory] = {
         arm: play(world, crowd, arm, cell.user_model, cell.drift, cell.draws) for arm in ARMS if arm in wanted
     }
-    return rows(courses, world, cell.user_model, cell.drift, cell.draws)
+    return rows(trajectories, world, cell.user_model, cell.drift, cell.draws)
 
 
 def point(world: World, crowd: Crowd, cell: Cell, divergence: float) -> Point:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from reward_bases.interval import Interval
-from safeguards.loop.play import Course
+from safeguards.loop.play import Trajectory
 from safeguards.loop.serving import Arm
 from safeguards.loop.tastes import UserModel
 from safeguards.loop.world import World
@@ -45,42 +45,42 @@ class Row:
 
 
 def rows(
-    courses: Mapping[Arm, Course], world: World, user_model: UserModel, drift: float, draws: int
+    trajectories: Mapping[Arm, Trajectory], world: World, user_model: UserModel, drift: float, draws: int
 ) -> tuple[Row, ...]:
-    """A row for each arm; ``courses`` must hold the aggregate's and the unguarded one's."""
-    weights = _weights(courses["aggregate"])
-    base, free = courses["aggregate"], courses["unguarded"]
+    """A row for each arm; ``trajectories`` must hold the aggregate's and the unguarded one's."""
+    weights = _weights(trajectories["aggregate"])
+    base, free = trajectories["aggregate"], trajectories["unguarded"]
     variance = float(world.population.covariance.trace())
 
-    def truth(course: Course) -> Tensor:
-        return course.served[..., world.truth]
+    def truth(trajectory: Trajectory) -> Tensor:
+        return trajectory.served[..., world.truth]
 
-    def row(arm: Arm, course: Course) -> Row:
-        gained = _mean(weights, course.utility) - _mean(weights, base.utility)
+    def row(arm: Arm, trajectory: Trajectory) -> Row:
+        gained = _mean(weights, trajectory.utility) - _mean(weights, base.utility)
         whole = _mean(weights, free.utility) - _mean(weights, base.utility)
         return Row(
             user_model=user_model,
             drift=drift,
             draws=draws,
             arm=arm,
-            people=course.utility.numel(),
-            growth=Interval.of(_growth(weights, course)),
-            truth_gap=Interval.of(_mean(weights, truth(base)) - _mean(weights, truth(course))),
+            people=trajectory.utility.numel(),
+            growth=Interval.of(_growth(weights, trajectory)),
+            truth_gap=Interval.of(_mean(weights, truth(base)) - _mean(weights, truth(trajectory))),
             utility_share=Interval.of(gained / whole) if float(whole[0]) > 0 else None,
-            truth=float(truth(course).mean()),
-            utility=float(course.utility.mean()),
-            satisfaction=float(course.satisfaction.mean()),
-            agreement=None if world.agreement is None else float(course.served[..., world.agreement].mean()),
-            believed=float(course.believed.mean()) / variance,
-            variance=tuple(course.variance.mean(0).tolist()),
+            truth=float(truth(trajectory).mean()),
+            utility=float(trajectory.utility.mean()),
+            satisfaction=float(trajectory.satisfaction.mean()),
+            agreement=None if world.agreement is None else float(trajectory.served[..., world.agreement].mean()),
+            believed=float(trajectory.believed.mean()) / variance,
+            variance=tuple(trajectory.variance.mean(0).tolist()),
         )
 
-    return tuple(row(arm, course) for arm, course in courses.items())
+    return tuple(row(arm, trajectory) for arm, trajectory in trajectories.items())
 
 
-def _weights(course: Course) -> Tensor:
+def _weights(trajectory: Trajectory) -> Tensor:
     """How often each person counts (1 + R, S, U), over the people of a seed; in the first row, once."""
-    seeds, people = course.utility.shape
+    seeds, people = trajectory.utility.shape
     generator = torch.Generator().manual_seed(0)
     picks = torch.randint(people, (RESAMPLES, seeds, people), generator=generator)
     counts = torch.zeros(RESAMPLES, seeds, people, dtype=torch.float64).scatter_add_(
@@ -94,8 +94,8 @@ def _mean(weights: Tensor, values: Tensor) -> Tensor:
     return torch.einsum("rsu,su->r", weights, values) / values.shape[0]
 
 
-def _growth(weights: Tensor, course: Course) -> Tensor:
-    return (_variance(weights, course.end) / _variance(weights, course.start)).mean(-1)
+def _growth(weights: Tensor, trajectory: Trajectory) -> Tensor:
+    return (_variance(weights, trajectory.end) / _variance(weights, trajectory.start)).mean(-1)
 
 
 def _variance(weights: Tensor, tastes: Tensor) -> Tensor:

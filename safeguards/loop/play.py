@@ -20,7 +20,7 @@ REFIT = 5
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class Trajectory:
     """What became of each person, (S, U) or (S, U, K), means over rounds of the expectation over what may be served.
 
     ``utility`` is by the taste a person came with and ``satisfaction`` by the one they have by then, in nats over the
@@ -37,7 +37,7 @@ class Course:
     believed: Tensor
 
 
-def play(world: World, crowd: Crowd, arm: Arm, user_model: UserModel, drift: float, draws: int) -> Course:
+def play(world: World, crowd: Crowd, arm: Arm, user_model: UserModel, drift: float, draws: int) -> Trajectory:
     """Run the loop; equal crowds see equal prompts and draws in every arm."""
     generator = torch.Generator().manual_seed(crowd.seed + 1)
     model = replace(world.model, side_bias=0.0)  # sides are drawn by lot
@@ -59,7 +59,9 @@ def play(world: World, crowd: Crowd, arm: Arm, user_model: UserModel, drift: flo
         tastes = moved(user_model, tastes, candidates, shown, drift, world.reference)
         variance.append(variance_trace(tastes))
     utility = (served * crowd.tastes).sum(-1)
-    return Course(crowd.tastes, tastes, utility, satisfaction, served, torch.stack(variance, dim=-1), believed.spread)
+    return Trajectory(
+        crowd.tastes, tastes, utility, satisfaction, served, torch.stack(variance, dim=-1), believed.spread
+    )
 
 
 def acquainted(

@@ -48,8 +48,8 @@ def engine(artifact: Artifact, counting: Counting) -> Engine:
 
 
 async def test_a_text_is_encoded_once(engine: Engine, counting: Counting) -> None:
-    first = await engine.score([BASIL] * 3, ["Water it.", "Water it.", "Light."])
-    second = await engine.score([BASIL], ["Water it."])
+    first = await engine.items_of([BASIL] * 3, ["Water it.", "Water it.", "Light."])
+    second = await engine.items_of([BASIL], ["Water it."])
     assert sorted(counting.texts) == ["Basil?", "Light.", "Water it."]
     assert first[0] is first[1] is second[0]
     await engine.close()
@@ -57,7 +57,7 @@ async def test_a_text_is_encoded_once(engine: Engine, counting: Counting) -> Non
 
 async def test_simultaneous_requests_share_batches_sorted_by_length(engine: Engine, counting: Counting) -> None:
     responses = ["one", "the second of all", "three more", "one"]
-    await asyncio.gather(*(engine.score([BASIL], [response]) for response in responses))
+    await asyncio.gather(*(engine.items_of([BASIL], [response]) for response in responses))
     assert len(counting.batches) <= 2
     assert sorted(counting.texts) == sorted({"Basil?", *responses})
     assert all(batch == sorted(batch, key=len) for batch in counting.batches)
@@ -74,7 +74,7 @@ async def test_the_event_loop_stays_free_while_the_encoder_works(engine: Engine)
             ticks += 1
 
     ticking = asyncio.create_task(tick())
-    items = await engine.score([BASIL] * 8, [" ".join(f"word{n} {i}" for i in range(300)) for n in range(8)])
+    items = await engine.items_of([BASIL] * 8, [" ".join(f"word{n} {i}" for i in range(300)) for n in range(8)])
     ticking.cancel()
     assert all(item.gate.passed for item in items)
     assert ticks > 10
@@ -83,13 +83,13 @@ async def test_the_event_loop_stays_free_while_the_encoder_works(engine: Engine)
 
 async def test_caches_stay_within_their_size(engine: Engine) -> None:
     for n in range(20):
-        await engine.score([BASIL], [f"response {n}"])
+        await engine.items_of([BASIL], [f"response {n}"])
     assert (len(engine.items), len(engine.encoding.cache)) == (8, 8)
     await engine.close()
 
 
 async def test_a_rejected_response_is_not_encoded(engine: Engine, counting: Counting) -> None:
-    items = await engine.score([BASIL] * 2, ["", "Water it."])
+    items = await engine.items_of([BASIL] * 2, ["", "Water it."])
     assert [item.gate.passed for item in items] == [False, True]
     assert "" not in counting.texts
     await engine.close()
@@ -111,8 +111,8 @@ async def test_a_failing_encoder_fails_only_the_waiting_requests(encoder: Encode
 
 async def test_a_cancelled_request_leaves_the_others_their_vectors(engine: Engine) -> None:
     """Both wait for the same text; the first gives up."""
-    first = asyncio.create_task(engine.score([BASIL], ["shared response"]))
-    second = asyncio.create_task(engine.score([BASIL], ["shared response"]))
+    first = asyncio.create_task(engine.items_of([BASIL], ["shared response"]))
+    second = asyncio.create_task(engine.items_of([BASIL], ["shared response"]))
     await asyncio.sleep(0)
     first.cancel()
     assert (await second)[0].gate.passed

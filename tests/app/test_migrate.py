@@ -11,7 +11,7 @@ from test_cli import run
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.profiles.archive import packed, unpacked
+from app.profiles.artifact_history import packed, unpacked
 from app.profiles.profiles import Profiles
 from app.serve import require_servable
 from app.settings import Settings

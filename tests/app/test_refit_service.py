@@ -143,7 +143,7 @@ def test_the_card_says_what_was_learned_and_knows_people_by_their_incarnation_al
     assert "user-00" not in json.dumps(card)
     (source,) = card["learned_from"]
     found = asyncio.run(collected(collected_answers, "local", SHIPPED, 50))
-    met = {person.key.user_id: fingerprint(source["salt"], person.incarnation) for person, _ in found}
+    met = {person.key.user_id: fingerprint(source["salt"], person.person_uid) for person, _ in found}
     known = {user_id: digest in source["people"] for user_id, digest in met.items()}
     assert known == {f"user-{i:02}": i < 32 for i in range(36)}
 

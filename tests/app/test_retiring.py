@@ -30,12 +30,12 @@ TEXTS = (["Basil?"], ["Water it."])
 SHIPPED = load_artifact()
 
 
-def person(incarnation: str) -> Person:
-    return Person(PersonKey("local", "ada"), incarnation, now(), 1)
+def person(person_uid: str) -> Person:
+    return Person(PersonKey("local", "ada"), person_uid, now(), 1)
 
 
-def erased(incarnation: str, days_ago: float = 0, tenant: str = "local") -> Erasure:
-    return Erasure(tenant, incarnation, (datetime.now(UTC) - timedelta(days=days_ago)).isoformat())
+def erased(person_uid: str, days_ago: float = 0, tenant: str = "local") -> Erasure:
+    return Erasure(tenant, person_uid, (datetime.now(UTC) - timedelta(days=days_ago)).isoformat())
 
 
 def test_the_deadline_counts_from_the_first_erasure_of_somebody_within() -> None:

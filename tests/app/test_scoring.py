@@ -59,7 +59,7 @@ async def adas(service_app: FastAPI) -> tuple[Profile, torch.Tensor]:
     """Ada's profile, and φ (4, K) of RESPONSES as the service has it."""
     service = service_app.state.service
     person = (await service.store.find([PersonKey("local", "ada")]))[0]
-    items = await service.engine.score([Conversation.of(PROMPT)] * len(RESPONSES), RESPONSES)
+    items = await service.engine.items_of([Conversation.of(PROMPT)] * len(RESPONSES), RESPONSES)
     return await service.profiles.of(person), torch.stack([item.phi for item in items])
 
 

@@ -24,8 +24,8 @@ from app.storage.store import (
     PersonKey,
     Question,
     Store,
+    active_answers,
     now,
-    standing,
 )
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
@@ -175,8 +175,8 @@ async def test_people_and_tenants_do_not_see_each_other(store: Store) -> None:
 
 async def test_a_correction_takes_back_one_answer() -> None:
     log: list[Entry] = [answer(1), answer(2), correction(3, "a_2"), answer(4)]
-    assert [a.position for a in standing(log)] == [1, 4]
-    assert [a.position for a in standing(log[:2])] == [1, 2]
+    assert [a.position for a in active_answers(log)] == [1, 4]
+    assert [a.position for a in active_answers(log[:2])] == [1, 2]
 
 
 async def test_erasing_leaves_the_others_and_a_newcomer_of_the_same_name_is_somebody_else(store: Store) -> None:
@@ -187,7 +187,7 @@ async def test_erasing_leaves_the_others_and_a_newcomer_of_the_same_name_is_some
     with pytest.raises(NotFound):
         await store.find([ADA])
     assert len(await store.log(BOB)) == 1
-    assert (await store.create(ADA)).incarnation != before.incarnation
+    assert (await store.create(ADA)).person_uid != before.person_uid
 
 
 async def test_erasing_leaves_no_byte_of_the_person_in_any_file(store: Store, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Served rankings: who is served by which arm, what is kept of it, for how long, and what audits make of it."""
+"""Deployment rankings: who is served by which arm, what is kept of it, for how long, and what audits make of it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

@@ -10,6 +10,7 @@ from botorch.posteriors.gpytorch import GPyTorchPosterior
 from torch import Tensor
 
 from bench.compare.method import Belief, Method
+from bench.compare.methods import METHODS, PEERS, TOGETHER
 from bench.compare.peers.aggregate import head, length
 from bench.compare.peers.answers import Answers
 from bench.compare.peers.fitting import logistic
@@ -26,7 +27,6 @@ from bench.compare.peers.lore import Settings, learn_bases
 from bench.compare.peers.pref import PrefBelief, PrefMethod, factorise, table, uncertainty
 from bench.compare.peers.simplex import learn_mixture, mixture_weights
 from bench.compare.peers.tuning import ANSWERS, READINGS, Split, split, splits, tuned
-from bench.compare.roster import METHODS, PEERS, TOGETHER
 from bench.compare.world import NOBODY, Pairs, World
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd

@@ -1,4 +1,4 @@
-"""The report of a suite: its shape, its sums, its page; and the same courses however many processes play them."""
+"""The report of a suite: its shape, its sums, its page; and the same trajectories however many processes play them."""
 
 import argparse
 import json
@@ -11,13 +11,13 @@ import worlds as small
 from sklearn.metrics import roc_auc_score
 
 from bench import __main__ as command
+from bench.compare.methods import PEERS
 from bench.compare.page import PROSE, render, write
-from bench.compare.play import STAGES, Course
 from bench.compare.plots import COLOURS, spread
 from bench.compare.report import answers_needed, report
-from bench.compare.roster import PEERS
 from bench.compare.run import Subsample, run, tasks
-from bench.compare.show import estimate, show
+from bench.compare.simulate import STAGES, Trajectory
+from bench.compare.terminal import estimate, show
 from elicitation.errors import InvalidInput
 
 KEYS = {str(k) for k in STAGES}
@@ -25,7 +25,7 @@ MEASURES = ("auc", "accuracy", "nll", "brier", "ece", "auc_within")
 
 
 @pytest.fixture(scope="module")
-def courses() -> list[Course]:
+def trajectories() -> list[Trajectory]:
     """Two conversations in two seeds, in which the slow method meets six people."""
     met = [small.world(name, seed) for name in ("a", "b") for seed in (0, 1)]
     todo = tasks(met, list(small.METHODS), small.SLOW, Subsample(people=12, each=6, seeds=1), small.TOGETHER)
@@ -33,8 +33,8 @@ def courses() -> list[Course]:
 
 
 @pytest.fixture(scope="module")
-def result(courses: list[Course]) -> dict[str, Any]:
-    return {"command": "keel bench polis --seeds 2", **report("polis", courses, replicates=60)}
+def result(trajectories: list[Trajectory]) -> dict[str, Any]:
+    return {"command": "keel bench polis --seeds 2", **report("polis", trajectories, replicates=60)}
 
 
 def test_every_measure_is_reported_at_every_stage_with_its_interval(result: dict[str, Any]) -> None:
@@ -51,11 +51,13 @@ def test_the_report_is_json_and_counts_people_and_seeds(result: dict[str, Any]) 
     assert (result["suite"], result["people"], result["seeds"]) == ("polis", 12, 2)
 
 
-def test_the_areas_are_means_over_seeds_then_conversations(result: dict[str, Any], courses: list[Course]) -> None:
+def test_the_areas_are_means_over_seeds_then_conversations(
+    result: dict[str, Any], trajectories: list[Trajectory]
+) -> None:
     areas: dict[str, list[float]] = {"a": [], "b": []}
-    for course in courses:
-        if course.method == "keel" and course.distortion.flipped == 0 and not course.distortion.turned:
-            areas[course.world].append(roc_auc_score(course.labels, course.predictions[10]))
+    for trajectory in trajectories:
+        if trajectory.method == "keel" and trajectory.distortion.flipped == 0 and not trajectory.distortion.turned:
+            areas[trajectory.world].append(roc_auc_score(trajectory.labels, trajectory.predictions[10]))
     expected = np.mean([np.mean(seeds) for seeds in areas.values()])
     assert result["methods"]["keel"]["auc"]["10"] == pytest.approx(expected, abs=1e-5)
     assert result["worlds"]["b"]["keel"]["auc"]["10"] == pytest.approx(np.mean(areas["b"]), abs=1e-5)
@@ -111,8 +113,10 @@ def test_pref_needs_at_most_its_own_answers(result: dict[str, Any]) -> None:
     assert set(result["answers_to_pref_20"]) == set(small.METHODS)
 
 
-def test_without_keel_and_pref_the_report_stands(courses: list[Course]) -> None:
-    alone = report("polis", [course for course in courses if course.method == "aggregate"], replicates=10)
+def test_without_keel_and_pref_the_report_stands(trajectories: list[Trajectory]) -> None:
+    alone = report(
+        "polis", [trajectory for trajectory in trajectories if trajectory.method == "aggregate"], replicates=10
+    )
     assert alone["differences"] == alone["answers_to_pref_20"] == alone["label_flips"] == {}
     assert alone["reversed_flips"] is None
 

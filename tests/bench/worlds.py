@@ -1,4 +1,4 @@
-"""Small worlds whose people have linear tastes, and methods that are easily understood: a stand-in for the roster."""
+"""Small worlds whose people have linear tastes, and methods that are easily understood: in place of METHODS."""
 
 from dataclasses import dataclass
 

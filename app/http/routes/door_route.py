@@ -1,4 +1,4 @@
-"""Routes of the doors: documented with what a visit reads by hand, and with the errors that clients parse."""
+"""Routes of the doors: documented with what a foreign call reads by hand, and with the errors that clients parse."""
 
 import json
 from abc import abstractmethod
@@ -37,7 +37,7 @@ DOCUMENTED = {
 
 
 class DoorRoute(APIRoute):
-    """Documents the parameters that ``visit_of`` reads."""
+    """Documents the parameters that ``call_of`` reads."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options | {"openapi_extra": DOCUMENTED})

@@ -6,7 +6,7 @@ from app.http.dialects import llama_factory, nemo_gym, openai, openrlhf, rerank,
 from app.http.dialects.shapes import ClassifyBody, RerankBody
 from app.http.routes.common import problems
 from app.http.routes.door_route import DoorRoute, OpenAIRoute, TeiRoute
-from app.http.routes.visit import Visiting
+from app.http.routes.foreign_call import Calling
 
 REFUSALS = problems(401, 404, 409, 410, 413, 422, 503)
 router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=DoorRoute)
@@ -16,15 +16,15 @@ ROUTERS = (router, openai_router, tei_router)
 
 
 @router.post("/get_reward", summary="OpenRLHF", response_model=openrlhf.Rewarded)
-async def get_reward(request: openrlhf.GetReward, visit: Visiting) -> Response:
+async def get_reward(request: openrlhf.GetReward, call: Calling) -> Response:
     """`--reward.remote_url`: rewards in nats, scores in 0–1."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @router.post("/rm", summary="slime", response_model=float)
-async def remote_reward(request: slime.RemoteReward, visit: Visiting) -> Response:
+async def remote_reward(request: slime.RemoteReward, call: Calling) -> Response:
     """`--rm-type remote_rm --rm-url`: the bare reward in nats."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @router.post(
@@ -32,9 +32,9 @@ async def remote_reward(request: slime.RemoteReward, visit: Visiting) -> Respons
     summary="LLaMA-Factory",
     response_model=llama_factory.Evaluated,
 )
-async def evaluation(request: llama_factory.Evaluation, visit: Visiting) -> Response:
+async def evaluation(request: llama_factory.Evaluation, call: Calling) -> Response:
     """`reward_model_type: api`: rewards in nats."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @openai_router.post(
@@ -42,21 +42,21 @@ async def evaluation(request: llama_factory.Evaluation, visit: Visiting) -> Resp
     summary="vLLM and SGLang",
     response_model=vllm.Classified | list[sglang.Embedded] | sglang.Embedded,
 )
-async def classify(request: ClassifyBody, visit: Visiting) -> Response:
+async def classify(request: ClassifyBody, call: Calling) -> Response:
     """vLLM's, which verl calls too, with `input` or `messages`; SGLang's with `text`, in nats."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @openai_router.post("/score", summary="vLLM", response_model=vllm.Paired)
-async def score(request: vllm.PairRequest, visit: Visiting) -> Response:
+async def score(request: vllm.PairRequest, call: Calling) -> Response:
     """Queries are prompts, documents responses."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @openai_router.post("/v1/embeddings", summary="OpenAI", response_model=openai.Embeddings)
-async def embeddings(request: openai.EmbeddingsRequest, visit: Visiting) -> Response:
+async def embeddings(request: openai.EmbeddingsRequest, call: Calling) -> Response:
     """The reward in nats as an embedding of one number."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @tei_router.post(
@@ -64,27 +64,27 @@ async def embeddings(request: openai.EmbeddingsRequest, visit: Visiting) -> Resp
     summary="Rerankers and text-embeddings-inference",
     response_model=rerank.Reranked | list[tei.Rank],
 )
-async def rerank_either(request: RerankBody, visit: Visiting) -> Response:
+async def rerank_either(request: RerankBody, call: Calling) -> Response:
     """Best-of-n: the query is the prompt. With `documents` as Cohere's and Jina's, with `texts` as TEI's."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @router.post("/v1/rerank", summary="Rerankers", response_model=rerank.Reranked)
 @router.post("/v2/rerank", summary="Rerankers, Cohere v2", response_model=rerank.Reranked)
-async def rerank_documents(request: rerank.RerankRequest, visit: Visiting) -> Response:
+async def rerank_documents(request: rerank.RerankRequest, call: Calling) -> Response:
     """Best-of-n: the query is the prompt, documents are candidate responses; best first."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @tei_router.post(
     "/predict", summary="text-embeddings-inference", response_model=list[tei.Prediction] | list[list[tei.Prediction]]
 )
-async def predict(request: tei.PredictRequest, visit: Visiting) -> Response:
+async def predict(request: tei.PredictRequest, call: Calling) -> Response:
     """Pairs of prompt and response."""
-    return await visit.answer(request)
+    return await call.answer(request)
 
 
 @router.post("/verify", summary="NeMo-Gym", response_model=nemo_gym.Verified)
-async def verify(request: nemo_gym.VerifyRequest, visit: Visiting) -> Response:
+async def verify(request: nemo_gym.VerifyRequest, call: Calling) -> Response:
     """The request with its reward in nats and the shares that it sums."""
-    return await visit.answer(request)
+    return await call.answer(request)

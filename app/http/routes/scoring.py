@@ -7,7 +7,7 @@ from fastapi import APIRouter, Response
 from app.http.dialects.shapes import ScoreBody
 from app.http.dialects.vllm import Paired, PairRequest
 from app.http.routes.common import FromHeader, Serving, Tenant, agreed, problems
-from app.http.routes.visit import Visiting
+from app.http.routes.foreign_call import Calling
 from app.schemas.ranking import RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, ScoreReply, ScoreRequest
 
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1", tags=["scoring"], responses=problems(401, 404, 
 
 @router.post("/score", summary="Score", response_model=ScoreReply | Paired)
 async def score(
-    request: ScoreBody, tenant: Tenant, serving: Serving, header: FromHeader, visit: Visiting
+    request: ScoreBody, tenant: Tenant, serving: Serving, header: FromHeader, call: Calling
 ) -> ScoreReply | Response:
     """Rewards of completions for one person, one person per row, or the aggregate.
 
@@ -24,7 +24,7 @@ async def score(
     the floor reward and its reasons in `details`. A body with `queries` and `documents` is vLLM's and gets its reply.
     """
     if isinstance(request, PairRequest):
-        return await visit.answer(request)
+        return await call.answer(request)
     return await serving.scoring.score(tenant, request, people_of(request, header))
 
 

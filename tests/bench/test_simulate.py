@@ -8,8 +8,8 @@ import torch
 from worlds import METHODS, POOL, SLOW, TOGETHER, aggregate, keel, keel_random, world
 
 from bench.compare.parcel import packed, unpacked
-from bench.compare.play import STAGES, Distortion, distorted, open_questions, play
-from bench.compare.run import Subsample, courses, some_people, tasks
+from bench.compare.run import Subsample, some_people, tasks, trajectories
+from bench.compare.simulate import STAGES, Distortion, distorted, open_questions, play
 from bench.compare.world import World
 from elicitation.errors import InvalidInput
 
@@ -23,14 +23,14 @@ def small() -> World:
 
 def test_nobody_is_asked_a_question_twice(small: World) -> None:
     for method in METHODS:
-        course = play(small, METHODS[method](small), method)
-        assert all(len(asked) == max(STAGES) == len(set(asked)) for asked in course.asked)
+        trajectory = play(small, METHODS[method](small), method)
+        assert all(len(asked) == max(STAGES) == len(set(asked)) for asked in trajectory.asked)
 
 
 def test_a_prompt_comes_again_only_when_all_others_have_come(small: World) -> None:
     few = world(prompts=5)
-    course = play(few, keel(few), "keel")
-    for person, asked in zip(few.people, course.asked, strict=True):
+    trajectory = play(few, keel(few), "keel")
+    for person, asked in zip(few.people, trajectory.asked, strict=True):
         prompts = person.prompts[list(asked)].tolist()
         for first in range(0, len(prompts), 5):
             assert len(set(prompts[first : first + 5])) == len(prompts[first : first + 5])
@@ -47,9 +47,9 @@ def test_an_exhausted_prompt_does_not_close_the_others() -> None:
 
 def test_whoever_has_nothing_left_keeps_their_answers() -> None:
     short = world(pool=7)
-    course = play(short, keel(short), "keel")
-    assert all(sorted(asked) == list(range(7)) for asked in course.asked)
-    assert (course.predictions[10] == course.predictions[20]).all()
+    trajectory = play(short, keel(short), "keel")
+    assert all(sorted(asked) == list(range(7)) for asked in trajectory.asked)
+    assert (trajectory.predictions[10] == trajectory.predictions[20]).all()
 
 
 def test_rules_that_draw_draw_alike_in_all_methods(small: World) -> None:
@@ -66,19 +66,19 @@ def test_a_course_repeats_itself_whatever_is_played_before(small: World) -> None
 
 
 def test_before_any_answer_everybody_is_predicted_alike_by_what_was_learned(small: World) -> None:
-    course = play(small, keel(small), "keel")
+    trajectory = play(small, keel(small), "keel")
     expected = torch.cat([torch.sigmoid(small.differences(p.targets)[:, 0]) for p in small.people])
-    torch.testing.assert_close(torch.from_numpy(course.predictions[0]), expected)
+    torch.testing.assert_close(torch.from_numpy(trajectory.predictions[0]), expected)
 
 
 def test_predictions_after_k_answers_rest_on_the_first_k_questions(small: World) -> None:
-    course = play(small, keel_random(small), "keel-random")
-    person, asked = small.people[0], list(course.asked[0][:5])
+    trajectory = play(small, keel_random(small), "keel-random")
+    person, asked = small.people[0], list(trajectory.asked[0][:5])
     sides = person.outcomes.towards[asked]
     moved = 0.3 * sides @ small.differences(person.pool)[asked]
     moved[0] += 1.0
     expected = torch.sigmoid(small.differences(person.targets) @ moved)
-    torch.testing.assert_close(torch.from_numpy(course.predictions[5][: len(expected)]), expected)
+    torch.testing.assert_close(torch.from_numpy(trajectory.predictions[5][: len(expected)]), expected)
 
 
 def test_turning_answers_turns_every_one(small: World) -> None:
@@ -153,7 +153,7 @@ def test_slow_methods_meet_somebody_of_every_world() -> None:
 def test_names_of_one_recipe_share_a_course(monkeypatch: pytest.MonkeyPatch, small: World) -> None:
     monkeypatch.setitem(METHODS, "keel-again", METHODS["keel"])
     todo = tasks([small], ["keel", "keel-again"], SLOW, Subsample(people=6, each=6, seeds=1), [frozenset(METHODS)])
-    one, again, *_ = courses(todo[0], METHODS)
+    one, again, *_ = trajectories(todo[0], METHODS)
     assert (one.method, again.method) == ("keel", "keel-again")
     assert again.predictions is one.predictions
 

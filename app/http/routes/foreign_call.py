@@ -1,4 +1,4 @@
-"""A visit through one of the doors: what a foreign request says outside of its body, and the way to its reply."""
+"""A call in a foreign format: what its request says outside of its body, and the way to its reply."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -21,7 +21,7 @@ TEMPLATE_CHARS = 1_000
 AGGREGATE = "aggregate"
 
 
-class Outside(BaseModel):
+class Envelope(BaseModel):
     """What a request may say outside of its body."""
 
     user_id: UserId | None = None
@@ -30,28 +30,28 @@ class Outside(BaseModel):
     template: Annotated[str, StringConstraints(max_length=TEMPLATE_CHARS)] | None = None
 
 
-NOTHING = Outside()
+NOTHING = Envelope()
 
 
 @dataclass(frozen=True)
-class Visit:
-    """Who comes through a door, and what the request says outside of its body."""
+class ForeignCall:
+    """Who calls, and what the request says outside of its body."""
 
     tenant: str
     service: Service
-    outside: Outside
+    envelope: Envelope
 
     async def answer(self, asked: ForeignRequest) -> Response:
         """Score the rows of a foreign request and reply in its dialect."""
-        rows = asked.rows(self.outside.template)
+        rows = asked.rows(self.envelope.template)
         request = ScoreRequest(
             prompts=[row.prompt for row in rows],
             completions=[row.response for row in rows],
-            profile_version=self.outside.profile_version,
-            basis_version=self.outside.basis_version,
+            profile_version=self.envelope.profile_version,
+            basis_version=self.envelope.basis_version,
             detail=asked.detailed,
         )
-        scored, fallback = await self._scored(request, asked.people(len(rows), self.outside.user_id))
+        scored, fallback = await self._scored(request, asked.people(len(rows), self.envelope.user_id))
         names = self.service.engine.artifact.basis.names
         reply = asked.reply(Scored(scored.rewards, scored.scores, scored.details or (), names))
         if fallback and isinstance(reply, ForeignReply):
@@ -80,7 +80,7 @@ class Visit:
         return True
 
 
-async def visit_of(request: Request) -> Visit:
+async def call_of(request: Request) -> ForeignCall:
     """Read by hand: FastAPI would take longer over these parameters than the score takes."""
     headers, query = request.headers, request.query_params
     said = {
@@ -90,10 +90,10 @@ async def visit_of(request: Request) -> Visit:
         "template": query.get("template"),
     }
     try:
-        outside = Outside.model_validate(said) if any(said.values()) else NOTHING
+        envelope = Envelope.model_validate(said) if any(said.values()) else NOTHING
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
-    return Visit(request.state.tenant, await service_of(request), outside)
+    return ForeignCall(request.state.tenant, await service_of(request), envelope)
 
 
 def _one(what: str, *said: str | None) -> str | None:
@@ -104,4 +104,4 @@ def _one(what: str, *said: str | None) -> str | None:
     return given.pop() if given else None
 
 
-Visiting = Annotated[Visit, Depends(visit_of)]
+Calling = Annotated[ForeignCall, Depends(call_of)]

@@ -16,7 +16,7 @@ from app.profiles.basis import open_artifact
 from app.profiles.profiles import VERSION, Profiles
 from app.profiles.retiring import Retirement, require_in_force, retirement
 from app.settings import Settings
-from app.storage.registry import Erasure, Served
+from app.storage.registry import Deployment, Erasure
 from app.storage.store import Person, Store, now
 from reward_bases.artifact import Artifact
 
@@ -25,7 +25,7 @@ LEFT_OUT = "people."
 """Files of a training run that hold its people."""
 
 
-class Archive:
+class ArtifactHistory:
     """Finds the profiles that versions belong to: those ``served``, or earlier ones, opened once each."""
 
     def __init__(self, settings: Settings, store: Store, served: Profiles) -> None:
@@ -94,7 +94,7 @@ async def keep(store: Store, served: Profiles, folder: Path) -> None:
     if history and history[-1].digest == served.digest:
         return
     artifact = served.artifact
-    entry = Served(served.digest, artifact.basis.version, artifact.population_version, now())
+    entry = Deployment(served.digest, artifact.basis.version, artifact.population_version, now())
     await store.registry.serve(entry, await asyncio.to_thread(packed, folder))
 
 

@@ -12,7 +12,7 @@ from safeguards.score import bounded
 
 
 @dataclass(frozen=True, eq=False)
-class Table:
+class CoefficientBatch:
     """U people's constants, and for each of n rows which person it belongs to: ``rows`` (n,).
 
     ``guarded`` and ``mean`` (U, K), ``covariance`` (U, K, K), ``std``, ``floor`` and ``lowest`` (U,).
@@ -27,7 +27,7 @@ class Table:
     lowest: Tensor
 
     @classmethod
-    def of(cls, profiles: Sequence[Profile], rows: Sequence[int]) -> "Table":
+    def of(cls, profiles: Sequence[Profile], rows: Sequence[int]) -> "CoefficientBatch":
         scales = torch.tensor([(p.scale.std, p.scale.floor, p.scale.lowest) for p in profiles], dtype=torch.float64)
         return cls(
             torch.tensor(rows),
@@ -42,7 +42,7 @@ class Table:
         reward = (phi * self.guarded[self.rows]).sum(-1)
         return torch.where(passed, torch.maximum(reward, self.lowest[self.rows]), self.floor[self.rows])
 
-    def at(self, rows: Tensor) -> "Table":
+    def at(self, rows: Tensor) -> "CoefficientBatch":
         """The same people's constants for other rows: (m,) places of this table's."""
         return replace(self, rows=self.rows[rows])
 
@@ -56,7 +56,7 @@ class Table:
         return torch.where(passed, variance.clamp_min(0).sqrt(), 0.0)
 
 
-def stacked(items: Sequence[Item]) -> tuple[Tensor, Tensor]:
+def stack_items(items: Sequence[Item]) -> tuple[Tensor, Tensor]:
     """φ (n, K) and which responses the gate let through (n,)."""
     return torch.stack([item.phi for item in items]), torch.tensor([item.gate.passed for item in items])
 

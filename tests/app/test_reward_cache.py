@@ -1,4 +1,4 @@
-"""What an item is worth to a profile is computed once, is the same in any company, and goes with the profile."""
+"""The reward of an item for a profile is computed once, is the same in any company, and goes with the profile."""
 
 import gc
 from dataclasses import replace
@@ -9,10 +9,10 @@ import torch
 from fastapi import FastAPI
 
 from app.profiles.profiles import Profile
-from app.scoring import worth
+from app.scoring import reward_cache
+from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.engine import Item
-from app.scoring.table import Table, stacked
-from app.scoring.worth import Worths
+from app.scoring.reward_cache import RewardCache
 from safeguards.gate import GateResult
 
 
@@ -31,9 +31,9 @@ def items(k: int, n: int = 5) -> list[Item]:
 
 def test_it_is_the_tables_reward_and_score(profile: Profile) -> None:
     some = items(len(profile.posterior.mean))
-    table = Table.of([profile], [0] * len(some))
-    rewards = table.rewards(*stacked(some))
-    found = Worths().of([profile] * len(some), some)
+    table = CoefficientBatch.of([profile], [0] * len(some))
+    rewards = table.rewards(*stack_items(some))
+    found = RewardCache().of([profile] * len(some), some)
     assert [one.reward for one in found] == rewards.tolist()
     assert [one.score for one in found] == table.scores(rewards).tolist()
 
@@ -42,29 +42,29 @@ def test_it_is_remembered_for_each_profile_and_the_same_in_any_company(
     profile: Profile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     some, other = items(len(profile.posterior.mean)), replace(profile, scale=replace(profile.scale, std=2.0))
-    worths = Worths()
-    together = worths.of([profile, other] * 2 + [profile], some)
+    rewards = RewardCache()
+    together = rewards.of([profile, other] * 2 + [profile], some)
     alone = [
-        Worths().of([owner], [item])[0] for owner, item in zip([profile, other] * 2 + [profile], some, strict=True)
+        RewardCache().of([owner], [item])[0] for owner, item in zip([profile, other] * 2 + [profile], some, strict=True)
     ]
     assert together == alone
-    monkeypatch.setattr(worth, "_computed", None)
-    assert worths.of([profile, other], some[:2]) == together[:2]
+    monkeypatch.setattr(reward_cache, "_computed", None)
+    assert rewards.of([profile, other], some[:2]) == together[:2]
 
 
 def test_an_item_that_comes_twice_is_computed_once(profile: Profile) -> None:
     some = items(len(profile.posterior.mean))
-    first, again, other = Worths().of([profile] * 3, [some[0], some[0], some[2]])
+    first, again, other = RewardCache().of([profile] * 3, [some[0], some[0], some[2]])
     assert first is again != other
 
 
 def test_what_a_profile_remembers_goes_with_it(profile: Profile) -> None:
-    worths, erased = Worths(), replace(profile)
-    worths.of([profile, erased], items(len(profile.posterior.mean), 2))
-    assert len(worths._known) == 2
+    rewards, erased = RewardCache(), replace(profile)
+    rewards.of([profile, erased], items(len(profile.posterior.mean), 2))
+    assert len(rewards._known) == 2
     del erased
     gc.collect()
-    assert list(worths._known) == [profile]
+    assert list(rewards._known) == [profile]
 
 
 async def test_a_shaped_reward_is_not_taken_for_the_plain_one(http: httpx.AsyncClient) -> None:

@@ -1,4 +1,4 @@
-"""A method's course through a world: everybody is asked one question at a time, predictions are noted in between.
+"""A method's trajectory through a world: everybody is asked one question at a time, predictions are noted in between.
 
 Answers are the recorded ones. All methods play with the same seeds: what a rule draws for a person's k-th question, and
 which answers are flipped, depends on the world, the person and k alone.
@@ -46,7 +46,7 @@ AS_RECORDED = Distortion()
 
 
 @dataclass(frozen=True, eq=False)
-class Course:
+class Trajectory:
     """What came of it, for P people with N targets, person after person.
 
     ``people`` (P,) their numbers in the world's name; ``owners`` (N,) in 0…P−1; ``labels`` (N,) whether left is
@@ -74,7 +74,7 @@ def play(
     name: str,
     stages: Sequence[int] = STAGES,
     distortion: Distortion = AS_RECORDED,
-) -> Course:
+) -> Trajectory:
     """Ask everybody up to the last of the ``stages``; whoever has nothing left to be asked keeps their answers.
 
     Raises InvalidInput for a question that was not allowed and for predictions that are no probabilities.
@@ -92,7 +92,7 @@ def play(
             seconds += believing + interview.ask(belief, name)
     questions = sum(map(len, interview.asked))
     counts = torch.tensor([len(person.labels) for person in world.people])
-    return Course(
+    return Trajectory(
         world=world.name,
         seed=world.seed,
         method=name,
