@@ -7,7 +7,18 @@ with Client() as keel:
 
 from keel.async_client import AsyncClient
 from keel.client import Client
-from keel.errors import Conflict, Gone, Invalid, KeelError, NotFound, Problem, Unauthorized, Unavailable, Unreachable
+from keel.errors import (
+    Conflict,
+    Gone,
+    Invalid,
+    InvalidArgument,
+    KeelError,
+    NotFound,
+    Problem,
+    Unauthorized,
+    Unavailable,
+    Unreachable,
+)
 from keel.replies import (
     Band,
     Comparison,
@@ -43,6 +54,7 @@ __all__ = [
     "Guard",
     "HeadCoefficient",
     "Invalid",
+    "InvalidArgument",
     "KeelError",
     "NotFound",
     "Problem",

@@ -30,6 +30,7 @@ from typing import Any, Literal
 
 from keel.calls import Text
 from keel.client import Client
+from keel.errors import InvalidArgument
 
 Tail = Literal["normal", "exponential"]
 DEGREES = (1, 2)
@@ -39,7 +40,7 @@ def curve(rewards: Sequence[float]) -> list[float]:
     """Unbiased estimates of the expected best of n = 1 … N of N rewards, in their unit."""
     ordered, total = sorted(rewards), len(rewards)
     if not ordered:
-        raise ValueError("0 rewards have no best; give at least one")
+        raise InvalidArgument("0 rewards have no best; give at least one")
     return [
         sum(math.comb(i, n - 1) * reward for i, reward in enumerate(ordered)) / math.comb(total, n)
         for n in range(1, total + 1)
@@ -56,12 +57,14 @@ def extrapolated(
 ) -> float:
     """Estimated expected best of ``n`` from few rewards, in their unit, by the tail above all but the ``top`` ones.
 
-    ``top`` t is half of the rewards by default. Raises ValueError unless degree is 1 or 2 and degree ≤ t < m.
+    ``top`` t is half of the rewards by default. Raises InvalidArgument unless degree is 1 or 2 and degree ≤ t < m.
     """
     m = len(rewards)
     top = m // 2 if top is None else top
     if degree not in DEGREES or not degree <= top < m:
-        raise ValueError(f"{m} rewards, top {top}, degree {degree}; take degree 1 or 2 and degree <= top < rewards")
+        raise InvalidArgument(
+            f"{m} rewards, top {top}, degree {degree}; take degree 1 or 2 and degree <= top < rewards"
+        )
     ordered = sorted(rewards)
     spacings = [(m - k + 1) * (ordered[k - 1] - ordered[k - 2]) for k in range(m - top + 1, m + 1)]
     return ordered[m - top - 1] + _dot(_weights(m, n, top, degree, tail), spacings)

@@ -1,6 +1,7 @@
 """What can go wrong between a caller and the service.
 
 KeelError
+├── InvalidArgument a function was called with a value that it cannot use; a ValueError too
 ├── Unreachable     no answer after all retries
 └── Problem         the service answered with problem+json; ``status`` and ``detail`` say what
     ├── Invalid     400, 413, 422: change the request
@@ -16,6 +17,10 @@ from http import HTTPStatus
 
 class KeelError(Exception):
     """Anything the client raises on purpose."""
+
+
+class InvalidArgument(KeelError, ValueError):
+    """A value outside what the called function accepts; no request was sent."""
 
 
 class Unreachable(KeelError):

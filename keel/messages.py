@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from keel.calls import Text
+from keel.errors import InvalidArgument
 
 Message = Mapping[str, Any]
 ASSISTANT = "assistant"
@@ -22,9 +23,11 @@ def completion(value: str | Sequence[Message]) -> str:
 
 
 def split(conversation: Sequence[Message]) -> tuple[Text, str]:
-    """A whole conversation as prompt and completion; raises ValueError unless the assistant has the last word."""
+    """A whole conversation as prompt and completion; raises InvalidArgument unless it ends with the assistant."""
     if len(conversation) < 2 or conversation[-1]["role"] != ASSISTANT:
-        raise ValueError(f"a conversation of {len(conversation)} messages must end with the assistant's reply to score")
+        raise InvalidArgument(
+            f"a conversation of {len(conversation)} messages must end with the assistant's reply to score"
+        )
     return prompt(conversation[:-1]), completion(conversation[-1:])
 
 

@@ -18,7 +18,7 @@ from keel import messages, wire
 from keel.async_client import AsyncClient
 from keel.calls import Text
 from keel.client import Client
-from keel.errors import Problem
+from keel.errors import InvalidArgument, Problem
 from keel.replies import Detail, Scores
 
 Rewards = list[float | None]
@@ -58,7 +58,7 @@ class _Reward:
     batch_size:         completions per request; completions of one prompt that stand together are never torn apart
     timeout, attempts, time_limit: seconds for one attempt; attempts, and seconds, for a request with all retries
 
-    Raises ValueError for options or columns that contradict each other.
+    Raises InvalidArgument for options or columns that contradict each other.
     """
 
     base_url: str = wire.DEFAULT_URL
@@ -79,7 +79,7 @@ class _Reward:
 
     def __post_init__(self) -> None:
         if self.head is not None and (self.normalize != "none" or self.bounded or self.gated == "floor"):
-            raise ValueError("head gives a share of the plain reward; leave normalize, bounded and gated as they are")
+            raise InvalidArgument("head gives a share of the plain reward; leave out normalize, bounded and gated")
         self.profile_versions = dict(self.profile_versions)
         self.__name__ = self.name or ("keel" if self.head is None else f"keel_{self.head}")
 
@@ -109,11 +109,13 @@ class _Reward:
         if self.user_column is None:
             return [None] * n
         if self.user_column not in columns:
-            raise ValueError(f"the dataset has no column {self.user_column!r}; name the person's with user_column")
+            raise InvalidArgument(f"the dataset has no column {self.user_column!r}; name the person's with user_column")
         people: Sequence[Any] = columns[self.user_column]
         nameless = [place for place, name in enumerate(people) if not isinstance(name, str)]
         if nameless:
-            raise ValueError(f"{self.user_column!r} of row {nameless[0]} is {people[nameless[0]]!r}, not a person's id")
+            raise InvalidArgument(
+                f"{self.user_column!r} of row {nameless[0]} is {people[nameless[0]]!r}, not a person's id"
+            )
         return people
 
     def _request(self, batch: Sequence[Row]) -> dict[str, Any]:
@@ -155,7 +157,7 @@ class _Reward:
         if self.head is None:
             return reward
         if self.head not in detail.heads:
-            raise ValueError(f"the basis has no head {self.head!r}; it has {', '.join(detail.heads)}")
+            raise InvalidArgument(f"the basis has no head {self.head!r}; it has {', '.join(detail.heads)}")
         return detail.heads[self.head]
 
 

@@ -123,7 +123,7 @@ def _cut(text: str, draw: random.Random, places: Callable[[str], list[int]]) -> 
 
 
 def corrections(rates: Sequence[Rate]) -> dict[str, float]:
-    """ρ₀ and ρ₁ for ``safeguards.noisy_gate``: every kind of junk counts alike; good answers are the bank's."""
+    """ρ₀ and ρ₁ for ``keel.noisy_gate``: every kind of junk counts alike; good answers are the bank's."""
     kinds = [rate.rate for rate in rates if rate.junk]
     real = next(rate for rate in rates if not rate.junk)
     return {"false_accept": round(sum(kinds) / len(kinds), 4), "false_reject": round(real.high, 4)}

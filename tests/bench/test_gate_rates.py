@@ -5,11 +5,10 @@ import json
 from pathlib import Path
 
 import pytest
-import torch
 
 from bench.studies.gate import Rate, corrections, junk, main, read
+from keel.noisy_gate import FALSE_ACCEPT, FALSE_REJECT, backward
 from safeguards.gate import check
-from safeguards.noisy_gate import FALSE_ACCEPT, FALSE_REJECT, backward
 
 ANSWERS = [
     f"Basil number {i} needs six hours of light in summer. Water it when the soil is dry, and pinch the {tip} tips."
@@ -54,7 +53,7 @@ def test_the_rates_can_be_put_into_the_correction() -> None:
     found = corrections(rates)
     assert found["false_accept"] == 0.5
     assert 0.01 < found["false_reject"] < 0.06
-    assert float(backward(torch.tensor([True]), **found)) > 1
+    assert backward([True], **found)[0] > 1
 
 
 @pytest.mark.slow

@@ -1,10 +1,11 @@
 """The online search stays feasible, and finds nearly the best of what is."""
 
-import pytest
-import torch
+import random
 
-from elicitation.errors import InvalidInput
-from safeguards.online_budget import OnlineBudget
+import pytest
+
+from keel.errors import InvalidArgument
+from keel.online_budget import OnlineBudget
 
 BUDGETS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 LOSS = {0.05: 0.0, 0.1: 0.02, 0.2: 0.05, 0.5: 0.3, 1.0: 0.65, 2.0: 0.9}
@@ -19,11 +20,11 @@ def search(delta: float = 0.1, smoothness: float = 0.35) -> OnlineBudget:
 
 def play(seed: int, rounds: int) -> tuple[OnlineBudget, set[float]]:
     """Bernoulli losses and utilities; returns the search and everything it tried."""
-    generator = torch.Generator().manual_seed(seed)
+    draw = random.Random(seed)
     running, tried = search(), set()
     for _ in range(rounds):
         budget = running.ask()
-        loss, utility = torch.rand(2, generator=generator).tolist()
+        loss, utility = draw.random(), draw.random()
         running.tell(budget, float(loss < LOSS[budget]), float(utility < UTILITY[budget]))
         tried.add(budget)
     return running, tried
@@ -69,10 +70,10 @@ def test_more_trials_never_widen_a_bound() -> None:
 
 @pytest.mark.parametrize("budgets", [(), (0.2, 0.1), (0.1, 0.1)])
 def test_a_grid_that_does_not_rise_is_refused(budgets: tuple[float, ...]) -> None:
-    with pytest.raises(InvalidInput, match="rising"):
+    with pytest.raises(InvalidArgument, match="rising"):
         OnlineBudget(budgets, LIMIT, 0.1, 1, 1)
 
 
 def test_a_budget_off_the_grid_is_refused() -> None:
-    with pytest.raises(InvalidInput, match="not one of"):
+    with pytest.raises(InvalidArgument, match="not one of"):
         search().tell(0.3, 0, 0)

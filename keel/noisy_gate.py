@@ -11,36 +11,35 @@ With ρ₀ = P(R̃ = 1 | R = 0), bad responses accepted, and ρ₁ = P(R̃ = 0 |
 
 The same form takes the bias out of flipped answers, with ρ₀ = ρ₁ = the flip rate. Rates of Keel's gate: docs/gate.md.
 
-Source: Natarajan et al. (2013) for the backward form; Cai et al. (2025) for verifiers; derived anew above.
+Source: Natarajan et al. (2013) for the backward form; Cai et al. (2025) for verifiers; both derived above.
 """
 
-import torch
-from torch import Tensor
+from collections.abc import Sequence
 
-from elicitation.errors import InvalidInput
+from keel.errors import InvalidArgument
 
 FALSE_ACCEPT, FALSE_REJECT = 0.164, 0.0034
 """Of Keel's gate (``python -m bench.studies.gate``): mean over kinds of junk, upper end for the bank's answers."""
 
 
-def backward(accepted: Tensor, false_accept: float, false_reject: float) -> Tensor:
-    """Unbiased rewards R̂ (…) of verdicts ``accepted`` bool (…), with ρ₀ and ρ₁; InvalidInput unless ρ₀ + ρ₁ < 1."""
+def backward(accepted: Sequence[bool], false_accept: float, false_reject: float) -> list[float]:
+    """Unbiased rewards R̂ of verdicts ``accepted``, with ρ₀ and ρ₁; raises InvalidArgument unless ρ₀ + ρ₁ < 1."""
     _require_rate("false_accept", false_accept)
     _require_rate("false_reject", false_reject)
     signal = 1 - false_accept - false_reject
     if signal <= 0:
-        raise InvalidInput(
+        raise InvalidArgument(
             f"false_accept {false_accept} + false_reject {false_reject} ≥ 1; such a gate says nothing, measure it again"
         )
-    return (accepted.to(torch.float64) - false_accept) / signal
+    return [(verdict - false_accept) / signal for verdict in accepted]
 
 
-def forward(accepted: Tensor, false_reject: float) -> Tensor:
-    """Weights w (…) of the policy's score for verdicts ``accepted`` bool (…), with ρ₁ in [0, 1)."""
+def forward(accepted: Sequence[bool], false_reject: float) -> list[float]:
+    """Weights w of the policy's score for verdicts ``accepted``; raises InvalidArgument unless 0 ≤ ρ₁ < 1."""
     _require_rate("false_reject", false_reject)
-    return accepted.to(torch.float64) + (false_reject - 1)
+    return [verdict + (false_reject - 1) for verdict in accepted]
 
 
 def _require_rate(name: str, rate: float) -> None:
     if not 0 <= rate < 1:
-        raise InvalidInput(f"{name} = {rate} is no error rate; it must lie in [0, 1)")
+        raise InvalidArgument(f"{name} = {rate} is no error rate; it must lie in [0, 1)")

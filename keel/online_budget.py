@@ -18,8 +18,9 @@ Gaussian Processes, of which this is the case without a process, by a Lipschitz 
 import math
 from dataclasses import dataclass, field
 
-from elicitation.checks import require_number
-from elicitation.errors import InvalidInput
+from keel.errors import InvalidArgument
+
+SMALLEST, LARGEST = 1e-12, 1e12
 
 
 @dataclass
@@ -54,11 +55,11 @@ class OnlineBudget:
 
     def __post_init__(self) -> None:
         if not self.budgets or list(self.budgets) != sorted(set(self.budgets)):
-            raise InvalidInput(f"budgets {self.budgets} must be rising and at least one")
-        require_number("smoothness", self.smoothness, 1e-12, 1e12)
-        require_number("loss_range", self.loss_range, 1e-12, 1e12)
-        require_number("utility_range", self.utility_range, 1e-12, 1e12)
-        require_number("delta", self.delta, 1e-12, 1.0)
+            raise InvalidArgument(f"budgets {self.budgets} must be rising and at least one")
+        _require_between("smoothness", self.smoothness, SMALLEST, LARGEST)
+        _require_between("loss_range", self.loss_range, SMALLEST, LARGEST)
+        _require_between("utility_range", self.utility_range, SMALLEST, LARGEST)
+        _require_between("delta", self.delta, SMALLEST, 1.0)
         self.trials = [_Trials() for _ in self.budgets]
 
     def ask(self) -> float:
@@ -66,9 +67,9 @@ class OnlineBudget:
         return self.budgets[max(self._allowed(), key=lambda place: self._bound(place, "utility"))]
 
     def tell(self, budget: float, loss: float, utility: float) -> None:
-        """What a trial of ``budget`` gave; raises InvalidInput for one that is not on the grid."""
+        """What a trial of ``budget`` gave; raises InvalidArgument for one that is not on the grid."""
         if budget not in self.budgets:
-            raise InvalidInput(f"budget {budget} is not one of {self.budgets}")
+            raise InvalidArgument(f"budget {budget} is not one of {self.budgets}")
         self.trials[self.budgets.index(budget)].add(loss, utility)
 
     @property
@@ -98,3 +99,8 @@ class OnlineBudget:
         n = trials.count
         spread = width * math.sqrt(math.log(4 * len(self.budgets) * n * (n + 1) / self.delta) / (2 * n))
         return float(getattr(trials, figure)) + sign * spread
+
+
+def _require_between(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InvalidArgument(f"{name} = {value}; it must lie in [{low}, {high}]")
