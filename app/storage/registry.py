@@ -32,8 +32,8 @@ class Deployment:
 
 @dataclass(frozen=True)
 class Erasure:
-    """Somebody is gone. ``incarnation`` was their random number: it leads to nobody, and tells which populations were
-    learned with them."""
+    """Somebody is gone. ``person_uid`` was their random number: it leads to nobody, and tells which populations were
+    learned with them (column ``incarnation``)."""
 
     tenant_id: str
     person_uid: str

@@ -54,4 +54,5 @@ class SqliteRegistry:
         await self._writer.run(lambda db: db.execute(sql, [retired_at, digest]).rowcount)
 
     async def erasures(self) -> list[Erasure]:
-        return [Erasure(**row) for row in await self._reader.run(lambda db: list(db.table("erasures").rows))]
+        rows = await self._reader.run(lambda db: list(db.table("erasures").rows))
+        return [Erasure(row["tenant_id"], row["incarnation"], row["erased_at"]) for row in rows]

@@ -118,7 +118,8 @@ class SqliteStore:
     async def erase(self, key: PersonKey) -> None:
         def delete(db: Database) -> None:
             erasure = Erasure(key.tenant_id, _person(db, key).person_uid, now())
-            db.table("erasures").insert(asdict(erasure))
+            gone = {"tenant_id": key.tenant_id, "incarnation": erasure.person_uid, "erased_at": erasure.erased_at}
+            db.table("erasures").insert(gone)
             for table in db.tables:
                 if "user_id" in table.columns_dict:
                     table.delete_where(OWNER, asdict(key))

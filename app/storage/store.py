@@ -26,7 +26,7 @@ class PersonKey:
 
 @dataclass(frozen=True)
 class Person:
-    """``incarnation`` tells a person from an erased one of the same name."""
+    """``person_uid`` is random and tells a person from an erased one of the same name (column ``incarnation``)."""
 
     key: PersonKey
     person_uid: str

@@ -12,7 +12,7 @@ class ServedRanking:
     """Accepted candidates of one request: ``phi`` (n, K), serving ``rewards`` (n,) in nats, and the ``order`` served.
 
     ``candidates`` is a digest of the request, which tells that two people were served from the same ones. ``person`` is
-    the incarnation of who asked.
+    the ``person_uid`` of who asked.
     """
 
     ranking_id: str

@@ -18,7 +18,7 @@ from app.storage.store import AuditReport
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import Artifact
 from safeguards.audit import Material, audit
-from safeguards.audit_reference import Deployment
+from safeguards.audit_reference import Served
 from safeguards.guard import Reference
 from safeguards.loop.grid import Cell, compare, point, sane
 from safeguards.loop.world import Crowd
@@ -31,7 +31,7 @@ def stored(artifact: Artifact, spread: float, at: str) -> AuditReport:
     mean, reference = artifact.population.mean, Reference.of(artifact.reference)
     generator = torch.Generator().manual_seed(0)
     people = mean + spread * torch.randn(8, len(mean), dtype=torch.float64, generator=generator)
-    served = Deployment(mean, people, reference, torch.tensor(artifact.basis.protected), 5, ("<new>", "old") * 4)
+    served = Served(mean, people, reference, torch.tensor(artifact.basis.protected), 5, ("<new>", "old") * 4)
     made = audit(Material(served), {"basis": "b<1>"}, generator)
     return AuditReport(made.content_hash, at, made.to_dict())
 

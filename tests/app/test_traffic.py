@@ -1,4 +1,4 @@
-"""Deployment rankings: who is served by which arm, what is kept of it, for how long, and what audits make of it."""
+"""Served rankings: who is served by which arm, what is kept of it, for how long, and what audits make of it."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

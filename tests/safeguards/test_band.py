@@ -175,9 +175,9 @@ class TestUnderTheGuard:
             mean = mean + rate * (DIRECTION if step % 2 else guarded.coefficients - aggregate)
 
     def test_the_covariance_shrinks_by_alpha_alone(
-        self, aggregate: Tensor, prior: Tensor, reference: Reference, budget: Budget, bands: tuple[Band, ...]
+        self, aggregate: Tensor, prior: Tensor, reference: Reference, bands: tuple[Band, ...]
     ) -> None:
-        guarded = guard(aggregate, aggregate + 3, prior, reference, budget, LAST, bands)
+        guarded = guard(aggregate, aggregate + 3, prior, reference, Budget(0.01, 0.05), LAST, bands)
         assert 0 < guarded.guard.alpha < 1
         torch.testing.assert_close(guarded.covariance, guarded.guard.alpha**2 * prior)
 
