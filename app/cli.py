@@ -1,7 +1,10 @@
-"""The command ``keel``. ``serve`` runs the service; commands with ``--url`` talk to a running one.
+"""Learn a person's preferences from a few questions and score answers for that person.
 
-Results go to standard output, with ``--json`` as exactly one JSON object; progress, questions and errors go to
-standard error. Exit codes: 0 done, 1 refused or failed (or an audit is red), 2 wrong usage.
+``keel serve`` runs the service; commands with ``--url`` talk to a running one.
+
+Results go to standard output, with ``--json`` as one JSON object; other messages to standard error.
+
+Exit codes: 0 done, 1 refused or failed (or an audit is red), 2 wrong usage.
 """
 
 import tomllib
@@ -53,7 +56,7 @@ def serve(
     ui_port: Annotated[int | None, typer.Option(help="port of the web page (KEEL_UI_PORT)")] = None,
     data_dir: DataDir = None,
     basis: Basis = None,
-    ui: Annotated[bool, typer.Option("--ui/--no-ui", help="serve the web page too")] = True,
+    ui: Annotated[bool, typer.Option("--ui/--no-ui", help="also start the web page")] = True,
 ) -> None:
     """Start the service and its web page; Ctrl-C ends both."""
     from app.serve import require_startable

@@ -23,44 +23,52 @@ OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(BaseSettings):
-    """What is in force; every field has a ``KEEL_`` twin in the environment, and ``/info`` shows the limits."""
+    """The settings in force. Every field has a ``KEEL_`` variable; ``/info`` shows the limits."""
 
     model_config = SettingsConfigDict(env_prefix="KEEL_", toml_file="keel.toml", frozen=True, extra="forbid")
 
     host: str = Field(default="127.0.0.1", description="address the service binds to")
     port: Port = Field(default=8765, description="port of the HTTP service")
     ui_port: Port = Field(default=8501, description="port of the web page")
-    url: str = Field(default="", description="where the commands find a running service; empty means http://host:port")
-    key: SecretStr | None = Field(default=None, description="what the commands and the web page show to a service")
-    allowed_hosts: Names = Field(default=(), description="further names that requests may address, comma-separated")
-    data_dir: Path = Field(default=Path("~/.local/share/keel"), description="folder of the database, created on start")
-    basis: Folder | None = Field(default=None, description="folder of a trained basis; without it the one shipped")
+    url: str = Field(default="", description="URL at which commands find the service; empty means http://host:port")
+    key: SecretStr | None = Field(
+        default=None, description="key that the commands and the web page send to the service"
+    )
+    allowed_hosts: Names = Field(
+        default=(), description="further host names that requests may address, comma-separated"
+    )
+    data_dir: Path = Field(
+        default=Path("~/.local/share/keel"), description="data folder, which holds the database; created on start"
+    )
+    basis: Folder | None = Field(default=None, description="folder of a trained basis; default: the shipped basis")
     erasure_days: Annotated[int, Field(ge=0)] = Field(
-        default=30, description="days after which a population learned with an erased person is retired"
+        default=30, description="days from an erasure until a population learned with the person is retired"
     )
     traffic_days: Annotated[int, Field(ge=0)] = Field(
-        default=0, description="days for which numbers about served rankings are kept for audits; 0 keeps none"
+        default=0, description="days for which numbers about served rankings are kept for audits; 0: none are kept"
     )
     explore_rate: Annotated[float, Field(ge=0, le=0.5)] = Field(
-        default=0.0, description="share of rankings served by the aggregate, by lot; 0.02 to 0.05 makes audits causal"
+        default=0.0,
+        description="share of rankings, at random, that the aggregate serves; 0.02 to 0.05 makes audits causal",
     )
     max_body_bytes: Count = Field(default=4 * 2**20, description="largest request body, in bytes")
-    max_items: Count = Field(default=1024, description="most responses in one scoring request")
-    max_candidates: Count = Field(default=256, description="most candidates in one ranking request")
-    max_people: Count = Field(default=256, description="most distinct people in one scoring request")
+    max_items: Count = Field(default=1024, description="largest number of responses in one scoring request")
+    max_candidates: Count = Field(default=256, description="largest number of candidates in one ranking request")
+    max_people: Count = Field(default=256, description="largest number of different people in one scoring request")
     max_text_chars: Count = Field(default=100_000, description="longest prompt or response, in characters")
-    max_messages: Count = Field(default=200, description="most messages in one conversation")
+    max_messages: Count = Field(default=200, description="largest number of messages in one conversation")
     max_note_chars: Count = Field(default=2_000, description="longest note kept with an answer, in characters")
-    max_waiting_texts: Count = Field(default=4_096, description="texts waiting for the encoder from which 503 is sent")
+    max_waiting_texts: Count = Field(default=4_096, description="number of waiting texts at which requests get 503")
     unknown_person: Literal["refuse", "aggregate"] = Field(
-        default="refuse", description="what other clients' routes do about a person nobody knows: 404, or the aggregate"
+        default="refuse",
+        description="reply to an unknown person on compatible endpoints: 404 (refuse) or the aggregate",
     )
     rubrics: Names = Field(
-        default=(), description="checks of your own before scoring, package.module:function, comma-separated"
+        default=(), description="your own checks before scoring, package.module:function, comma-separated"
     )
-    cache_vectors: Count = Field(default=20_000, description="encoder vectors kept in memory")
-    cache_items: Count = Field(default=100_000, description="rows of base rewards kept in memory")
-    cache_profiles: Count = Field(default=4_096, description="fitted profiles kept in memory")
+    cache_vectors: Count = Field(default=20_000, description="number of encoder vectors kept in memory")
+    cache_items: Count = Field(default=100_000, description="number of rows of base rewards kept in memory")
+    cache_profiles: Count = Field(default=4_096, description="number of fitted profiles kept in memory")
 
     @classmethod
     def settings_customise_sources(
@@ -81,17 +89,17 @@ class Settings(BaseSettings):
 
     @property
     def address(self) -> str:
-        """Where the HTTP service listens."""
+        """URL of the HTTP service."""
         return f"http://{_literal(self.host)}:{self.port}"
 
     @property
     def ui_address(self) -> str:
-        """Where the web page listens."""
+        """URL of the web page."""
         return f"http://{_literal(self.page_host)}:{self.ui_port}"
 
     @property
     def base_url(self) -> str:
-        """Where the commands look for a service."""
+        """URL at which the commands look for a service."""
         return self.url or self.address
 
     @property
@@ -115,7 +123,7 @@ class Settings(BaseSettings):
 
     @property
     def page_host(self) -> str:
-        """Where the web page binds: it asks nobody for a key, so never where other machines reach it."""
+        """Address of the web page. It asks nobody for a key, so other machines must not reach it."""
         return self.host if self.loopback else "127.0.0.1"
 
     @property
@@ -128,7 +136,7 @@ class Settings(BaseSettings):
         return {name: getattr(self, name) for name in type(self).model_fields if name.startswith("max_")}
 
     def require_database(self) -> Path:
-        """The database that a service has made; InvalidInput where none has."""
+        """The database of a service; InvalidInput if it does not exist."""
         if not self.database.is_file():
             raise InvalidInput(f"{self.database} is missing; name the folder that keel serve --data-dir had")
         return self.database

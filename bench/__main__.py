@@ -1,7 +1,7 @@
-"""``keel bench SUITE``: play a suite's worlds with every method and print what was measured.
+"""Compare Keel with published methods on a suite of data sets, or measure the speed of the service.
 
 keel bench polis --data FOLDER --json      one JSON object on standard output
-keel bench attributes --quick              a look within three minutes
+keel bench attributes --quick              a small run, within three minutes
 keel bench page --results FOLDER           docs/benchmarks.md from the files that --out wrote
 """
 
@@ -20,7 +20,19 @@ from bench.compare.run import Subsample, run, tasks
 from bench.compare.terminal import show
 from elicitation.errors import InvalidInput, KeelError
 
-SUITES = ("attributes", "polis", "polis-text", "ukp", "bank", "pairs", "votes")
+SUITES = {
+    "attributes": "84 simulated people; each likes two of 14 signed traits of real texts (the design of PReF)",
+    "polis": "real votes in public opinion conversations, tested on statements with votes in training (--data)",
+    "polis-text": "the same people, tested on statements known by their text alone (--data)",
+    "ukp": "crowd workers choose the more convincing of two arguments, UKPConvArg1 (--data)",
+    "bank": "simulated people answer the questions of the shipped bank",
+    "pairs": "your own file of comparisons or ratings, as keel train reads it (--data)",
+    "votes": "your own folder of statements and votes, as keel train reads it (--data)",
+}
+TOOLS = {
+    "speed": "time of scoring and of choosing a question (the default)",
+    "page": "write docs/benchmarks.md from saved results",
+}
 METHODS_MODULE = "bench.compare.methods"
 SEEDS, QUICK_SEEDS = 5, 1
 SLOW, QUICK_SLOW = Subsample(people=20, each=4, seeds=2), Subsample(people=3, each=1, seeds=1)
@@ -86,20 +98,24 @@ def _print(result: dict[str, Any], options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="keel bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="keel bench", description=__doc__, epilog=_suites(), formatter_class=argparse.RawDescriptionHelpFormatter
     )
     add = parser.add_argument
-    add("suite", nargs="?", choices=[*SUITES, "speed", "page"], default="speed")
-    add("--data", type=Path, help="file or folder that the suite reads (pairs: a file, votes: a folder)")
-    add("--seeds", type=_at_least(1), help=f"splits into training and held-out people (default {SEEDS})")
-    add("--first-seed", type=_at_least(0), default=0, help="the first of them: other splits than those published")
-    add("--quick", action="store_true", help="one seed, fewer people: a look within three minutes")
-    add("--methods", help="names, separated by commas; all by default")
-    add("--json", action="store_true", help="one JSON object on standard output")
+    add("suite", nargs="?", choices=[*SUITES, *TOOLS], default="speed", metavar="SUITE", help="one of the list below")
+    add("--data", type=Path, help="file or folder with the data of the suite (pairs: a file, votes: a folder)")
+    add("--seeds", type=_at_least(1), help=f"number of splits into training and held-out people (default {SEEDS})")
+    add("--first-seed", type=_at_least(0), default=0, help="first random seed (default 0, as published)")
+    add("--quick", action="store_true", help="one seed and fewer people: a small run, within three minutes")
+    add("--methods", help="names of methods, separated by commas (default: all)")
+    add("--json", action="store_true", help="print one JSON object on standard output")
     add("--out", type=Path, help="also write the JSON object to this file")
     add("--results", type=Path, default=Path("docs/benchmarks"), help="page: folder of the suites' JSON files")
-    add("--page", type=Path, default=Path("docs/benchmarks.md"), help="page: the file to write")
+    add("--page", type=Path, default=Path("docs/benchmarks.md"), help="page: output file")
     return parser
+
+
+def _suites() -> str:
+    return "\n".join(["suites:", *(f"  {name:<12}{text}" for name, text in (SUITES | TOOLS).items())])
 
 
 def _at_least(least: int) -> Callable[[str], int]:

@@ -1,1 +1,1 @@
-"""The commands of ``keel``, by topic. What is heavy to import, they import when they run."""
+"""The commands of ``keel``, by topic. Heavy imports happen when a command runs."""

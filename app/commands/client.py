@@ -1,4 +1,4 @@
-"""What a running service is asked: ``ask``, ``score``, ``rank``, ``profile``, ``audit``, ``export``, ``erase``."""
+"""Commands for a running service: ``ask``, ``score``, ``rank``, ``profile``, ``audit``, ``export``, ``erase``."""
 
 import json
 from pathlib import Path
@@ -11,26 +11,26 @@ from app.people.export_shape import Shape
 from app.terminal import converse, show, table
 
 commands = typer.Typer()
-User = Annotated[str, typer.Option("--user", help="whom it is about")]
-AnyUser = Annotated[str | None, typer.Option("--user", help="whom it is for; the aggregate without it")]
+User = Annotated[str, typer.Option("--user", help="id of the person")]
+AnyUser = Annotated[str | None, typer.Option("--user", help="id of the person; without it the aggregate")]
 
 
 @commands.command()
 def ask(user: User = "me", url: Url = None, as_json: Json = False) -> None:
-    """Answer questions in the terminal until no further one is worth asking."""
+    """Answer questions in the terminal until no further question is worth asking."""
     with connect(url) as client:
         show(converse(client, user), as_json)
 
 
 @commands.command()
 def score(
-    prompt: Annotated[str, typer.Argument(help="what was asked")],
+    prompt: Annotated[str, typer.Argument(help="the prompt")],
     responses: Annotated[list[str], typer.Argument(help="responses to score")],
     user: AnyUser = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Reward of each response, in nats, and its score between 0 and 1."""
+    """Print the reward of each response, in nats, and its score between 0 and 1."""
     with connect(url) as client:
         scores = client.score([prompt] * len(responses), responses, user_id=user)
     rows = zip(scores.rewards, scores.scores, responses, strict=True)
@@ -39,14 +39,14 @@ def score(
 
 @commands.command()
 def rank(
-    prompt: Annotated[str, typer.Argument(help="what was asked")],
+    prompt: Annotated[str, typer.Argument(help="the prompt")],
     candidates: Annotated[list[str], typer.Argument(help="responses to rank")],
     user: AnyUser = None,
-    rule: Annotated[str, typer.Option(help="mean, lcb, pessimistic, drro, soft or brme")] = "mean",
+    rule: Annotated[str, typer.Option(help="ranking rule: mean, lcb, pessimistic, drro, soft or brme")] = "mean",
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Responses, best first."""
+    """Rank responses, best first."""
     with connect(url) as client:
         ranking = client.rank(prompt, candidates, user_id=user, rule=rule)
     rows = ((r.score, r.probability, candidates[r.index]) for r in ranking.results)
@@ -55,7 +55,7 @@ def rank(
 
 @commands.command()
 def profile(user: User = "me", url: Url = None, as_json: Json = False) -> None:
-    """What was learned about a person."""
+    """Print the profile of a person: coefficients, uncertainty and statements in words."""
     with connect(url) as client:
         known = client.profile(user)
     rows = ((head.name, head.mean, head.std, head.aggregate, head.guarded) for head in known.heads)
@@ -71,7 +71,7 @@ def audit(
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Measure whether anybody is being flattered or walled in; exit code 1 when a metric is red."""
+    """Measure flattery and echo chambers over all people; exit code 1 if a metric is red."""
     with connect(url) as client:
         stored = client.audit()
     if html is not None:
@@ -88,11 +88,11 @@ def audit(
 @commands.command()
 def export(
     user: User = "me",
-    shape: Annotated[Shape | None, typer.Option("--format", help="JSON lines for a trainer instead")] = None,
+    shape: Annotated[Shape | None, typer.Option("--format", help="JSON lines of answers for a trainer")] = None,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Everything held about a person, as JSON; or their answers as rows for a trainer."""
+    """Print all data about a person as JSON, or the answers as rows for a trainer."""
     with connect(url) as client:
         held = client.export(user) if shape is None else {"rows": client.export_rows(user, shape)}
     if shape is not None and not as_json:
@@ -104,12 +104,12 @@ def export(
 
 @commands.command()
 def erase(
-    user: Annotated[str, typer.Option("--user", help="whom to erase")],
+    user: Annotated[str, typer.Option("--user", help="id of the person to erase")],
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
     url: Url = None,
     as_json: Json = False,
 ) -> None:
-    """Erase every trace of a person; there is no way back."""
+    """Erase every trace of a person. This cannot be undone."""
     if not yes:
         typer.confirm(f"Erase everything about {user}?", abort=True, err=True)
     with connect(url) as client:

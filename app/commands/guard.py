@@ -1,4 +1,4 @@
-"""``keel guard``: what each budget and band costs and protects."""
+"""``keel guard``: cost and protection of each budget and band."""
 
 from typing import Annotated
 
@@ -7,19 +7,19 @@ import typer
 from app.commands.options import Basis, Json
 from app.settings import Settings
 
-commands = typer.Typer(no_args_is_help=True, help="The guard's budget and band.")
+commands = typer.Typer(no_args_is_help=True, help="Tune the guard: its budget and its agreement band.")
 
 
 @commands.command("tune")
 def tune(
-    people: Annotated[int, typer.Option(min=1, help="people to draw from the population prior")] = 100,
-    flatterers: Annotated[int, typer.Option(min=2, help="simulated people who always pick agreement")] = 20,
-    seed: Annotated[int, typer.Option(help="the same seed gives the same curve")] = 0,
+    people: Annotated[int, typer.Option(min=1, help="simulated people, drawn from the population prior")] = 100,
+    flatterers: Annotated[int, typer.Option(min=2, help="simulated people who always choose agreement")] = 20,
+    seed: Annotated[int, typer.Option(help="random seed")] = 0,
     basis: Basis = None,
-    write: Annotated[bool, typer.Option(help="make the chosen budget and band the artifact's")] = False,
+    write: Annotated[bool, typer.Option(help="write the chosen budget and band to the basis")] = False,
     as_json: Json = False,
 ) -> None:
-    """Print what each guard costs and protects, and which one the stated procedure chooses."""
+    """Print the cost and the protection of each guard, and the choice by the procedure of docs/guard.md."""
     from app.jobs import tuning, tuning_shown
     from reward_bases.artifact import DEFAULT
 

@@ -14,18 +14,18 @@ commands = typer.Typer()
 @commands.command()
 def train(
     data: Annotated[Path, typer.Option(help="file or folder of judgments: CSV, JSONL or Parquet, also gzip")],
-    out: Annotated[Path, typer.Option(help="folder of the basis to be, not there yet or empty")],
-    cache: Annotated[Path, typer.Option(help="where vectors and features are kept")] = Path("~/.cache/keel"),
-    encoder: Annotated[str, typer.Option(help="minilm, a folder, or a model's name")] = "minilm",
-    tune: Annotated[bool, typer.Option("--tune", help="adapt the encoder to the judgments first (LoRA)")] = False,
-    heads: Annotated[str, typer.Option(help="heads to learn beside the named ones, or: chosen")] = "chosen",
-    ridge: Annotated[str, typer.Option(help="prior precision of their weights, or: chosen")] = "chosen",
-    named: Annotated[bool, typer.Option("--named/--no-named", help="keep the shipped trait heads")] = True,
-    label_noise: Annotated[float, typer.Option(help="share of judgments made without looking")] = 0.0,
-    per_person: Annotated[int | None, typer.Option(help="most judgments of one person, drawn by lot")] = None,
-    ensemble: Annotated[int, typer.Option(help="how many times heads are refitted on people drawn anew")] = 3,
-    seed: Annotated[int, typer.Option(help="of everything drawn")] = 0,
-    resume: Annotated[bool, typer.Option("--resume", help="go on where a run was broken off")] = False,
+    out: Annotated[Path, typer.Option(help="output folder (new or empty)")],
+    cache: Annotated[Path, typer.Option(help="folder that caches vectors and features")] = Path("~/.cache/keel"),
+    encoder: Annotated[str, typer.Option(help="sentence encoder: minilm, a folder, or a model name")] = "minilm",
+    tune: Annotated[bool, typer.Option("--tune", help="first fine-tune the encoder (LoRA)")] = False,
+    heads: Annotated[str, typer.Option(help="number of learned taste heads; chosen: cross-validation")] = "chosen",
+    ridge: Annotated[str, typer.Option(help="ridge penalty on their weights; chosen: cross-validation")] = "chosen",
+    named: Annotated[bool, typer.Option("--named/--no-named", help="include the named heads, such as brevity")] = True,
+    label_noise: Annotated[float, typer.Option(help="share of judgments that are random, between 0 and 1")] = 0.0,
+    per_person: Annotated[int | None, typer.Option(help="largest number of judgments per person, at random")] = None,
+    ensemble: Annotated[int, typer.Option(help="number of bootstrap refits of the heads")] = 3,
+    seed: Annotated[int, typer.Option(help="random seed")] = 0,
+    resume: Annotated[bool, typer.Option("--resume", help="continue an interrupted run")] = False,
     as_json: Json = False,
 ) -> None:
     """Learn base rewards and a population from the judgments of many people."""
@@ -51,15 +51,15 @@ def train(
 
 @commands.command()
 def calibrate(
-    data: Annotated[Path, typer.Option(help="file or folder of judgments as keel train reads it, of pairs of texts")],
+    data: Annotated[Path, typer.Option(help="file or folder of judgments of pairs of texts, as keel train reads it")],
     basis: Basis = None,
-    cache: Annotated[Path, typer.Option(help="where vectors are kept")] = Path("~/.cache/keel"),
-    margin: Annotated[float, typer.Option(help="largest calibration error (ECE) that may pass")] = 0.05,
-    people: Annotated[int, typer.Option(min=1, help="most people measured, drawn by lot")] = 500,
-    seed: Annotated[int, typer.Option(min=0, help="of everything drawn")] = 0,
+    cache: Annotated[Path, typer.Option(help="folder that caches vectors")] = Path("~/.cache/keel"),
+    margin: Annotated[float, typer.Option(help="largest calibration error (ECE) that passes")] = 0.05,
+    people: Annotated[int, typer.Option(min=1, help="largest number of people measured, a random sample")] = 500,
+    seed: Annotated[int, typer.Option(min=0, help="random seed")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Are predicted choices right on these judgments? Exit code 0 for PASS alone: a gate for releases."""
+    """Test the calibration of predicted choices on these judgments; exit code 0 only for PASS."""
     from app.jobs.calibrating import calibrate as run
     from app.jobs.calibrating_shown import present
 

@@ -1,4 +1,4 @@
-"""``keel key``: make, list and revoke the keys of a data folder; a running service heeds them at once."""
+"""``keel key``: make, list and revoke the keys of a data folder. A running service obeys at once."""
 
 import asyncio
 from dataclasses import asdict
@@ -9,16 +9,16 @@ import typer
 from app.commands.options import DataDir, Json, settings_of
 from app.terminal import show, table
 
-commands = typer.Typer(no_args_is_help=True, help="Who may use the service, and as which tenant.")
+commands = typer.Typer(no_args_is_help=True, help="Manage the keys of a service; each key belongs to one tenant.")
 
 
 @commands.command("create")
 def create(
-    tenant: Annotated[str, typer.Option(help="whose people the key opens; local is the one without keys")],
+    tenant: Annotated[str, typer.Option(help="tenant of the key; local is the tenant of a service without keys")],
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Make a key and show it, this once. From the first key on every client needs one."""
+    """Make a key and print it once. After the first key every client needs one."""
     from app.storage.keys import stored_keys
 
     async def made() -> dict[str, Any]:
@@ -33,7 +33,7 @@ def create(
 
 @commands.command("list")
 def listed(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Every key ever made, without its secret."""
+    """List all keys, revoked ones too, without their secrets."""
     from app.storage.keys import stored_keys
 
     async def found() -> list[dict[str, Any]]:
@@ -47,11 +47,11 @@ def listed(data_dir: DataDir = None, as_json: Json = False) -> None:
 
 @commands.command("revoke")
 def revoke(
-    key_id: Annotated[str, typer.Argument(help="as keel key list shows it")],
+    key_id: Annotated[str, typer.Argument(help="id of the key, as keel key list prints it")],
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> None:
-    """Close a key for good; people and profiles of its tenant stay."""
+    """Revoke a key for good. People and profiles of its tenant stay."""
     from app.storage.keys import stored_keys
 
     async def revoked() -> dict[str, Any]:

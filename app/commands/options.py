@@ -1,4 +1,4 @@
-"""Options that commands share, and what they stand for."""
+"""Options that commands share, and the client and settings that they give."""
 
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,10 +8,10 @@ import typer
 from app.settings import Settings
 from keel import Client
 
-Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
-Url = Annotated[str | None, typer.Option(help="where the service runs")]
-DataDir = Annotated[Path | None, typer.Option(help="folder of the database (KEEL_DATA_DIR)")]
-Basis = Annotated[Path | None, typer.Option(help="folder of a trained basis (KEEL_BASIS); without it the one shipped")]
+Json = Annotated[bool, typer.Option("--json", help="print one JSON object on standard output")]
+Url = Annotated[str | None, typer.Option(help="URL of the running service")]
+DataDir = Annotated[Path | None, typer.Option(help="data folder, which holds the database (KEEL_DATA_DIR)")]
+Basis = Annotated[Path | None, typer.Option(help="folder of a trained basis (KEEL_BASIS); default: the shipped basis")]
 
 
 def connect(url: str | None) -> Client:

@@ -1,4 +1,4 @@
-"""``keel population``: learn it anew, and see which ones hold people who were erased."""
+"""``keel population``: refit a population, and list those learned from people who were erased."""
 
 import asyncio
 from dataclasses import asdict
@@ -10,26 +10,26 @@ import typer
 from app.commands.options import DataDir, Json, settings_of
 from app.terminal import fail, show, table
 
-commands = typer.Typer(no_args_is_help=True, help="What is assumed of people before they answer.")
+commands = typer.Typer(no_args_is_help=True, help="Manage the population, the prior over people's coefficients.")
 
 
 @commands.command("refit")
 def refit(
-    basis: Annotated[str, typer.Option(help="folder of the artifact, or shipped")],
-    without: Annotated[list[str] | None, typer.Option(help="somebody of the training run to forget")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="learn from the answers of the service there")] = None,
-    out: Annotated[Path | None, typer.Option(help="new folder; without it a training run is refitted in place")] = None,
-    tenant: Annotated[str, typer.Option(help="whose people, with --data-dir")] = "local",
-    per_person: Annotated[int, typer.Option(min=5, help="most answers of one person, with --data-dir")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="of the held-out folds, with --data-dir")] = 0,
-    force: Annotated[bool, typer.Option("--force", help="write what predicts held-out people worse")] = False,
+    basis: Annotated[str, typer.Option(help="folder of the basis, or: shipped")],
+    without: Annotated[list[str] | None, typer.Option(help="person of the training run to forget")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="learn from the answers in this folder")] = None,
+    out: Annotated[Path | None, typer.Option(help="output folder; default: refit a training run in place")] = None,
+    tenant: Annotated[str, typer.Option(help="tenant whose people are used, with --data-dir")] = "local",
+    per_person: Annotated[int, typer.Option(min=5, help="largest number of answers per person, with --data-dir")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="random seed of the folds, with --data-dir")] = 0,
+    force: Annotated[bool, typer.Option("--force", help="write a result that predicts worse")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
     as_json: Json = False,
 ) -> None:
-    """Learn the population anew: from a training run's people, or with --data-dir from a service's answers.
+    """Refit the population: from a training run's people, or with --data-dir from a service's answers.
 
-    The result is a new version that a service takes over when it is started with its folder. The cap on answers bounds
-    what one account can say, and a trimmed mean over people what a few accounts can do together.
+    The result is a new version. keel migrate moves people to it. The cap on answers limits the influence of one
+    account. A trimmed mean over people limits the influence of a few accounts together.
     """
     from app.jobs import refitting
     from app.jobs.refitting_shown import present
@@ -50,7 +50,7 @@ def refit(
 
 @commands.command()
 def due(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """Which populations served so far hold people who were erased, and when they go; exit code 1 past a deadline."""
+    """List populations learned from erased people, with their deadlines; exit code 1 if a deadline has passed."""
     from app.profiles.artifact_history import retirements
     from app.profiles.retiring import REMEDY
     from app.storage.sqlite_store import opened

@@ -1,4 +1,4 @@
-"""Keel tried out on people and tasks made up for it: ``demo``, ``loop``, ``attack``, ``bench``."""
+"""Experiments with simulated people and attacks: ``demo``, ``loop``, ``attack``, ``bench``."""
 
 import subprocess
 import sys
@@ -12,15 +12,16 @@ from app.settings import Settings
 from app.terminal import fail, show
 
 commands = typer.Typer()
+CHECKOUT = "benchmarks run from a checkout; clone the repository and run keel bench in its folder"
 
 
 @commands.command()
 def demo(
     people: Annotated[int, typer.Option(min=2, help="simulated people of each kind")] = 20,
-    seed: Annotated[int, typer.Option(min=0, help="of people and questions")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="random seed")] = 0,
     as_json: Json = False,
 ) -> None:
-    """Simulated people answer, are scored on unseen texts and audited, against a service of their own."""
+    """Simulated people answer questions of a new service, which is then tested on unseen texts and audited."""
     from app.demo.run import run
     from app.demo.show import present
 
@@ -34,15 +35,15 @@ def demo(
 @commands.command()
 def loop(
     people: Annotated[int, typer.Option(min=2, help="simulated people per seed")] = 200,
-    seeds: Annotated[int, typer.Option(min=1, help="how many times over")] = 5,
-    rounds: Annotated[int, typer.Option(min=1, help="times that everybody is served and answers")] = 50,
-    seed: Annotated[int, typer.Option(min=0, help="the same seed gives the same result")] = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="threads")] = 2,
-    out: Annotated[Path | None, typer.Option(help="also write the plot (.svg) or the report (.html)")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="number of repetitions, each with other people")] = 5,
+    rounds: Annotated[int, typer.Option(min=1, help="number of rounds of serving and answering")] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="random seed")] = 0,
+    jobs: Annotated[int, typer.Option(min=1, help="number of threads")] = 2,
+    out: Annotated[Path | None, typer.Option(help="also write a plot (.svg) or report (.html)")] = None,
     basis: Basis = None,
     as_json: Json = False,
 ) -> None:
-    """Let simulated people be served, answer and be moved by it, under every arm of the guard."""
+    """Simulate the closed loop: people are served, answer and change, with and without each part of the guard."""
     from app.jobs import looping_shown as loop_shown
     from app.jobs.looping import loop as run
 
@@ -60,7 +61,7 @@ def loop(
 
 @commands.command()
 def attack(basis: Basis = None, as_json: Json = False) -> None:
-    """Attack a fresh service and print what each attack reached beside its bar; exit code 1 when one is missed."""
+    """Attack a new service and print each result beside its limit; exit code 1 if a limit is exceeded."""
     from rich.console import Console
 
     from app.attacks.run import run, scoreboard
@@ -71,10 +72,13 @@ def attack(basis: Basis = None, as_json: Json = False) -> None:
     raise typer.Exit(int(not all(attack.passed for attack in board.attacks)))
 
 
-@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@commands.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []})
 def bench(context: typer.Context) -> None:
-    """Run the benchmarks of a checkout; arguments are passed on."""
+    """Compare Keel with published methods, or measure its speed (needs a checkout)."""
     if not Path("bench/__main__.py").is_file():
-        fail("benchmarks run from a checkout; clone the repository and run keel bench in its folder", 1)
+        if "--help" in context.args:
+            typer.echo(CHECKOUT)
+            return
+        fail(CHECKOUT, 1)
     command = [sys.executable, "-m", "bench", *context.args]
     raise SystemExit(subprocess.run(command, check=False).returncode)  # noqa: S603 - our own interpreter

@@ -1,4 +1,4 @@
-"""``keel migrate`` and ``keel backup``: what whoever runs a service does now and then."""
+"""``keel migrate`` and ``keel backup``: upkeep of a service."""
 
 import asyncio
 from dataclasses import asdict
@@ -20,9 +20,9 @@ def migrate(
     yes: Annotated[bool, typer.Option("--yes", help="do not ask for confirmation")] = False,
     as_json: Json = False,
 ) -> None:
-    """Move people to another basis, population, choice model or guard, after showing what changes for whom.
+    """Move people to another basis, population, choice model or guard, after a list of the changes per person.
 
-    Answers are replayed; versions of before can still be pinned. Stop the service, migrate, start it with the basis.
+    Answers are replayed; earlier versions can still be pinned. Stop the service, migrate, start it with the basis.
     """
     from app.jobs.migrating import migrate as run
 
@@ -43,9 +43,9 @@ def migrate(
 
 @commands.command()
 def backup(
-    file: Annotated[Path, typer.Argument(help="file to make")], data_dir: DataDir = None, as_json: Json = False
+    file: Annotated[Path, typer.Argument(help="new file")], data_dir: DataDir = None, as_json: Json = False
 ) -> None:
-    """Copy the database to a file while the service runs; as keel.db in a data folder it is served as before."""
+    """Copy the database to a file while the service runs. To restore, put the file in a data folder as keel.db."""
     from app.storage.backup import back_up
 
     show(back_up(settings_of(data_dir=data_dir).require_database(), file), as_json)

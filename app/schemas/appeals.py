@@ -7,12 +7,12 @@ from app.storage.appeals import Verdict
 
 
 class AppealRequest(Strict):
-    """A response that the gate rejected, to be looked at by a person."""
+    """A rejected response that a person shall review."""
 
     prompt: Text
     response: Text
     user_id: UserId | None = None
-    note: Unicode | None = Field(default=None, description="why it should pass")
+    note: Unicode | None = Field(default=None, description="reason why it should pass")
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -11,23 +11,23 @@ from elicitation.choice import Choice, Strength
 
 
 class AskRequest(Strict):
-    """Nothing is required: iopt chooses, and a fresh seed is drawn and recorded."""
+    """Nothing is required. By default iopt chooses, with a new random seed that is recorded."""
 
-    rule: Rule = Field(default=Rule.IOPT, description="how the question is chosen")
-    seed: int | None = Field(default=None, ge=0, le=SEED_MAX, description="decides the sides and every random draw")
-    force: bool = Field(default=False, description="ask on although no question is worth asking")
+    rule: Rule = Field(default=Rule.IOPT, description="rule that chooses the question")
+    seed: int | None = Field(default=None, ge=0, le=SEED_MAX, description="random seed of the sides and of every draw")
+    force: bool = Field(default=False, description="ask although no further question is worth asking")
 
 
 class QuestionReply(Reply):
-    """Two responses to one prompt, sides drawn by lot."""
+    """Two responses to one prompt, on random sides."""
 
     question_id: str
     prompt: str | list[Message]
     left: str
     right: str
-    number: int = Field(description="this is question `number` …")
-    expected_total: int = Field(description="… of about `expected_total`")
-    expected_gain: float = Field(description="what the answer is expected to teach, in `unit`")
+    number: int = Field(description="number of this question, from 1")
+    expected_total: int = Field(description="expected number of questions in all")
+    expected_gain: float = Field(description="expected information from the answer, in `unit`")
     unit: str
 
     model_config = ConfigDict(
@@ -62,7 +62,7 @@ class AnswerRequest(Strict):
 
 
 class Progress(Reply):
-    """Where a person stands after an entry of their log."""
+    """A person's progress after an entry of the answer log."""
 
     profile_version: str
     answered: int
@@ -76,11 +76,11 @@ class AnswerReply(Progress):
 
 class UndoReply(Progress):
     answer_id: str = Field(description="the answer taken back")
-    question_id: str = Field(description="its question, open again")
+    question_id: str = Field(description="its question, which is open again")
 
 
 class AnchorRequest(Strict):
-    """One response called by name: a prompt with its response, or a side of a question that was asked."""
+    """A rating of one response: a prompt with its response, or one side of a question that was asked."""
 
     level: Level
     prompt: Text | None = None
@@ -101,10 +101,10 @@ class AnchorRequest(Strict):
 
 
 class AnchorReply(Reply):
-    """What the person's ratings say so far, nats; null until they say enough."""
+    """Estimates from the person's ratings, in nats; null while the ratings are too few."""
 
     anchor_id: str
-    ratings: int = Field(description="responses rated")
-    aleatoric: float | None = Field(description="standard deviation of the person's own verdicts")
-    acceptable: float | None = Field(description="reward above which a response is called acceptable")
-    excellent: float | None = Field(description="reward above which it is called excellent")
+    ratings: int = Field(description="number of rated responses")
+    aleatoric: float | None = Field(description="standard deviation of the noise in the person's ratings")
+    acceptable: float | None = Field(description="reward above which a response is rated acceptable")
+    excellent: float | None = Field(description="reward above which a response is rated excellent")

@@ -1,4 +1,4 @@
-"""Stored audits, and a person's own."""
+"""Stored audits, and the audit of one person."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class TrendReply(Reply):
 
 
 class ChangeReply(Reply):
-    """A finding whose status changed since the audit before."""
+    """A finding with another status than in the audit before."""
 
     number: int
     name: str
@@ -36,7 +36,7 @@ class ChangeReply(Reply):
 
 
 class AuditReply(Reply):
-    """A stored report; `audit_id` is its content hash, to which trends and changes do not belong."""
+    """A stored report; `audit_id` is the hash of `report` alone, without trends and changes."""
 
     audit_id: str
     created_at: str
@@ -46,7 +46,7 @@ class AuditReply(Reply):
 
 
 class OwnFindingReply(Reply):
-    """One metric of one person, who is no sample: a value and its limits without an interval."""
+    """One metric of one person: a value and its limits. One person gives no interval."""
 
     number: int
     name: str
@@ -59,10 +59,10 @@ class OwnFindingReply(Reply):
 
 
 class OwnAuditReply(Reply):
-    """What personalising does to one person."""
+    """Effects of personal rewards on one person."""
 
     profile_version: str
     answered: int
     findings: list[OwnFindingReply]
     rankings: int = Field(description="logged rankings of this person")
-    by_aggregate: int = Field(description="… of them served by the aggregate, by lot")
+    by_aggregate: int = Field(description="… of them served by the aggregate, chosen at random")

@@ -1,4 +1,4 @@
-"""What requests and replies on the wire are made of. Requests forbid unknown fields; settings bound their sizes."""
+"""Parts of requests and replies on the wire. Requests forbid unknown fields; settings bound their sizes."""
 
 from typing import Annotated, Literal
 
@@ -11,7 +11,7 @@ UserId = Annotated[str, StringConstraints(pattern=USER_ID), Field(description=US
 
 
 def whole(text: str) -> str:
-    """JSON can smuggle in half a character, which neither the encoder nor the database can take."""
+    """Refuse half a surrogate pair: JSON allows it, but neither the encoder nor the database does."""
     if not text.isascii():
         try:
             text.encode()
@@ -43,10 +43,10 @@ Text = Annotated[
     Unicode | Annotated[list[Message], Field(min_length=1)],
     Field(description="plain text, or messages {role, content}"),
 ]
-ProfileVersion = Annotated[Name, Field(description="pin an earlier profile; it implies the basis")]
-BasisVersion = Annotated[Name, Field(description="refuse to answer with any other basis")]
-Temperature = Annotated[float, Field(ge=1e-3, le=1e3, description="the client's KL temperature, nats")]
-Kappa = Annotated[float, Field(ge=0, le=100, description="width of the lower confidence bound, in std")]
+ProfileVersion = Annotated[Name, Field(description="pin an earlier profile version, which implies the basis")]
+BasisVersion = Annotated[Name, Field(description="refuse the request under any other basis")]
+Temperature = Annotated[float, Field(ge=1e-3, le=1e3, description="KL temperature of your policy, nats")]
+Kappa = Annotated[float, Field(ge=0, le=100, description="width of the lower confidence bound, in standard deviations")]
 
 
 class ProblemReply(Reply):

@@ -1,4 +1,4 @@
-"""What is known about a person: profile, guard and export."""
+"""Profile, guard and export of a person."""
 
 from typing import Literal
 
@@ -23,28 +23,28 @@ class HeadReply(Reply):
 class StatementReply(Reply):
     text: str
     confidence: float
-    because: tuple[str, ...] = Field(description="ids of the questions whose answers taught it most")
+    because: tuple[str, ...] = Field(description="ids of the questions with the largest influence")
 
 
 class BandReply(Reply):
-    """The agreement band in one stratum: by how many nats more than the aggregate the reward pays for agreement."""
+    """The agreement band in one stratum: nats paid for agreement beyond the aggregate."""
 
     status: Literal["active", "inactive"]
     limit: float | None = Field(description="nats to either side; null where inactive")
-    before: float | None = Field(description="of the person's own coefficients")
-    after: float | None = Field(description="of the guarded ones")
+    before: float | None = Field(description="nats under the coefficients before the guard")
+    after: float | None = Field(description="nats under the guarded coefficients")
     binds: bool
 
 
 class GuardReply(Reply):
-    """λ_g = λ̄ + α(λ' − λ̄), with λ' inside the agreement band, and what bounds α."""
+    """λ_g = λ̄ + α(λ' − λ̄), with λ' inside the agreement band, and the bounds on α."""
 
     alpha: float
     divergence_max: float = Field(description="largest KL from the aggregate over the reference prompts, nats")
     divergence_p95: float
     budget: dict[str, float]
     starc: float | None = Field(description="STARC distance; null where the aggregate is too flat to define it")
-    band: dict[str, BandReply] = Field(description="by stratum, explicit and implicit")
+    band: dict[str, BandReply] = Field(description="one entry per stratum: explicit and implicit")
     binding: str
 
 

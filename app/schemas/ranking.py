@@ -1,4 +1,4 @@
-"""Rankings of a set of candidates, and what is made of the rewards' uncertainty."""
+"""Rankings of a set of candidates, and rules that use the rewards' uncertainty."""
 
 from enum import StrEnum
 from typing import Literal, Self
@@ -9,7 +9,7 @@ from app.schemas.base import SEED_MAX, BasisVersion, Kappa, ProfileVersion, Repl
 
 
 class RankRule(StrEnum):
-    """What is made of the rewards' uncertainty; parameters in docs/uncertainty.md."""
+    """Ranking rules, which use the rewards' uncertainty in different ways; see docs/uncertainty.md."""
 
     MEAN = "mean"
     LCB = "lcb"
@@ -30,20 +30,22 @@ class RankRequest(Strict):
     rule: RankRule = Field(
         default=RankRule.MEAN,
         description="mean; lcb: mean − kappa·std; pessimistic: mean − variance/(2·beta); brme: over an ensemble of "
-        "heads, nominal·surest + (1 − nominal)·least; drro: least worst regret with rewards wrong by rho; soft: drawn",
+        "heads, nominal·surest + (1 − nominal)·least; drro: minimax regret with errors of rho; soft: random order",
     )
     beta: Temperature = 1.0
     kappa: Kappa = 1.0
-    rho: float = Field(default=1.0, ge=0, le=1e6, description="drro: how wrong rewards may be in sum, nats")
+    rho: float = Field(default=1.0, ge=0, le=1e6, description="drro: largest sum of errors of the rewards, nats")
     nominal: float = Field(default=0.5, ge=0, le=1, description="brme: weight of the surest heads")
-    seed: int | None = Field(default=None, ge=0, le=SEED_MAX, description="soft: decides the draw")
+    seed: int | None = Field(default=None, ge=0, le=SEED_MAX, description="soft: random seed")
     agreement: list[Literal[0, 1]] | None = Field(
         default=None,
-        description="per candidate, 1 where it agrees with the user: those get no more than the aggregate gives them",
+        description="1 per candidate that agrees with the user, else 0; the ones together get at most their aggregate share",
     )
-    top_n: int | None = Field(default=None, ge=1, description="return only the best so many")
-    certify: bool = Field(default=False, description="mix the aggregate's choice in until the set is within the budget")
-    curve: bool = Field(default=False, description="also return what the best of 1, 2, … of the candidates is worth")
+    top_n: int | None = Field(default=None, ge=1, description="return only this many, the best ones")
+    certify: bool = Field(
+        default=False, description="mix with the aggregate's probabilities until the set is within the budget"
+    )
+    curve: bool = Field(default=False, description="also return the expected reward of the best of 1, 2, … candidates")
     profile_version: ProfileVersion | None = None
     basis_version: BasisVersion | None = None
 
@@ -67,26 +69,34 @@ class RankRequest(Strict):
 
 
 class RankedReply(Reply):
-    index: int = Field(description="place in `candidates`")
-    score: float = Field(description="the profile's constant guarded score, 0–1, whatever the rule")
-    probability: float = Field(description="chance to be picked from this set: softmax of the rule's values over beta")
+    index: int = Field(description="position in `candidates`, from 0")
+    score: float = Field(description="guarded score of the profile, 0–1, the same for every rule")
+    probability: float = Field(
+        description="probability of being chosen from this set: softmax of the rule's values over beta"
+    )
 
 
 class CurvePoint(Reply):
     n: int
     reward: float = Field(description="expected reward of the best of n of these candidates, nats; unbiased")
-    divergence: float = Field(description="the most that best-of-n diverges from the policy it samples, nats")
+    divergence: float = Field(
+        description="upper bound of the KL divergence of best-of-n from its sampling policy, nats"
+    )
 
 
 class RankReply(Reply):
     results: list[RankedReply] = Field(description="best first")
-    set_divergence: float = Field(description="KL of `probability` from the aggregate's, nats")
-    set_alpha: float = Field(description="largest share of the rule's own choice that keeps this set within the budget")
-    outside_guard: bool = Field(description="what the guard does not cover leaves the budget on this set")
+    set_divergence: float = Field(description="KL divergence of `probability` from the aggregate's probabilities, nats")
+    set_alpha: float = Field(
+        description="largest weight of the rule's own probabilities that keeps this set within the budget"
+    )
+    outside_guard: bool = Field(
+        description="true if this set exceeds the budget under a rule that the guard does not cover"
+    )
     best: int | None = Field(description="index of the best; null when the gate rejected all")
     curve: list[CurvePoint] | None = None
     served_by: Literal["personal", "aggregate"] = Field(
-        description="whose reward ranked: with explore_rate some requests are served by the aggregate, by lot"
+        description="the reward that ranked: with explore_rate the aggregate serves some requests, at random"
     )
     recommended_n: int | None = Field(default=None, description="the n with the largest reward − beta·divergence")
     basis_version: str

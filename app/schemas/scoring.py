@@ -1,4 +1,4 @@
-"""Rewards of completions, taken apart on request, and predicted choices."""
+"""Rewards of completions, with details on request, and predicted choices."""
 
 from typing import Annotated, Self
 
@@ -17,23 +17,26 @@ class ScoreRequest(Strict):
     user_ids: Annotated[list[UserId], Field(min_length=1)] | None = None
     profile_version: ProfileVersion | None = None
     profile_versions: dict[UserId, ProfileVersion] | None = Field(
-        default=None, description="pin several people: person → version; the others are scored as of now"
+        default=None, description="pin several people: person → version; others use their current version"
     )
     basis_version: BasisVersion | None = None
     mix: float = Field(default=0.0, ge=0, le=1, description="weight of the aggregate: (1 − mix)·own + mix·aggregate")
     normalize: Normalization = Field(
         default=Normalization.NONE,
-        description="of `rewards` only. none: nats; reference: SD over the reference set; group: minus the mean and "
-        "over the SD of the request's rows of the same prompt and person",
+        description="unit of `rewards`. none: nats; reference: SD over the reference set; group: minus the mean and "
+        "divided by the SD of the request's rows with the same prompt and person",
     )
     bounded: bool = Field(default=False, description="`rewards` between 0 and 1, strictly increasing")
     conciseness: float = Field(
-        default=0.0, ge=0, le=1, description="pays short responses up to this share of their quality, beyond the mean's"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="bonus for short responses, up to this share of their quality above the mean",
     )
     baseline: Annotated[list[Text], Field(min_length=1)] | None = Field(
-        default=None, description="responses whose mean reward is taken off each row's; for all rows"
+        default=None, description="responses whose mean reward is subtracted from every row"
     )
-    baselines: list[list[Text]] | None = Field(default=None, description="the same with one list per row")
+    baselines: list[list[Text]] | None = Field(default=None, description="the same, with one list per row")
     beta: Temperature = 1.0
     kappa: Kappa = 1.0
     detail: bool = False
@@ -52,13 +55,13 @@ class ScoreRequest(Strict):
 
     @property
     def plain(self) -> bool:
-        """Whether rewards are wanted as they are: in nats, of the profile alone, without details."""
+        """True if the request asks for plain rewards: in nats, of the profile alone, without details."""
         shaped = self.mix or self.bounded or self.conciseness or self.normalize is not Normalization.NONE
         return not (shaped or self.contrastive or self.detail)
 
     @property
     def contrastive(self) -> bool:
-        """Whether rewards are against baselines."""
+        """True if rewards are relative to baselines."""
         return self.baseline is not None or self.baselines is not None
 
 
@@ -68,21 +71,21 @@ class GateReply(Reply):
 
 
 class DetailReply(Reply):
-    """One reward taken apart, in nats; null where the gate rejected the response. `heads` sum to `guarded`."""
+    """Parts of one reward, in nats; null if the gate rejected the response. `heads` sum to `guarded`."""
 
     mean: float = Field(description="the reward")
     std: float = Field(description="its standard deviation against the baseline, by default the reference mean")
     lcb: float = Field(description="lower confidence bound: mean − kappa·std")
     pessimistic: float = Field(description="mean − std²/(2·beta)")
-    epistemic: float = Field(description="what more answers would lower: the same as std")
+    epistemic: float = Field(description="uncertainty that more answers reduce; equal to std")
     aleatoric: float | None = Field(
-        description="how much the person's own verdicts vary, nats; null until their anchor ratings tell"
+        description="noise of the person's own judgments, nats; null while anchor ratings are too few"
     )
     preferred: float | None = Field(
-        description="chance that the person prefers it to the baseline; null without baseline or aleatoric"
+        description="probability that the person prefers it to the baseline; null without baseline or aleatoric"
     )
-    aggregate: float | None = Field(description="what everybody together would give")
-    raw: float | None = Field(description="before the guard")
+    aggregate: float | None = Field(description="reward under the population mean")
+    raw: float | None = Field(description="reward before the guard")
     guarded: float
     gate: GateReply
     flags: list[str]
@@ -107,7 +110,7 @@ class CompareRequest(Strict):
 
 
 class CompareReply(Reply):
-    """The predicted choice with guarded coefficients, without sides."""
+    """Predicted choice probabilities under guarded coefficients, without side bias."""
 
     p_a: float
     p_b: float

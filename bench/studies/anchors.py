@@ -1,4 +1,4 @@
-"""``python -m bench.studies.anchors``: how many anchor ratings it takes to know how much a person's own verdicts vary.
+"""``python -m bench.studies.anchors``: number of anchor ratings needed to estimate the noise of a person's judgments.
 
 People are drawn from the shipped population. Each chooses between ANSWERS random pairs of the question bank's answers,
 then rates random ones of these, with anchors at the thirds of their own rewards and a known noise.

@@ -1,9 +1,9 @@
-"""Speed of one-sample requests, beside what they stand on, in turns within one run: ``python -m bench.studies.doors``.
+"""``python -m bench.studies.doors``: speed of one-sample requests, beside two baselines, in turns within one run.
 
 cached    requests per second of /get_reward with texts scored before, over those of a route in the same process with
           the same models, middleware and sizes that returns a constant; one kept-alive connection per client
 uncached  texts per second of 64 clients that open a connection for each request, as OpenRLHF's do, each with a prompt
-          and a response never seen; over those of the bare encoder on batches of 32 of the same texts
+          and a response not seen before; over those of the bare encoder on batches of 32 of the same texts
 """
 
 import asyncio

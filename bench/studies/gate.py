@@ -1,9 +1,9 @@
-"""``python -m bench.studies.gate``: how often the gate errs on real answers and on junk made from them.
+"""``python -m bench.studies.gate``: error rates of the gate on real answers and on junk made from them.
 
 Real answers are those of the question bank, and with ``--data`` the texts in a folder of public preference data, gzip
-CSV with any of the columns of TEXTS. Nobody wrote those for a gate: some are loops, empty or cut off, so their rate is
-an upper bound on real ones rejected. Junk is made from the bank's answers; phrasings come in the words that the rules
-were written with, and in words that the rules never saw. Intervals are Wilson's (1927), 95 %.
+CSV with any of the columns of TEXTS. These sets also hold loops, empty and truncated texts, so their rate is
+an upper bound for real answers. Junk is made from the bank's answers. *Known* phrasings use the words that the rules
+were written with; *unseen* ones use other words. Intervals are Wilson's (1927), 95 %.
 """
 
 import argparse
@@ -30,7 +30,7 @@ TEXTS = ("text", "response_a", "response_b", "true_answer", "suggested_wrong_ans
 SEED = 0
 TIMES = (2, 3, 5, 10, 20, 50)
 SHORTEST_CUT = 20
-"""Words of an answer from which it is cut: a shorter one leaves too little to tell."""
+"""Least number of words of an answer that is cut."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""``python -m bench.studies.guard``: the shipped guard held against its bars.
+"""``python -m bench.studies.guard``: measure the shipped guard against its limits.
 
 * bounds: violations among random and optimised adversarial coefficients, in the shipped artifact's own bounds;
 * cost: milliseconds per guarded profile at K = 32, 200 reference prompts × 16 responses;
@@ -43,10 +43,12 @@ NO_BAND = 1e6  # nats
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--random", type=int, default=10_000, help="random coefficients")
-    parser.add_argument("--optimised", type=int, default=100, help="coefficients found by optimisation")
-    parser.add_argument("--people", type=int, default=60, help="ordinary people")
-    parser.add_argument("--flatterers", type=int, default=10)
+    parser.add_argument("--random", type=int, default=10_000, help="number of random coefficient vectors")
+    parser.add_argument(
+        "--optimised", type=int, default=100, help="number of coefficient vectors found by optimisation"
+    )
+    parser.add_argument("--people", type=int, default=60, help="number of simulated people with the traits of the bank")
+    parser.add_argument("--flatterers", type=int, default=10, help="number of simulated flatterers")
     parser.add_argument("--plot", type=Path, help="only draw the curve of guard.json into this file")
     arguments = parser.parse_args()
     torch.set_num_threads(1)

@@ -1,7 +1,7 @@
 """``python -m bench.studies.million``: time and memory of ``keel train`` on given features of many people.
 
-Made people with known tastes: P people judge pairs of responses to the same prompt, whose F features are drawn from a
-normal distribution; a person's reward is that of everybody plus four tastes of their own.
+P simulated people judge pairs of responses to the same prompt. The F features of a response are drawn from a normal
+distribution. A person's reward is the common reward plus four tastes of their own.
 """
 
 import argparse
@@ -71,10 +71,10 @@ def peak_gigabytes() -> float:
 def main() -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.studies.million", description=__doc__)
-    parser.add_argument("--people", type=int, default=100_000)
-    parser.add_argument("--judgments", type=int, default=1_000_000)
-    parser.add_argument("--heads", type=int, help="heads to learn; chosen on held-out people by default")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--people", type=int, default=100_000, help="number of simulated people")
+    parser.add_argument("--judgments", type=int, default=1_000_000, help="number of judgments")
+    parser.add_argument("--heads", type=int, help="number of heads to learn (default: cross-validation)")
+    parser.add_argument("--seed", type=int, default=0, help="random seed")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -1,7 +1,7 @@
-"""Speed of the service beside what it stands on, measured in turns within one run.
+"""Speed of the service beside baselines, measured in turns within one run.
 
 cached    items per second of POST /v1/score with 256 items that were scored before
-uncached  items per second of the same route with texts never seen, beside the bare encoder on the same texts
+uncached  items per second of the same route with texts not seen before, beside the bare encoder on the same texts
 question  milliseconds to choose the next question by iopt from 100,000 pairs at K = 32, and to refit to 10 answers
           before; beside them BoTorch's PairwiseGP (linear kernel) refitted to the same answers with EUBO on the pool;
           Keel has the pool in single precision, PairwiseGP in double, for which BoTorch asks

@@ -1,8 +1,8 @@
-"""``python -m bench.studies.stance``: what the basis and optional heads see of a user's stance on held-out probes.
+"""``python -m bench.studies.stance``: detection of a user's stance by the basis and other models, on held-out probes.
 
 Per reader and stratum of the questions of opinion: AUC within prompts (how often the agreeing one of two responses is
-ranked first) and the share of questions decided rightly by all four cells, each with its 95 % interval over questions.
-Readers are fitted on other questions than they are tried on; the likelihood ratio is not fitted at all.
+ranked first) and the share of questions that all four cells decide correctly, with 95 % intervals over questions.
+Readers are cross-fitted over questions; the likelihood ratio is not fitted.
 """
 
 import argparse
@@ -69,10 +69,10 @@ class Seen:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cache", type=Path, default=Path("cache"), help="where SmolLM2 is unpacked")
-    parser.add_argument("--suggested", type=Path, help="CSV: question, true_answer, suggested_wrong_answer")
-    parser.add_argument("--basis-only", action="store_true", help="leave out every reader but the shipped basis")
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--cache", type=Path, default=Path("cache"), help="folder for the unpacked SmolLM2")
+    parser.add_argument("--suggested", type=Path, help="CSV file: question, true_answer, suggested_wrong_answer")
+    parser.add_argument("--basis-only", action="store_true", help="measure only the shipped basis")
+    parser.add_argument("--json", action="store_true", help="print one JSON object on standard output")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     probes = load_probes()

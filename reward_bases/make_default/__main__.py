@@ -46,7 +46,9 @@ deviation out then takes their side seven times in eight (sigmoid(2) = 0.88).
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder with ukpconvarg1/ and pandalm/")
-    parser.add_argument("--cache", type=Path, default=Path("cache"), help="where sampled texts and vectors are kept")
+    parser.add_argument(
+        "--cache", type=Path, default=Path("cache"), help="folder that caches sampled texts and vectors"
+    )
     arguments = parser.parse_args()
     arguments.cache.mkdir(parents=True, exist_ok=True)
     build(arguments.data, arguments.cache)

@@ -81,6 +81,16 @@ def test_help_lists_every_command_and_the_settings_in_force() -> None:
     assert "KEEL_PORT" in shown
 
 
+def test_help_of_the_benchmarks_lists_the_suites_in_a_checkout_and_asks_for_one_elsewhere(tmp_path: Path) -> None:
+    shown = run("bench", "--help")
+    assert shown.returncode == 0
+    assert all(f"\n  {suite} " in shown.stdout for suite in ("attributes", "polis-text", "votes", "speed", "page"))
+    variables = {**os.environ, "PYTHONPATH": str(Path.cwd())}
+    command = [*KEEL, "bench", "--help"]
+    elsewhere = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=variables, check=True)
+    assert "run from a checkout" in elsewhere.stdout
+
+
 def test_help_loads_neither_torch_nor_the_service() -> None:
     code = (
         "import sys, app.cli; print([m for m in ('torch', 'botorch', 'transformers', 'fastapi') if m in sys.modules])"

@@ -14,7 +14,7 @@ router = APIRouter(prefix="/v1/appeals", tags=["appeals"], responses=problems(40
 
 @router.post("", status_code=201, summary="Appeal", responses=problems(404, 409, 413, 422, 503))
 async def appeal(request: AppealRequest, tenant: Tenant, serving: Serving) -> AppealReply:
-    """Ask a person to look at a response that the gate rejected. It is kept for the tenant and nowhere else."""
+    """Ask a person to review a response that the gate rejected. Only the tenant can see the appeal."""
     settings = serving.settings
     bounds.require_at_most("characters in one note", len(request.note or ""), "max_note_chars", settings)
     conversation = bounds.conversation(request.prompt, settings)
@@ -26,7 +26,7 @@ async def appeal(request: AppealRequest, tenant: Tenant, serving: Serving) -> Ap
 async def appeals(
     tenant: Tenant,
     serving: Serving,
-    everything: Annotated[bool, Query(alias="all", description="resolved ones too")] = False,
+    everything: Annotated[bool, Query(alias="all", description="include resolved appeals")] = False,
 ) -> list[AppealReply]:
     """The tenant's appeals that wait for a verdict, oldest first."""
     return [reply(appeal) for appeal in await serving.appeals.pending(tenant, everything)]
@@ -36,7 +36,7 @@ async def appeals(
 async def resolve(
     appeal_id: Annotated[str, Path(max_length=128)], request: VerdictRequest, tenant: Tenant, serving: Serving
 ) -> AppealReply:
-    """Uphold the rejection, or overturn it: from then on this very response passes the gate, for this tenant."""
+    """Uphold or overturn a rejection. An overturned response passes the gate from then on, for this tenant."""
     return reply(await serving.appeals.resolve(tenant, appeal_id, request.verdict))
 
 

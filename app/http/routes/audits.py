@@ -1,4 +1,4 @@
-"""Reports on whether anybody is being flattered or walled in."""
+"""Reports on flattery and echo chambers."""
 
 from typing import Annotated
 
@@ -12,7 +12,7 @@ router = APIRouter(prefix="/v1/audits", tags=["audits"], responses=problems(401)
 
 @router.post("", status_code=201, summary="Audit", responses=problems(409, 503))
 async def audit(tenant: Tenant, serving: Serving) -> AuditReply:
-    """Measure everybody's current profile against the aggregate and store the report."""
+    """Measure all current profiles against the aggregate and store the report."""
     return await serving.auditing.run(tenant)
 
 

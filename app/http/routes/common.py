@@ -1,4 +1,4 @@
-"""What routes share: who is asking, the use cases, the problems a route may answer with.
+"""Dependencies of routes: the caller, the service, and the error replies.
 
 Dependencies are coroutines: FastAPI would run plain functions on another thread.
 """
@@ -14,8 +14,8 @@ from app.storage.store import PersonKey
 from elicitation.errors import InvalidInput
 
 MEANING = {
-    401: "no valid key, where one is needed",
-    410: "the version was retired with somebody who was erased",
+    401: "a key is needed and none valid was sent",
+    410: "the version was retired after the erasure of a person it was learned from",
     404: "no such person, question, version or audit",
     409: "the request contradicts what is stored; nothing was changed",
     413: "the body is over the limit",
@@ -40,7 +40,7 @@ async def tenant_of(
     _bearer: Annotated[object, Security(HTTPBearer(auto_error=False))],
     _header: Annotated[object, Security(APIKeyHeader(name="X-API-Key", auto_error=False))],
 ) -> str:
-    """The tenant that the request's key opened; the parameters put both ways to show one into the documentation."""
+    """The tenant of the request's key. The parameters put both ways of sending a key into the documentation."""
     tenant: str = request.state.tenant
     return tenant
 
@@ -51,7 +51,7 @@ Tenant = Annotated[str, Depends(tenant_of)]
 async def named_person(
     tenant: Tenant,
     user_id: Annotated[str, Path(pattern=USER_ID, description=USER_ID_HELP)],
-    x_user_id: Annotated[str | None, Header(description="if sent, it must agree with the path")] = None,
+    x_user_id: Annotated[str | None, Header(description="person; if sent, it must agree with the path")] = None,
 ) -> PersonKey:
     """The person of a path."""
     return PersonKey(tenant, agreed(user_id, x_user_id) or user_id)
@@ -59,9 +59,7 @@ async def named_person(
 
 async def header_person(
     request: Request,
-    x_user_id: Annotated[
-        str | None, Header(pattern=USER_ID, description="the person, if the body names nobody")
-    ] = None,
+    x_user_id: Annotated[str | None, Header(pattern=USER_ID, description="person, if the body names nobody")] = None,
 ) -> str | None:
     """The person of the header, or of a URL that begins with /u/{user_id}."""
     return agreed(request.path_params.get("user_id"), x_user_id)

@@ -1,4 +1,4 @@
-"""Routes of the doors: documented with what a foreign call reads by hand, and with the errors that clients parse."""
+"""Routes of compatible endpoints: their documented parameters, and errors in the form that their clients parse."""
 
 import json
 from abc import abstractmethod
@@ -13,7 +13,7 @@ from app.http.dialects.templates import PLAIN, PROMPT, RESPONSE, TEMPLATES
 from app.http.problems import invalid_problem, keel_problem
 from elicitation.errors import KeelError
 
-TEMPLATE_HELP = f"{', '.join((PLAIN, *TEMPLATES))}, or a pattern with {PROMPT} and {RESPONSE}; found out if left out"
+TEMPLATE_HELP = f"{', '.join((PLAIN, *TEMPLATES))}, or a pattern with {PROMPT} and {RESPONSE}; default: detected"
 ERROR_TYPES = {503: "Overloaded", 500: "Backend"}
 
 
@@ -21,7 +21,7 @@ def _parameter(place: str, name: str, description: str) -> dict[str, Any]:
     return {"in": place, "name": name, "required": False, "description": description, "schema": {"type": "string"}}
 
 
-PERSON_HELP = "the person; so does a URL that begins with /u/{user_id}, and all that is sent must agree"
+PERSON_HELP = "person; a URL that begins with /u/{user_id} names it too, and all names must agree"
 DOCUMENTED = {
     "parameters": [
         _parameter("header", "X-User-Id", PERSON_HELP),
@@ -44,7 +44,7 @@ class DoorRoute(APIRoute):
 
 
 class ExtendedRoute(DoorRoute):
-    """Adds to a problem the ``members`` in which a dialect's clients look for what is wrong (RFC 9457, 3.2)."""
+    """Adds to a problem the ``members`` that a dialect's clients read (RFC 9457, 3.2)."""
 
     @staticmethod
     @abstractmethod

@@ -1,4 +1,4 @@
-"""The doors: routes where clients of other reward models find what they expect, at / and at /u/{user_id}/."""
+"""Doors: endpoints compatible with clients of other reward models, at / and at /u/{user_id}/."""
 
 from fastapi import APIRouter, Response
 
@@ -43,13 +43,13 @@ async def evaluation(request: llama_factory.Evaluation, call: Calling) -> Respon
     response_model=vllm.Classified | list[sglang.Embedded] | sglang.Embedded,
 )
 async def classify(request: ClassifyBody, call: Calling) -> Response:
-    """vLLM's, which verl calls too, with `input` or `messages`; SGLang's with `text`, in nats."""
+    """vLLM's format with `input` or `messages` (verl uses it too), or SGLang's with `text`, in nats."""
     return await call.answer(request)
 
 
 @openai_router.post("/score", summary="vLLM", response_model=vllm.Paired)
 async def score(request: vllm.PairRequest, call: Calling) -> Response:
-    """Queries are prompts, documents responses."""
+    """Queries are prompts and documents are responses."""
     return await call.answer(request)
 
 
@@ -65,14 +65,14 @@ async def embeddings(request: openai.EmbeddingsRequest, call: Calling) -> Respon
     response_model=rerank.Reranked | list[tei.Rank],
 )
 async def rerank_either(request: RerankBody, call: Calling) -> Response:
-    """Best-of-n: the query is the prompt. With `documents` as Cohere's and Jina's, with `texts` as TEI's."""
+    """Best-of-n: the query is the prompt. `documents` is the format of Cohere and Jina, `texts` that of TEI."""
     return await call.answer(request)
 
 
 @router.post("/v1/rerank", summary="Rerankers", response_model=rerank.Reranked)
 @router.post("/v2/rerank", summary="Rerankers, Cohere v2", response_model=rerank.Reranked)
 async def rerank_documents(request: rerank.RerankRequest, call: Calling) -> Response:
-    """Best-of-n: the query is the prompt, documents are candidate responses; best first."""
+    """Best-of-n: the query is the prompt, and documents are candidate responses. The best comes first."""
     return await call.answer(request)
 
 
@@ -80,11 +80,11 @@ async def rerank_documents(request: rerank.RerankRequest, call: Calling) -> Resp
     "/predict", summary="text-embeddings-inference", response_model=list[tei.Prediction] | list[list[tei.Prediction]]
 )
 async def predict(request: tei.PredictRequest, call: Calling) -> Response:
-    """Pairs of prompt and response."""
+    """Rewards of pairs of prompt and response."""
     return await call.answer(request)
 
 
 @router.post("/verify", summary="NeMo-Gym", response_model=nemo_gym.Verified)
 async def verify(request: nemo_gym.VerifyRequest, call: Calling) -> Response:
-    """The request with its reward in nats and the shares that it sums."""
+    """The request with its reward in nats and the heads' shares, which sum to it."""
     return await call.answer(request)

@@ -1,4 +1,4 @@
-"""A call in a foreign format: what its request says outside of its body, and the way to its reply."""
+"""A call in a foreign format: its headers and query parameters, and its reply."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -22,7 +22,7 @@ AGGREGATE = "aggregate"
 
 
 class Envelope(BaseModel):
-    """What a request may say outside of its body."""
+    """Person, versions and template from URL and headers."""
 
     user_id: UserId | None = None
     profile_version: ProfileVersion | None = None
@@ -35,7 +35,7 @@ NOTHING = Envelope()
 
 @dataclass(frozen=True)
 class ForeignCall:
-    """Who calls, and what the request says outside of its body."""
+    """The tenant of a call, the service, and the parameters from URL and headers."""
 
     tenant: str
     service: Service
@@ -97,7 +97,7 @@ async def call_of(request: Request) -> ForeignCall:
 
 
 def _one(what: str, *said: str | None) -> str | None:
-    """What URL and header agree on."""
+    """The one value that URL and header agree on."""
     given = {value for value in said if value is not None}
     if len(given) > 1:
         raise InvalidInput(f"URL and header name two {what}s; let them agree, or send one")

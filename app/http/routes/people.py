@@ -1,4 +1,4 @@
-"""Questions to a person, their answers, and what is known about them."""
+"""Questions to a person, the answers, and the profile."""
 
 from typing import Annotated
 
@@ -22,7 +22,11 @@ from app.schemas.people import ExportReply, ProfileReply
 router = APIRouter(prefix="/v1/users/{user_id}", tags=["people"], responses=problems(401))
 IdempotencyKey = Annotated[
     str | None,
-    Header(min_length=1, max_length=128, description="a repeat with the same key gets the same reply, counted once"),
+    Header(
+        min_length=1,
+        max_length=128,
+        description="a repeated request with the same key gets the same reply and counts once",
+    ),
 ]
 
 
@@ -38,7 +42,7 @@ IdempotencyKey = Annotated[
     },
 )
 async def ask(person: Named, serving: Serving, response: Response, request: AskRequest | None = None) -> object:
-    """The next question. The first one creates the person; a question stays open until it is answered."""
+    """Return the next question. The first request creates the person. A question stays open until it is answered."""
     asked = await serving.asking.ask(person, request or AskRequest())
     if asked is None:
         return Response(status_code=204)
@@ -58,14 +62,14 @@ async def tell(
 async def rate(
     person: Named, serving: Serving, request: AnchorRequest, idempotency_key: IdempotencyKey = None
 ) -> AnchorReply:
-    """Call one response unacceptable, acceptable or excellent. Some forty ratings beside ten answers tell how much the
-    person's own verdicts vary; they move no reward."""
+    """Rate one response as unacceptable, acceptable or excellent. About forty ratings beside ten answers measure the
+    noise of the person's own judgments. Ratings move no reward."""
     return await serving.anchoring.rate(person, request, idempotency_key)
 
 
 @router.delete("/answers/last", summary="Undo", responses=problems(404, 409, 422))
 async def undo(person: Named, serving: Serving, idempotency_key: IdempotencyKey = None) -> UndoReply:
-    """Take the last answer back; its question is open again. The log keeps both."""
+    """Take back the last answer. Its question is open again. The log keeps both entries."""
     return await serving.asking.undo(person, idempotency_key)
 
 
@@ -75,30 +79,30 @@ async def profile(
     serving: Serving,
     version: Annotated[str | None, Query(max_length=128, description="an earlier profile_version")] = None,
 ) -> ProfileReply:
-    """What was learned, in numbers and in words, and the guard it lives under."""
+    """Return coefficients, statements in words, and the guard."""
     return await serving.people.profile(person, version)
 
 
 @router.get("/audit", summary="Own audit", responses=problems(404, 409, 422))
 async def own_audit(person: Named, serving: Serving) -> OwnAuditReply:
-    """How far what the person is served is from what everybody gets, and what that costs."""
+    """Measure the distance of the person's rewards from the aggregate, and its cost."""
     return await serving.auditing.own(person)
 
 
 @router.get("/export", summary="Export", responses=problems(404, 409, 422))
 async def export(person: Named, serving: Serving) -> ExportReply:
-    """Everything held about the person."""
+    """Return all data about the person."""
     return await serving.people.export(person)
 
 
 @router.get("/export/{shape}", summary="Export for training", responses=problems(404, 422))
 async def export_rows(person: Named, serving: Serving, shape: Shape) -> list[Row]:
-    """The person's answers as rows that trainers read: notes, preferences, best-of-n or feedme."""
+    """Return the person's answers as rows for trainers: notes, preferences, best-of-n or feedme."""
     return await serving.people.rows(person, shape)
 
 
 @router.delete("", status_code=204, summary="Forget", responses=problems(404, 422, 503))
 async def forget(person: Named, serving: Serving) -> Response:
-    """Erase every trace of the person: database, journal, caches."""
+    """Erase every trace of the person from database, journal and caches."""
     await serving.people.erase(person)
     return Response(status_code=204)

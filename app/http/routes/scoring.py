@@ -18,10 +18,11 @@ router = APIRouter(prefix="/v1", tags=["scoring"], responses=problems(401, 404, 
 async def score(
     request: ScoreBody, tenant: Tenant, serving: Serving, header: FromHeader, call: Calling
 ) -> ScoreReply | Response:
-    """Rewards of completions for one person, one person per row, or the aggregate.
+    """Reward completions for one person, for one person per row, or for the aggregate.
 
-    A reward is constant for a profile version: it never depends on the batch. A response that the gate rejects gets
-    the floor reward and its reasons in `details`. A body with `queries` and `documents` is vLLM's and gets its reply.
+    A reward is constant under a profile version: it never depends on the batch. A response that the gate rejects gets
+    the floor reward, and `details` has the reasons. A body with `queries` and `documents` is in vLLM's format and gets
+    a reply in that format.
     """
     if isinstance(request, PairRequest):
         return await call.answer(request)
@@ -30,13 +31,13 @@ async def score(
 
 @router.post("/rank", summary="Rank")
 async def rank(request: RankRequest, tenant: Tenant, serving: Serving, header: FromHeader) -> RankReply:
-    """Candidates, best first, with how far the set's choice probabilities are from the aggregate's."""
+    """Rank candidates, best first, and measure the divergence of their choice probabilities from the aggregate's."""
     return await serving.scoring.rank(tenant, request, agreed(request.user_id, header))
 
 
 @router.post("/compare", summary="Compare")
 async def compare(request: CompareRequest, tenant: Tenant, serving: Serving, header: FromHeader) -> CompareReply:
-    """The predicted choice between two responses; swapping them swaps the probabilities."""
+    """Predict the choice between two responses. Swapping them swaps the probabilities."""
     return await serving.scoring.compare(tenant, request, agreed(request.user_id, header))
 
 

@@ -1,4 +1,4 @@
-"""Health, what is in force, and measurements."""
+"""Health, versions and limits in force, and metrics."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -30,22 +30,22 @@ router = APIRouter(tags=["system"])
 
 @router.get("/health/live", summary="Alive")
 async def live() -> dict[str, str]:
-    """The process answers."""
+    """Return 200 while the process answers."""
     return {"status": "alive"}
 
 
 @router.get("/health/ready", summary="Ready", responses=problems(503))
 async def ready(serving: Serving) -> dict[str, str]:
-    """The store answers and the encoder is loaded."""
+    """Return 200 once the store answers and the encoder is loaded."""
     await serving.store.check()
     if not serving.engine.ready:
         raise NotReady("the encoder is still loading; try again in a second")
     return {"status": "ready"}
 
 
-@router.get("/info", summary="What is in force", responses=problems(401))
+@router.get("/info", summary="Versions and limits", responses=problems(401))
 async def info(serving: Serving) -> dict[str, Any]:
-    """Versions, heads, limits and rules."""
+    """Return versions, heads, limits and rules in force."""
     artifact, basis = serving.engine.artifact, serving.engine.artifact.basis
     return {
         "name": "keel",
