@@ -39,7 +39,7 @@ class RankRequest(Strict):
     seed: int | None = Field(default=None, ge=0, le=SEED_MAX, description="soft: random seed")
     agreement: list[Literal[0, 1]] | None = Field(
         default=None,
-        description="1 per candidate that agrees with the user, else 0; the ones together get at most their aggregate share",
+        description="1 for each candidate that agrees with the user; these get at most their share under the aggregate",
     )
     top_n: int | None = Field(default=None, ge=1, description="return only this many, the best ones")
     certify: bool = Field(
