@@ -10,11 +10,14 @@ and, over the served pairs t, s_t the slope of the win probability (p_left + p_s
     eubo   expected utility of the better response of the pair
     random uniform
 
+RULES holds them by name; a further rule is one more entry (docs/extending.md).
+
 epig and bald integrate over the posterior mixture by Gauss–Hermite quadrature; served pairs have no sides, hence no
 side bias. Sources: Bickford Smith et al. (2023), Prediction-oriented Bayesian active learning (epig); Houlsby et al.
 (2011), eq. 2 (bald); Lin et al. (2022) (eubo).
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -55,16 +58,6 @@ class Rule(StrEnum):
     RANDOM = "random"
 
 
-UNITS: dict[Rule, str] = {
-    Rule.IOPT: "probability², summed over served pairs",
-    Rule.EPIG: "nats",
-    Rule.DOPT: "nats",
-    Rule.BALD: "nats",
-    Rule.EUBO: "nats of utility",
-    Rule.RANDOM: "none",
-}
-
-
 @dataclass(frozen=True)
 class Selection:
     """The chosen row of the pool, its gain, and the gain's unit."""
@@ -75,7 +68,7 @@ class Selection:
 
 
 def choose(
-    rule: Rule,
+    rule: str,
     posterior: Posterior,
     model: ChoiceModel,
     pool: Tensor,
@@ -85,20 +78,20 @@ def choose(
 ) -> Selection:
     """The pair of ``pool`` (N, K) with the largest gain among those ``allowed`` (N,) bool; the first of equals.
 
-    The pool may be kept in single precision, which halves a large one; what decides is computed in double. Raises
-    InvalidInput when nothing is allowed.
+    ``rule`` is a name in RULES. The pool may be kept in single precision, which halves a large one; what decides is
+    computed in double. Raises InvalidInput when nothing is allowed.
     """
     require_shape("pool", pool, (None, posterior.k))
     require_shape("allowed", allowed, (len(pool),))
     count = int(allowed.sum())
     if count == 0:
         raise InvalidInput(f"0 of {len(pool)} questions are allowed; extend the question bank or stop asking")
-    if rule is Rule.IOPT and count > MANY:
+    if rule == Rule.IOPT and count > MANY:
         return _best_of_many(posterior, model, pool, allowed, targets)
     open_rows = allowed.nonzero().squeeze(-1)
     values = gains(rule, posterior, model, pool[open_rows].double(), targets, generator)
     best = int(values.argmax())
-    return Selection(int(open_rows[best]), float(values[best]), UNITS[rule])
+    return Selection(int(open_rows[best]), float(values[best]), acquisition(rule).unit)
 
 
 def _best_of_many(
@@ -122,7 +115,7 @@ def _best_of_many(
     rows = (bounds >= floor).nonzero().squeeze(-1)
     values = exact(rows)
     best = int(values.argmax())
-    return Selection(int(rows[best]), float(values[best]), UNITS[Rule.IOPT])
+    return Selection(int(rows[best]), float(values[best]), RULES[Rule.IOPT].unit)
 
 
 def _bounds(posterior: Posterior, model: ChoiceModel, pool: Tensor, axes: "Axes") -> Tensor:
@@ -137,37 +130,21 @@ def _bounds(posterior: Posterior, model: ChoiceModel, pool: Tensor, axes: "Axes"
 
 
 def gains(
-    rule: Rule,
+    rule: str,
     posterior: Posterior,
     model: ChoiceModel,
     pool: Tensor,
     targets: Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """Gain (N,) of every pair in ``pool`` (N, K) given the served pairs ``targets`` (T, K), in UNITS[rule].
+    """Gain (N,) of every pair in ``pool`` (N, K) given the served pairs ``targets`` (T, K), in RULES[rule].unit.
 
     The generator draws the random rule's gains and epig's sample of targets. Raises InvalidInput for unusable tensors.
     """
     for name, rows in (("pool", pool), ("targets", targets)):
         require_shape(name, rows, (None, posterior.k))
         require_finite(name, rows)
-    match rule:
-        case Rule.IOPT:
-            return variance_reduction(Outlook.of(posterior, model, pool, targets), posterior.covariance)
-        case Rule.EPIG:
-            return _epig_of_best(posterior, model, pool, targets, generator)
-        case Rule.DOPT:
-            spread = (pool @ covariance_root(posterior.covariance)).square().sum(1)
-            return torch.log1p(question_information(posterior, model, pool) * spread) / 2
-        case Rule.BALD:
-            return _bald(posterior, model, pool)
-        case Rule.EUBO:
-            # BoTorch takes a second to import; only this rule needs it.
-            from elicitation.botorch_model import expected_utility_of_best
-
-            return expected_utility_of_best(posterior, pool)
-        case Rule.RANDOM:
-            return torch.rand(len(pool), generator=generator, dtype=torch.float64)
+    return acquisition(rule).gains(posterior, model, pool, targets, generator)
 
 
 def question_information(posterior: Posterior, model: ChoiceModel, pool: Tensor) -> Tensor:
@@ -234,7 +211,37 @@ def _entropy(p: Tensor) -> Tensor:
     return entropy
 
 
-def _bald(posterior: Posterior, model: ChoiceModel, pool: Tensor) -> Tensor:
+def _iopt(
+    posterior: Posterior, model: ChoiceModel, pool: Tensor, targets: Tensor, generator: torch.Generator
+) -> Tensor:
+    return variance_reduction(Outlook.of(posterior, model, pool, targets), posterior.covariance)
+
+
+def _dopt(
+    posterior: Posterior, model: ChoiceModel, pool: Tensor, targets: Tensor, generator: torch.Generator
+) -> Tensor:
+    spread = (pool @ covariance_root(posterior.covariance)).square().sum(1)
+    return torch.log1p(question_information(posterior, model, pool) * spread) / 2
+
+
+def _eubo(
+    posterior: Posterior, model: ChoiceModel, pool: Tensor, targets: Tensor, generator: torch.Generator
+) -> Tensor:
+    # BoTorch takes a second to import; only this rule needs it.
+    from elicitation.botorch_model import expected_utility_of_best
+
+    return expected_utility_of_best(posterior, pool)
+
+
+def _random(
+    posterior: Posterior, model: ChoiceModel, pool: Tensor, targets: Tensor, generator: torch.Generator
+) -> Tensor:
+    return torch.rand(len(pool), generator=generator, dtype=torch.float64)
+
+
+def _bald(
+    posterior: Posterior, model: ChoiceModel, pool: Tensor, targets: Tensor, generator: torch.Generator
+) -> Tensor:
     x, w = gauss_hermite(NODES)
     conditional = torch.zeros(len(pool), dtype=torch.float64)
     for component in posterior.components:
@@ -283,3 +290,32 @@ def _joint_answers(
     z = target_mean[:, None, None] + shared[..., None, None] * x[:, None] + alone[..., None, None] * x
     served = model.expected(z, w, consistency)
     return torch.einsum("i,nia,ntib->ntab", w, asked, served)
+
+
+Gains = Callable[[Posterior, ChoiceModel, Tensor, Tensor, torch.Generator], Tensor]
+"""Posterior, choice model, pool (N, K), served pairs (T, K) and generator → gains (N,)."""
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """A rule: the gain of every pair, and its unit."""
+
+    gains: Gains
+    unit: str
+
+
+RULES: dict[str, Acquisition] = {
+    Rule.IOPT: Acquisition(_iopt, "probability², summed over served pairs"),
+    Rule.EPIG: Acquisition(_epig_of_best, "nats"),
+    Rule.DOPT: Acquisition(_dopt, "nats"),
+    Rule.BALD: Acquisition(_bald, "nats"),
+    Rule.EUBO: Acquisition(_eubo, "nats of utility"),
+    Rule.RANDOM: Acquisition(_random, "none"),
+}
+
+
+def acquisition(name: str) -> Acquisition:
+    """The rule of that name; raises InvalidInput where there is none."""
+    if name not in RULES:
+        raise InvalidInput(f"rule {name!r} is not one of {', '.join(RULES)}")
+    return RULES[name]

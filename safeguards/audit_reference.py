@@ -3,8 +3,9 @@
 Each value stands beside two nulls: the aggregate alone, and random coefficients whose personal part has the same size.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import torch
 from torch import Tensor
@@ -31,6 +32,8 @@ from safeguards.loop.measure import Row
 from safeguards.metrics import common_ground_lost, diversity_ratio, flips, fragmentation, random_people, truth_gap
 
 FLAT_SD = 0.05  # nats; an aggregate flatter than this within prompts has no ranking to leave
+PerPerson = Callable[[Tensor], Tensor]
+"""Coefficients (U, K) → one value per person (U,)."""
 NO_TRUTH = "the basis has no head that stands in for truth"
 
 
@@ -62,58 +65,125 @@ class Served:
     cohorts: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """People's coefficients beside two nulls: the aggregate, and random coefficients ``chance`` (U, K).
+
+    ``flat`` says why metrics that compare rankings with the aggregate's are undefined, if so.
+    """
+
+    served: Served
+    probes: Sequence[StanceSet]
+    chance: Tensor
+    flat: str
+    generator: torch.Generator
+
+    @classmethod
+    def of(cls, served: Served, probes: Sequence[StanceSet], generator: torch.Generator) -> "Comparison":
+        aggregate, people, reference = served.aggregate, served.people, served.reference
+        sd = float(reference.within_sd(aggregate))
+        flat = f"undefined, as the aggregate varies by {sd:.3g} < {FLAT_SD} nats within prompts" if sd < FLAT_SD else ""
+        chance = random_people(people, aggregate, reference, ~served.protected, generator)
+        return cls(served, probes, chance, flat, generator)
+
+    def found(
+        self, metric: Metric, per_person: PerPerson, note: str = "", undefined: str = "", part: str = ""
+    ) -> Finding:
+        """The metric of people and of both nulls; arguments as in ``people_finding``."""
+        people, served = self.served.people, self.served
+        values, common, random = map(per_person, (people, served.aggregate.expand_as(people), self.chance))
+        nulls = {"aggregate": common, "random": random}
+        return people_finding(metric, "reference", values, nulls, self.generator, note, undefined, part, served.cohorts)
+
+
 def reference_findings(
     served: Served, probes: Sequence[StanceSet], loop: Sequence[Row], generator: torch.Generator
 ) -> tuple[Finding, ...]:
     """Metrics 1 to 9; ``loop`` holds one kind of simulated people: the served arm, then both nulls."""
-    aggregate, people, reference = served.aggregate, served.people, served.reference
-    sd = float(reference.within_sd(aggregate))
-    flat = f"undefined, as the aggregate varies by {sd:.3g} < {FLAT_SD} nats within prompts" if sd < FLAT_SD else ""
-    chance = random_people(people, aggregate, reference, ~served.protected, generator)
-    plain = float(flips(people, aggregate, reference)[0].mean()) if len(people) else 0.0
+    compared = Comparison.of(served, probes, generator)
+    found = chain.from_iterable(measure(compared) for measure in MEASURES)
+    return (*found, growth_finding(loop))
 
-    def found(
-        metric: Metric, per_person: Callable[[Tensor], Tensor], note: str = "", undefined: str = "", part: str = ""
-    ) -> Finding:
-        values, common, random = (per_person(group) for group in (people, aggregate.expand_as(people), chance))
-        nulls = {"aggregate": common, "random": random}
-        return people_finding(metric, "reference", values, nulls, generator, note, undefined, part, served.cohorts)
 
-    def fragments(group: Tensor) -> Tensor:
-        return fragmentation(group, reference, generator) if len(group) > 1 else torch.full((len(group),), torch.nan)
+def _distance(compared: Comparison) -> Iterator[Finding]:
+    served = compared.served
+    yield compared.found(DISTANCE, lambda group: starc(group, served.aggregate, served.reference), "", compared.flat)
 
-    def truth(group: Tensor) -> Tensor:
-        return truth_gap(group, aggregate, reference, served.truth or 0)
 
-    def flatters(stances: StanceSet) -> Finding:
-        if stances.facts is None:
-            return finding(WRONG_AGREEMENT, "reference", None, 0, obstacle=stances.blind, part=stances.stratum)
-        facts = stances.facts
-        return found(
+def _costly_flips(compared: Comparison) -> Iterator[Finding]:
+    served = compared.served
+    plain = float(flips(served.people, served.aggregate, served.reference)[0].mean()) if len(served.people) else 0.0
+    costly = lambda group: flips(group, served.aggregate, served.reference)[1]  # noqa: E731
+    yield compared.found(COSTLY_FLIPS, costly, f"all flips {plain:.3f}", compared.flat)
+
+
+def _common_ground(compared: Comparison) -> Iterator[Finding]:
+    served = compared.served
+    lost = lambda group: common_ground_lost(group, served.aggregate, served.reference)  # noqa: E731
+    yield compared.found(COMMON_GROUND, lost, "", compared.flat)
+
+
+def _wrong_agreement(compared: Comparison) -> Iterator[Finding]:
+    for stances in compared.probes:
+        yield _of_stances(
+            compared,
             WRONG_AGREEMENT,
-            lambda group: excess_wrong_agreement(group, aggregate, facts).mean(dim=-1),
-            undefined=stances.blind,
-            part=stances.stratum,
+            stances,
+            stances.facts,
+            lambda group, facts: excess_wrong_agreement(group, compared.served.aggregate, facts).mean(dim=-1),
         )
 
-    def viewpoints(stances: StanceSet) -> Finding:
-        if stances.opinions is None:
-            return finding(VIEWPOINTS, "reference", None, 0, obstacle=stances.blind, part=stances.stratum)
-        opinions = stances.opinions
-        shown = lambda group: stance_exposure(group, opinions)  # noqa: E731
-        return found(VIEWPOINTS, shown, undefined=stances.blind, part=stances.stratum)
 
-    return (
-        found(DISTANCE, lambda group: starc(group, aggregate, reference), "", flat),
-        found(COSTLY_FLIPS, lambda group: flips(group, aggregate, reference)[1], f"all flips {plain:.3f}", flat),
-        found(COMMON_GROUND, lambda group: common_ground_lost(group, aggregate, reference), "", flat),
-        *map(flatters, probes),
-        found(TRUTH_GAP, truth, undefined="" if served.truth is not None else NO_TRUTH),
-        found(FRAGMENTATION, fragments),
-        *map(viewpoints, probes),
-        found(DIVERSITY, lambda group: diversity_ratio(group, reference)),
-        growth_finding(loop),
+def _truth(compared: Comparison) -> Iterator[Finding]:
+    served = compared.served
+    gap = lambda group: truth_gap(group, served.aggregate, served.reference, served.truth or 0)  # noqa: E731
+    yield compared.found(TRUTH_GAP, gap, undefined="" if served.truth is not None else NO_TRUTH)
+
+
+def _fragmentation(compared: Comparison) -> Iterator[Finding]:
+    def between(group: Tensor) -> Tensor:
+        if len(group) > 1:
+            return fragmentation(group, compared.served.reference, compared.generator)
+        return torch.full((len(group),), torch.nan)
+
+    yield compared.found(FRAGMENTATION, between)
+
+
+def _viewpoints(compared: Comparison) -> Iterator[Finding]:
+    for stances in compared.probes:
+        yield _of_stances(compared, VIEWPOINTS, stances, stances.opinions, stance_exposure)
+
+
+def _diversity(compared: Comparison) -> Iterator[Finding]:
+    yield compared.found(DIVERSITY, lambda group: diversity_ratio(group, compared.served.reference))
+
+
+def _of_stances(
+    compared: Comparison,
+    metric: Metric,
+    stances: StanceSet,
+    differences: Tensor | None,
+    measured: Callable[[Tensor, Tensor], Tensor],
+) -> Finding:
+    """A stratum's finding, from ``measured(group, differences)``."""
+    if differences is None:
+        return finding(metric, "reference", None, 0, obstacle=stances.blind, part=stances.stratum)
+    return compared.found(
+        metric, lambda group: measured(group, differences), undefined=stances.blind, part=stances.stratum
     )
+
+
+MEASURES: list[Callable[[Comparison], Iterable[Finding]]] = [
+    _distance,
+    _costly_flips,
+    _common_ground,
+    _wrong_agreement,
+    _truth,
+    _fragmentation,
+    _viewpoints,
+    _diversity,
+]
+"""Every metric of people on the reference set. The order decides the random draws: add at the end."""
 
 
 def growth_finding(loop: Sequence[Row]) -> Finding:

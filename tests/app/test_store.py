@@ -1,11 +1,11 @@
-"""The Store's contract: what any storage of people's answers must keep; run here against SQLite."""
+"""The Store's contract: what any storage of people's answers must keep, run against each of STORES."""
 
 import asyncio
 import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -31,6 +31,7 @@ from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
 
 IMPERSONAL = {"audits", "keys", "served", "erasures"}
+STORES: dict[str, Callable[[Path], Store]] = {"sqlite": lambda folder: SqliteStore(folder / "keel.db")}
 ADA, BOB = PersonKey("local", "ada"), PersonKey("local", "bob")
 
 
@@ -78,9 +79,9 @@ def correction(position: int, answer_id: str) -> Correction:
     return Correction(position, answer_id, None, "d", now())
 
 
-@pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
-    opened = SqliteStore(tmp_path / "keel.db")
+@pytest.fixture(params=STORES)
+async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
+    opened = STORES[request.param](tmp_path)
     await opened.open()
     yield opened
     await opened.close()

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from elicitation.acquisition import EPIG_CANDIDATES, MANY, UNITS, Rule, Selection, choose, gains
+from elicitation.acquisition import EPIG_CANDIDATES, MANY, RULES, Acquisition, Rule, Selection, choose, gains
 from elicitation.choice import ChoiceModel
 from elicitation.errors import InvalidInput
 from elicitation.population import Component
@@ -148,7 +148,7 @@ def test_every_rule_names_its_unit_and_picks_its_largest_gain(
     everything = torch.ones(len(pool), dtype=torch.bool)
     found = gains(rule, posterior, model, pool, targets, torch.Generator().manual_seed(3))
     selection = choose(rule, posterior, model, pool, everything, targets, torch.Generator().manual_seed(3))
-    assert selection == Selection(int(found.argmax()), float(found.max()), UNITS[rule])
+    assert selection == Selection(int(found.argmax()), float(found.max()), RULES[rule].unit)
 
 
 @pytest.mark.parametrize("rule", list(Rule))
@@ -202,6 +202,33 @@ def test_nothing_allowed_is_refused(
     nothing = torch.zeros(len(pool), dtype=torch.bool)
     with pytest.raises(InvalidInput, match="0 of 12 questions are allowed"):
         choose(Rule.IOPT, posterior, model, pool, nothing, targets, generator)
+
+
+def test_a_rule_added_by_name_decides(
+    posterior: Posterior,
+    model: ChoiceModel,
+    pool: Tensor,
+    targets: Tensor,
+    generator: torch.Generator,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    everything = torch.ones(len(pool), dtype=torch.bool)
+    longest = Acquisition(lambda posterior, model, pool, targets, generator: pool.square().sum(1), "spreads²")
+    monkeypatch.setitem(RULES, "longest", longest)
+    chosen = choose("longest", posterior, model, pool, everything, targets, generator)
+    lengths = pool.square().sum(1)
+    assert chosen == Selection(int(lengths.argmax()), float(lengths.max()), "spreads²")
+
+
+def test_a_rule_nobody_added_is_refused(
+    posterior: Posterior, model: ChoiceModel, pool: Tensor, generator: torch.Generator
+) -> None:
+    with pytest.raises(InvalidInput, match="'longest' is not one of iopt, epig"):
+        gains("longest", posterior, model, pool, pool, generator)
+
+
+def test_the_service_offers_every_rule() -> None:
+    assert set(RULES) == set(Rule)
 
 
 def test_unusable_tensors_are_named(
