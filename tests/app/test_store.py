@@ -295,3 +295,59 @@ async def test_an_acknowledged_answer_survives_a_killed_process(tmp_path: Path) 
     log = await store.log(ADA)
     assert [entry.position for entry in log][: acknowledged[-1]] == acknowledged
     await store.close()
+
+
+ROUNDS, EACH = 5, 20
+APPENDER = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, "tests/app")
+from test_store import ADA, EACH, ROUNDS, Conflict, SqliteStore, answer
+
+async def append(database, name):
+    store = SqliteStore(Path(database))
+    await store.open()
+    await store.create(ADA)
+    mine = 0
+    for number in range(1, ROUNDS + 1):
+        print("ready", flush=True)
+        sys.stdin.readline()
+        while mine < number * EACH:
+            due = len(await store.log(ADA)) + 1
+            try:
+                await store.append(ADA, answer(due, key=f"{name}-{mine}"))
+                mine += 1
+            except Conflict:
+                pass
+    await store.close()
+
+asyncio.run(append(*sys.argv[1:]))
+"""
+
+
+def append_together(database: Path) -> list[int]:
+    """Exit codes of two processes that append to one person's log; every round begins in both at the same moment."""
+    command = [sys.executable, "-c", APPENDER, str(database)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with (
+        subprocess.Popen([*command, "one"], **pipes) as one,
+        subprocess.Popen([*command, "two"], **pipes) as two,
+    ):
+        for _ in range(ROUNDS):
+            assert [writer.stdout.readline() for writer in (one, two)] == ["ready\n", "ready\n"]
+            for writer in (one, two):
+                writer.stdin.write("\n")
+                writer.stdin.flush()
+        return [writer.wait(60) for writer in (one, two)]
+
+
+@pytest.mark.slow
+async def test_two_processes_on_one_database_lose_no_answer_and_log_none_twice(tmp_path: Path) -> None:
+    assert await asyncio.to_thread(append_together, tmp_path / "keel.db") == [0, 0]
+    store = SqliteStore(tmp_path / "keel.db")
+    await store.open()
+    log = await store.log(ADA)
+    assert [entry.position for entry in log] == list(range(1, 2 * ROUNDS * EACH + 1))
+    keys = [entry.idempotency_key for entry in log if isinstance(entry, Answer)]
+    assert sorted(keys) == sorted(f"{name}-{i}" for name in ("one", "two") for i in range(ROUNDS * EACH))
+    await store.close()

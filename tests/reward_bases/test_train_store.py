@@ -1,8 +1,12 @@
 """Vectors and features on disk: encoded once, whole after a break, read row by row."""
 
 import hashlib
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +23,7 @@ from reward_bases.train.features.store import feature_table
 from reward_bases.train.features.vectors import BATCH, DIGEST_BYTES, FLOAT_BYTES, VectorCache
 
 DIMENSION = 3
+APPENDS = 100
 TEXTS = ["one", "three", "four", "", "ein Wort", "two"]
 
 
@@ -135,6 +140,37 @@ def test_two_open_caches_of_one_folder_append_in_turn(tmp_path: Path) -> None:
         (one, other)[i % 2].of([text])
     assert torch.equal(one.of(TEXTS), toy().encode(TEXTS))
     assert torch.equal(other.of(TEXTS), toy().encode(TEXTS))
+
+
+def learn_in_small_batches(folder: Path, name: str, start: Barrier) -> None:
+    cache = VectorCache(toy(), folder)
+    start.wait()
+    for i in range(APPENDS):
+        cache.learn([f"{name} {i}", f"both {i}"])
+
+
+@pytest.mark.slow
+def test_two_processes_that_append_at_the_same_time_lose_nothing(tmp_path: Path) -> None:
+    spawn = get_context("spawn")
+    start = spawn.Barrier(2)
+    writers = [spawn.Process(target=learn_in_small_batches, args=(tmp_path, name, start)) for name in ("one", "two")]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert [writer.exitcode for writer in writers] == [0, 0]
+    texts = [f"{name} {i}" for name in ("one", "two", "both") for i in range(APPENDS)]
+    later = toy()
+    assert torch.equal(VectorCache(later, tmp_path).of(texts), toy().encode(texts))
+    assert later.batches == []
+
+
+@pytest.mark.slow
+def test_training_needs_no_fcntl() -> None:
+    """Windows has no such module."""
+    code = "import sys; sys.modules['fcntl'] = None; import app.jobs.training, reward_bases.train.run"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_files_that_shrink_while_in_use_are_an_error(tmp_path: Path) -> None:

@@ -2,10 +2,9 @@
 
 Two files per encoder only grow: ``vectors-….f32`` holds rows of float32 and ``vectors-….sha256`` the 32-byte digests
 of their texts. A batch's rows reach the disk before its digests do, so a killed run can leave rows without their whole
-digest only at the very end; the next run cuts them off. Runs that share a folder append in turn.
+digest only at the very end; the next run cuts them off. Runs that share a folder append in turn, under a lock file.
 """
 
-import fcntl
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from elicitation.errors import ArtifactMismatch
@@ -41,6 +41,7 @@ class VectorCache:
         folder.mkdir(parents=True, exist_ok=True)
         self._rows = folder / f"vectors-{self.key[:16]}.f32"
         self._digests = folder / f"vectors-{self.key[:16]}.sha256"
+        self._lock = FileLock(folder / f"vectors-{self.key[:16]}.lock")
         self._known: dict[bytes, int] = {}
         self._count = 0
         with self._alone():
@@ -81,8 +82,8 @@ class VectorCache:
     @contextmanager
     def _alone(self) -> Iterator[None]:
         """Nobody else appends meanwhile; whole records that others appended are known, a torn end is cut off."""
-        with self._digests.open("ab") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
+        with self._lock:
+            self._digests.touch()
             self._rows.touch()
             self._cut()
             self._catch_up()
