@@ -14,43 +14,44 @@ ORDER = ("attributes", "polis", "polis-text", "ukp", "bank", "pairs", "votes")
 STAGES = ("0", "5", "10", "20")
 RATED = "10"
 PROSE = {
-    "intro": "How many answers does it take until a reward is somebody's own? Every method learns from the same "
-    "people and is asked about the same others, whose prompts, where there are prompts, nobody taught. "
-    "Features are the same for all; each method learns its own heads from them by its published rule, "
-    "with settings chosen on training people held out (and on prompts held out with them), never on the "
-    "people reported here. AUC is over all targets of all people of a world, then the mean over "
-    "conversations; intervals are 95 % bootstraps over people. Keel's rewards are those before the guard, "
-    "whose price is in [guard.md](guard.md).\n\n"
-    "`pref-published` is PReF with the penalties of its paper. `pref` also has them tuned, and a ridge on "
-    "its heads that it did not publish; `pref-tuned` has a tuned ridge on a new person's coefficients "
-    "besides, which is a prior with mean zero. `ridge` and the Gaussian processes use the heads of "
-    "`pref-tuned`. `keel` is what ships, and asks by `keel-iopt`. `keel-shuffled` learns from judgments dealt "
-    "out to other people: it must fall to the aggregate. What is slow plays a subsample and is compared "
-    "on it alone.\n\n"
-    "How Keel chooses its settings was changed three times after results on these splits had shown a loss, in ukp and "
-    "then in polis, and a shuffled control that rose, in attributes. What to change was decided on other splits of the "
-    "same people (seeds 10 to 13 of ukp, 7 to 10 of polis, 7 and 8 of attributes); then what it moves was run anew.\n\n"
-    "On two cores with nothing else to do polis-text took 30 minutes, polis at most 27, attributes and bank 13, "
-    "ukp 11.",
-    "attributes": "PReF's design: 84 simulated people who each like two of 14 signed traits that were "
-    "written into real answers. Opposites are held out together, so that the aggregate is at chance. Heads "
-    "are learned from 50 judgments of each of 50 people; the tastes never see a feature.",
-    "polis": "Real votes of real people in nine conversations. The question pool of a held-out person are their "
-    "own votes; half of them, the same at every number of answers, are targets. A statement is known by "
-    "its votes alone. In bg2050-volunteers random questions are ahead by 0.03 after five answers, and no active rule "
-    "does better there; in the other eight conversations the rule that ships is ahead by 0.01 in the mean.",
-    "polis-text": "The same people tested on statements that nobody voted on in training, from the text alone. RFM is "
-    "ahead of Keel there after ten and twenty answers, and choosing questions gains nothing over random ones. The "
-    "intervals are over people, not over which statements are hidden, and that counts for more: on four other seeds "
-    "(`--seeds 4 --first-seed 7`) Keel is ahead of RFM by 0.020 [0.009, 0.033] after five answers and by 0.010 "
-    "[−0.001, 0.022] after ten.",
-    "ukp": "Crowd workers say which of two arguments is more convincing; held out are people and whole debates. "
-    "What workers prefer in one debate says nothing about the next, so the test is that nothing is lost.",
-    "bank": "Simulated people answer the shipped bank's questions, seen through the shipped base rewards. Each has "
-    "two to four recorded tastes and nothing in common with the others, so that the aggregate is at chance.",
+    "intro": "How many answers does a personal reward need? Every method learns from the same training people and "
+    "is tested on the same held-out people. If a world has prompts, the test prompts are held out too. All "
+    "methods have the same features. Each method learns its own heads from them by its published rule. Its "
+    "settings are chosen by cross-validation over training people (and over prompts, if prompts are held out), "
+    "never on the people reported here. AUC is over all targets of all people of a world, then the mean over "
+    "conversations; intervals are 95 % bootstraps over people. Keel's rewards are those before the guard; "
+    "[guard.md](guard.md) has the guard's cost.\n\n"
+    "`pref-published` is PReF with the penalties of its paper. `pref` has tuned penalties, and an unpublished "
+    "ridge penalty on its heads. `pref-tuned` also has a tuned ridge penalty on a new person's coefficients, "
+    "which is a prior with mean zero. `ridge` and the Gaussian processes use the heads of `pref-tuned`. `keel` is "
+    "the shipped method; it asks by `keel-iopt`. `keel-shuffled` learns from judgments that are assigned to "
+    "random people, so it must fall to the aggregate. Slow methods run on a subsample and are compared on it "
+    "alone.\n\n"
+    "The rule by which Keel chooses its settings was changed three times after results on these splits: a loss in "
+    "ukp, then one in polis, and a shuffled control above chance in attributes. Each change was decided on other "
+    "splits of the same people (seeds 10 to 13 of ukp, 7 to 10 of polis, 7 and 8 of attributes). Then the "
+    "affected results were computed again.\n\n"
+    "On two idle cores polis-text took 30 minutes, polis at most 27, attributes and bank 13, ukp 11.",
+    "attributes": "PReF's design: 84 simulated people. Each likes two of 14 signed traits that were written into "
+    "real answers. People with opposite tastes are held out together, so that the aggregate is at chance. Heads "
+    "are learned from 50 judgments of each of 50 people. The tastes do not depend on the features.",
+    "polis": "Real votes of real people in nine conversations. The questions of a held-out person are their own "
+    "votes. Half of these votes are targets, the same at every number of answers. A statement is known by its "
+    "votes alone. In bg2050-volunteers random questions are ahead by 0.03 after five answers, and no active rule "
+    "does better there. In the other eight conversations the shipped rule is ahead by 0.01 on average.",
+    "polis-text": "The same people, tested from the text alone on statements without votes in training. RFM is "
+    "ahead of Keel after ten and twenty answers, and chosen questions gain nothing over random ones. The "
+    "intervals are over people, not over the choice of hidden statements, which has a larger effect. On four "
+    "other seeds (`--seeds 4 --first-seed 7`) Keel is ahead of RFM by 0.020 [0.009, 0.033] after five answers and "
+    "by 0.010 [−0.001, 0.022] after ten.",
+    "ukp": "Crowd workers choose the more convincing of two arguments. People and whole debates are held out. "
+    "Workers' preferences in one debate do not predict the next, so the test is that nothing is lost.",
+    "bank": "Simulated people answer the questions of the shipped bank, with the shipped base rewards as "
+    "features. Each person has two to four recorded tastes. The people have nothing in common, so that the "
+    "aggregate is at chance.",
     "speed": "Measured in turns within one run.",
 }
-"""What is said about each suite."""
+"""Text for each suite."""
 
 
 def write(results: Path, page: Path) -> None:
@@ -129,7 +130,7 @@ def _fewer(result: Mapping[str, Any]) -> list[str]:
 
 
 def _harm(result: Mapping[str, Any]) -> list[str]:
-    """What asking does to accuracy and log-likelihood."""
+    """Effect of answers on accuracy and log-likelihood."""
     by = result["differences"].get(f"{KEEL} - aggregate")
     if not by:
         return []
@@ -140,7 +141,7 @@ def _harm(result: Mapping[str, Any]) -> list[str]:
 
 
 def _behind(result: Mapping[str, Any]) -> list[str]:
-    """Where Keel loses, and where that is more than chance."""
+    """Comparisons that Keel loses, with their significance."""
     lines = []
     for name, by in result["differences"].items():
         for k in STAGES:
@@ -155,7 +156,7 @@ def _checks(result: Mapping[str, Any]) -> list[str]:
     parts = []
     if result["reversed_flips"] is not None:
         parts.append(
-            f"Reversed answers turn {100 * result['reversed_flips']:.0f} % of the confident predictions of "
+            f"Reversed answers reverse {100 * result['reversed_flips']:.0f} % of the confident predictions of "
             "the personal part."
         )
     if len(result["label_flips"]) > 1:
