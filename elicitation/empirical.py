@@ -3,8 +3,8 @@
     E   everybody's posterior under the current population (Laplace, κ integrated out): shares r, means m, covariances C
     M   w_c = Σ_u r_uc/P,  μ_c = Σ_u r_uc·m_uc/Σ_u r_uc,  Σ_c = Σ_u r_uc·(C_uc + (m_uc − μ_c)(m_uc − μ_c)ᵀ)/Σ_u r_uc
 
-Heads without prior variance stay protected. The sums over people are all that a round needs of them, so a crowd of any
-size passes in chunks, and learning without a person is learning from the sums of the others.
+Heads without prior variance stay protected. A round needs only sums over people, so a crowd of any size passes in
+chunks. To learn without a person is to learn from the sums of the others.
 
 Source: Dempster, Laird and Rubin (1977); Bock and Aitkin (1981) for the marginal likelihood of latent traits.
 """
@@ -74,8 +74,10 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A learned population, the log evidence, nats, before each round of EM that led to it, and everybody's ``means``
-    (P, C, J, K) in the last."""
+    """A learned population and the EM rounds that led to it.
+
+    ``log_evidence`` is in nats, before each round; ``means`` (P, C, J, K) are everybody's in the last round.
+    """
 
     population: Population
     log_evidence: tuple[float, ...]
@@ -102,8 +104,10 @@ def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int) -> F
 def moments(
     crowd: Crowd, model: ChoiceModel, population: Population, near: Tensor | None = None
 ) -> tuple[Moments, Tensor]:
-    """The E step summed over people, and everybody's means (P, C, J, K), found from those ``near``; the answers must be
-    sorted by person."""
+    """The E step summed over people, and everybody's means (P, C, J, K).
+
+    The search for the means starts at ``near``. The answers must be sorted by person.
+    """
     sums, means = zip(
         *((Moments.of(part), part.means) for part in believed(crowd, model, population, near)), strict=True
     )
@@ -126,12 +130,12 @@ def divided(population: Population, components: int, generator: torch.Generator)
     return Population(tuple(replace(whole, weight=1 / components, mean=whole.mean + root @ step) for step in steps))
 
 
-def calmed(population: Population, factor: float) -> Population:
-    """The population with its mean times ``factor``; components move together, so that people differ as before."""
+def with_mean_shrunk(population: Population, factor: float) -> Population:
+    """The population with its mean times ``factor``; components move together, so people differ as before."""
     shift = (factor - 1) * population.mean
     return Population(tuple(replace(part, mean=part.mean + shift) for part in population.components))
 
 
-def scaled(population: Population, strength: float) -> Population:
-    """The population with every component's covariance times ``strength`` > 0: how far people may be from it."""
-    return Population(tuple(replace(part, covariance=strength * part.covariance) for part in population.components))
+def with_covariance_scaled(population: Population, factor: float) -> Population:
+    """The population with every component's covariance times ``factor`` > 0: how far people may be from its mean."""
+    return Population(tuple(replace(part, covariance=factor * part.covariance) for part in population.components))

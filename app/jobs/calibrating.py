@@ -21,7 +21,7 @@ from elicitation.posterior import Evidence, infer
 from elicitation.predict import predict
 from reward_bases.artifact import Artifact
 from reward_bases.sources.features import conversation_text
-from reward_bases.train.data.judged import NOBODY
+from reward_bases.train.data.judgments import NOBODY
 from reward_bases.train.data.reading import Data, read
 from reward_bases.train.features.vectors import VectorCache
 from safeguards.calibration import Forecasts, Recalibration, brier, brier_skill, calibration_errors, recalibrated

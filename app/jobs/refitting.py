@@ -1,4 +1,4 @@
-"""``keel population refit``: the population learned anew, without some people of a training run, or from the answers
+"""``keel population refit``: the population learned again, without some people of a training run, or from the answers
 that a service has collected.
 
 Nothing happens by itself: the new population is a folder with a version of its own, and a service moves to it when it
@@ -26,9 +26,17 @@ from elicitation.population import Population
 from elicitation.robust_mean import learn_robustly
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_population
 from reward_bases.train.model.learn import POPULATION_ROUNDS, population_from
-from reward_bases.train.model.people import People, load_people, marginal, save_people
-from reward_bases.train.validate.assured import STRENGTHS
-from reward_bases.train.validate.heldout import HeldOut, best_strength, dealt, learned_without, of_people, scores, told
+from reward_bases.train.model.training_people import People, load_people, marginal, save_people
+from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES
+from reward_bases.train.validate.heldout import (
+    HeldOut,
+    best_covariance_scale,
+    learned_without,
+    log_likelihoods,
+    observed,
+    of_people,
+    random_folds,
+)
 
 PEOPLE_MIN = 30
 ANSWERS_MIN = 5
@@ -77,7 +85,7 @@ def refit_training(folder: Path, without: Sequence[str], out: Path | None) -> Re
         )
     population = _learned(kept, artifact)
     held_out = _erasure_measured(people, kept, artifact)
-    card = _described(artifact, population, kept.crowd, held_out, kept.settings.strength)
+    card = _described(artifact, population, kept.crowd, held_out, kept.settings.covariance_scale)
 
     def save(target: Path) -> None:
         save_with_population(folder, target, population, card)
@@ -86,8 +94,8 @@ def refit_training(folder: Path, without: Sequence[str], out: Path | None) -> Re
     target = out or folder
     write_folder(target, save)
     version = load_artifact(target).population_version
-    left_out = len(people.user_ids) - len(kept.user_ids)
-    return _report(artifact, population, kept.crowd, left_out, kept.settings.strength, held_out, version, target)
+    left_out, scale = len(people.user_ids) - len(kept.user_ids), kept.settings.covariance_scale
+    return _report(artifact, population, kept.crowd, left_out, scale, held_out, version, target)
 
 
 def trained(folder: Path | None) -> Path:
@@ -102,9 +110,9 @@ def refit_service(
 ) -> Refit:
     """The population of a service's people, from their active answers, at most the last ``per_person`` of each.
 
-    The old population is where EM starts; the heads that it protects stay. The strength and the measure come from
+    EM starts at the old population; the heads that it protects stay. The covariance scale and the measure come from
     people held out. A population that predicts them worse is not written, unless ``force``. Raises InvalidInput with
-    the numbers where too few people answered enough.
+    the numbers if too few people answered enough.
     """
     require_new(out)
     artifact = open_artifact(basis)
@@ -116,19 +124,19 @@ def refit_service(
             f"a refit needs {PEOPLE_MIN} such people, so wait for more"
         )
     crowd, generator = crowd_of([evidence for _, evidence in persons]), torch.Generator().manual_seed(seed)
-    fold = dealt(crowd.size, generator)
+    fold = random_folds(crowd.size, generator)
     populations = learned_without(crowd, fold, lambda part: improved(part, artifact))
-    strength, new = best_strength(crowd, fold, populations, artifact.choice_model, STRENGTHS)
-    old = scores(crowd, fold, [artifact.population] * len(populations), artifact.choice_model)
+    scale, new = best_covariance_scale(crowd, fold, populations, artifact.choice_model, COVARIANCE_SCALES)
+    old = log_likelihoods(crowd, fold, [artifact.population] * len(populations), artifact.choice_model)
     held_out = HeldOut.of(old, new, _predicted(crowd), generator)
-    population = empirical.scaled(improved(crowd, artifact), strength)
+    population = empirical.with_covariance_scaled(improved(crowd, artifact), scale)
     version = None
     if held_out.difference >= 0 or force:
-        card = _described(artifact, population, crowd, held_out, strength)
+        card = _described(artifact, population, crowd, held_out, scale)
         card["learned_from"] = [learned_from(tenant, [person for person, _ in persons]), *_earlier(artifact)]
         write_folder(out, lambda target: save_with_population(basis or DEFAULT, target, population, card))
         version = load_artifact(out).population_version
-    return _report(artifact, population, crowd, len(everybody) - len(persons), strength, held_out, version, out)
+    return _report(artifact, population, crowd, len(everybody) - len(persons), scale, held_out, version, out)
 
 
 def _earlier(artifact: Artifact) -> list[dict[str, Any]]:
@@ -138,7 +146,7 @@ def _earlier(artifact: Artifact) -> list[dict[str, Any]]:
 
 
 def improved(crowd: Crowd, artifact: Artifact) -> Population:
-    """What a service's people make of the artifact's population; a few accounts cannot move it far."""
+    """The artifact's population, learned further from a service's people; a few accounts cannot move it far."""
     return learn_robustly(crowd, artifact.choice_model, artifact.population, POPULATION_ROUNDS)
 
 
@@ -165,12 +173,12 @@ def _without(people: People, user_ids: Sequence[str]) -> People:
 
 
 def _erasure_measured(people: People, kept: People, artifact: Artifact) -> HeldOut:
-    """What the kept people lose or win, held out, by learning without the others; on MEASURED of them at most."""
+    """The change for the kept people, held out, from learning without the others; on MEASURED of them at most."""
     generator = torch.Generator().manual_seed(people.settings.seed)
     staying = torch.isin(torch.arange(people.crowd.size), torch.tensor(_places(people, kept)))
     drawn = staying.nonzero().squeeze(1)[torch.randperm(int(staying.sum()), generator=generator)[:MEASURED]]
     fold = torch.full((people.crowd.size,), -1)
-    fold[drawn] = dealt(len(drawn), generator)
+    fold[drawn] = random_folds(len(drawn), generator)
     sample = fold >= 0
     before, after = of_people(people.crowd, sample | ~staying), of_people(people.crowd, sample)
 
@@ -181,7 +189,7 @@ def _erasure_measured(people: People, kept: People, artifact: Artifact) -> HeldO
 
     old = learned_without(before, fold[sample | ~staying], learner)
     new = learned_without(after, fold[sample], learner)
-    first, second = (scores(after, fold[sample], populations, model) for populations in (old, new))
+    first, second = (log_likelihoods(after, fold[sample], populations, model) for populations in (old, new))
     return HeldOut.of(first, second, _predicted(after), generator)
 
 
@@ -192,11 +200,11 @@ def _places(people: People, kept: People) -> list[int]:
 
 def _predicted(crowd: Crowd) -> torch.Tensor:
     """How many answers of each person (P,) are predicted."""
-    return torch.bincount(crowd.people[~told(crowd)], minlength=crowd.size)
+    return torch.bincount(crowd.people[~observed(crowd)], minlength=crowd.size)
 
 
 def _described(
-    artifact: Artifact, population: Population, crowd: Crowd, held_out: HeldOut, strength: float
+    artifact: Artifact, population: Population, crowd: Crowd, held_out: HeldOut, covariance_scale: float
 ) -> dict[str, Any]:
     """The card's entry for the new population."""
     names = artifact.basis.names
@@ -206,7 +214,7 @@ def _described(
             "std": dict(zip(names, _std(population), strict=True)),
             "people": crowd.size,
             "answers": len(crowd.people),
-            "strength": strength,
+            "strength": covariance_scale,
             "earlier_version": artifact.population_version,
             "held_out": asdict(held_out),
         }
@@ -223,7 +231,7 @@ def _report(
     population: Population,
     crowd: Crowd,
     left_out: int,
-    strength: float,
+    covariance_scale: float,
     held_out: HeldOut,
     version: str | None,
     target: Path,
@@ -234,7 +242,7 @@ def _report(
         people=crowd.size,
         answers=len(crowd.people),
         left_out=left_out,
-        strength=strength,
+        strength=covariance_scale,
         old_version=artifact.population_version,
         new_version=version,
         heads=tuple(HeadChange(*row) for row in zip(*columns, strict=True)),

@@ -1,4 +1,4 @@
-"""``keel train`` in a terminal: progress with rate and time left, where a break stopped, and what was found."""
+"""``keel train`` in a terminal: progress with rate and time left, the stage of an interruption, and the results."""
 
 import json
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ class Rate(ProgressColumn):
         return Text("" if speed is None else f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
 
 
-class Screen:
+class TerminalListener:
     """Stages and their progress on standard error."""
 
     def __init__(self, console: Console, progress: Progress) -> None:
@@ -49,20 +49,20 @@ class Screen:
 
 
 def run(request: Request, resume: bool, as_json: bool) -> None:
-    """Train and print what was found; Ctrl-C ends with 130, after saying where."""
+    """Train and print the results; Ctrl-C ends with 130, after naming the stage."""
     from reward_bases.train.run import train
 
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
-        screen = Screen(console, progress)
+        listener = TerminalListener(console, progress)
         try:
-            result = train(request, resume, screen)
+            result = train(request, resume, listener)
         except KeyboardInterrupt:
             progress.stop()
             begun = (request.out / UNFINISHED).is_dir()
             remedy = "the same command with --resume goes on from there" if begun else "nothing was written yet"
-            console.print(Text(f"keel: stopped while {screen.name}; {remedy}"))
+            console.print(Text(f"keel: stopped while {listener.name}; {remedy}"))
             raise typer.Exit(INTERRUPTED) from None
     if as_json:
         print(json.dumps({**result, "next": steps(result)}))

@@ -14,8 +14,8 @@ from elicitation.acquisition import Rule, choose
 from elicitation.crowd import Beliefs, Crowd, infer_many
 from elicitation.posterior import Posterior
 from elicitation.predict import predict
-from reward_bases.train.data.judged import InMemory, Judged
-from reward_bases.train.model.learn import Learned, Settings, learn
+from reward_bases.train.data.judgments import InMemory, Judgments
+from reward_bases.train.model.learn import Learned, LearnSettings, learn
 from reward_bases.train.validate.choose import choose_settings
 
 SERVED = 500
@@ -62,15 +62,15 @@ class Keel:
     targets: Tensor
     rule: Rule
 
-    def believe(self, told: Crowd) -> KeelBelief:
-        """Everybody's posterior after the answers ``told``."""
-        crowd = Crowd(told.differences @ self.learned.heads.T, told.people, told.outcomes, told.size)
+    def believe(self, observed: Crowd) -> KeelBelief:
+        """Everybody's posterior after the answers ``observed``."""
+        crowd = Crowd(observed.differences @ self.learned.heads.T, observed.people, observed.outcomes, observed.size)
         beliefs = infer_many(self.learned.population, self.learned.model, crowd)
         return KeelBelief(self.learned, beliefs, self.targets, self.rule)
 
 
 def keel(world: World, rule: Rule, shuffled: bool = False) -> Keel:
-    """Settings chosen and heads learned from the training people; ``shuffled`` deals their judgments out anew."""
+    """Settings chosen and heads learned from the training people; ``shuffled`` mixes up whose they are."""
     learned = learned_from(world, shuffled)
     generator = torch.Generator().manual_seed(world.seed)
     served = world.differences(world.served[torch.randperm(len(world.served), generator=generator)[:SERVED]])
@@ -81,18 +81,18 @@ def keel(world: World, rule: Rule, shuffled: bool = False) -> Keel:
 def learned_from(world: World, shuffled: bool) -> Learned:
     """Heads and population that all question rules share; kept for the world last asked for."""
     judged, fixed = judged_by(world, shuffled), approval(world)
-    settings = choose_settings(judged, fixed, Settings(seed=world.seed), new_prompts=not world.by_heart)
+    settings = choose_settings(judged, fixed, LearnSettings(seed=world.seed), new_prompts=not world.by_heart)
     return learn(judged, fixed, settings)
 
 
-def judged_by(world: World, shuffled: bool) -> Judged:
-    """The training judgments; shuffled, each belongs to a person drawn by lot."""
+def judged_by(world: World, shuffled: bool) -> Judgments:
+    """The training judgments; ``shuffled``, each belongs to a random person."""
     train = world.train
     order = torch.arange(len(train.people))
     if shuffled:
         order = torch.randperm(len(order), generator=torch.Generator().manual_seed(world.seed))
     pairs, outcomes = train.pairs[order], train.outcomes[order]
-    return Judged(
+    return Judgments(
         InMemory(world.features), pairs.left, pairs.right, train.people, train.prompts[order], outcomes, train.size
     )
 

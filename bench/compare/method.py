@@ -24,8 +24,8 @@ class Belief(Protocol):
 class Method(Protocol):
     """A fitted method."""
 
-    def believe(self, told: Crowd) -> Belief:
-        """``told``: all held-out people's answers so far, as differences (N, F) of features, ties included."""
+    def believe(self, observed: Crowd) -> Belief:
+        """``observed``: all held-out people's answers so far, as differences (N, F) of features, ties included."""
         ...
 
 

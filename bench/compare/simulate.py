@@ -84,7 +84,7 @@ def play(
     seconds = 0.0
     for k in range(max(stages) + 1):
         started = time.perf_counter()
-        belief = method.believe(interview.told())
+        belief = method.believe(interview.observed())
         believing = time.perf_counter() - started
         if k in stages:
             predictions[k] = _predictions(world, belief, name)
@@ -118,7 +118,7 @@ class _Interview:
         self.outcomes = [distorted(world, person, distortion) for person in world.people]
         self.asked: list[list[int]] = [[] for _ in world.people]
 
-    def told(self) -> Crowd:
+    def observed(self) -> Crowd:
         """Everybody's answers so far."""
         rows = [torch.tensor(asked, dtype=torch.long) for asked in self.asked]
         given = list(zip(self.outcomes, rows, strict=True))

@@ -10,7 +10,7 @@ from torch import Tensor
 from elicitation.choice import ChoiceModel
 from reward_bases.artifact import DEFAULT, save_artifact
 from reward_bases.bank import load_bank
-from reward_bases.make_default import people
+from reward_bases.make_default import human_judgments
 from reward_bases.make_default.card import external_checks, write_card
 from reward_bases.make_default.reference import sample_reference
 from reward_bases.sources.encoder import load_encoder
@@ -70,23 +70,23 @@ def build(data: Path, cache: Path) -> None:
     components = traits.principal_axes(said[heads_part], rows.prompts[heads_part], COMPONENTS)
     texts = [answer.text for answer in answers]
     unbounded = FeatureSpace.unbounded(components)
-    space = unbounded.taught_on(people.plain_features(vectors, asked, texts, unbounded)[heads_part])
-    table = traits.BankTable.of(bank, people.plain_features(vectors, asked, texts, space))
-    ukp = people.load_ukp(data / "ukpconvarg1", vectors, space)
-    pandalm = people.load_pandalm(data / "pandalm", vectors, space)
+    space = unbounded.taught_on(human_judgments.plain_features(vectors, asked, texts, unbounded)[heads_part])
+    table = traits.BankTable.of(bank, human_judgments.plain_features(vectors, asked, texts, space))
+    ukp = human_judgments.load_ukp(data / "ukpconvarg1", vectors, space)
+    pandalm = human_judgments.load_pandalm(data / "pandalm", vectors, space)
 
     weights = learn_heads(table, ukp, pandalm)
     flat = [(prompt, response) for prompt, row in zip(prompts, responses, strict=True) for response in row]
-    sampled = people.plain_features(vectors, [p for p, _ in flat], [r for _, r in flat], space)
+    sampled = human_judgments.plain_features(vectors, [p for p, _ in flat], [r for _, r in flat], space)
     rows_of = torch.arange(len(prompts)).repeat_interleave(len(responses[0]))
     raw = sampled @ weights.T
     mean, spread = raw.mean(0), spread_of(raw, rows_of)
     bank_phi = (table.features @ weights.T - mean) / spread
 
     controls = controls_of(table, weights[: len(TRAITS)])
-    both = people.pooled(ukp, pandalm)
+    both = human_judgments.pooled(ukp, pandalm)
     judged = both.differences @ (weights.T / spread)
-    judged[:, QUALITY_ROW] = people.held_out_quality(both, controls, sampled, rows_of)
+    judged[:, QUALITY_ROW] = human_judgments.held_out_quality(both, controls, sampled, rows_of)
     in_phi = Pairs(judged, both.labels, both.groups, both.weights)
     population, choice_model, spoken = learn_population(table, bank_phi, in_phi, ukp)
     tensors = {
@@ -105,7 +105,9 @@ def build(data: Path, cache: Path) -> None:
     save_artifact(DEFAULT, tensors, HEADS, card)
 
 
-def learn_heads(table: traits.BankTable, ukp: people.Judgments, pandalm: people.Judgments) -> Tensor:
+def learn_heads(
+    table: traits.BankTable, ukp: human_judgments.SignedJudgments, pandalm: human_judgments.SignedJudgments
+) -> Tensor:
     """W (K, F) in the order of HEADS."""
     names = feature_names(COMPONENTS)
     agreement = torch.zeros(len(names), dtype=torch.float64)
@@ -113,21 +115,21 @@ def learn_heads(table: traits.BankTable, ukp: people.Judgments, pandalm: people.
         agreement[names.index(name)] = 1.0
     designed = torch.stack([traits.learn_trait(table, trait) for trait in TRAITS])
     controls = controls_of(table, designed)
-    quality = people.quality_direction(people.pooled(ukp, pandalm), controls)
-    return torch.cat([designed, people.taste_directions(ukp, controls), agreement[None], quality[None]])
+    quality = human_judgments.quality_direction(human_judgments.pooled(ukp, pandalm), controls)
+    return torch.cat([designed, human_judgments.taste_directions(ukp, controls), agreement[None], quality[None]])
 
 
-def controls_of(table: traits.BankTable, designed: Tensor) -> people.Controls:
+def controls_of(table: traits.BankTable, designed: Tensor) -> human_judgments.Controls:
     """Length and the designed heads (T, F), over the differences between the answers of the heads part."""
     names = feature_names(COMPONENTS)
     length = torch.zeros(1, len(names), dtype=torch.float64)
     length[0, names.index("log_words")] = 1.0
     allowed = torch.tensor([name not in LENGTH_AND_LAYOUT and not name.endswith("_max") for name in names])
-    return people.Controls(torch.cat([length, designed]), table.pairs("heads", TRAITS[0]).differences, allowed)
+    return human_judgments.Controls(torch.cat([length, designed]), table.pairs("heads", TRAITS[0]).differences, allowed)
 
 
 def learn_population(
-    table: traits.BankTable, bank_phi: Tensor, both: Pairs, ukp: people.Judgments
+    table: traits.BankTable, bank_phi: Tensor, both: Pairs, ukp: human_judgments.SignedJudgments
 ) -> tuple[dict[str, Tensor], ChoiceModel, dict[str, Any]]:
     """λ̄ from both judgment sets (``both``, φ-differences, UKPConvArg1 first), Σ from UKPConvArg1 for its own heads and
     from the default contrast elsewhere."""
@@ -138,17 +140,21 @@ def learn_population(
         std[names.index(trait)] = CONTRAST_STD * slope
     std[names.index("agreement")] = 0.0
     split = len(ukp.people)
-    mean = people.common_taste(both, split, std)
+    mean = human_judgments.common_taste(both, split, std)
     # The judges' pull towards longer texts is fitted, so that it does not pose as anything else, and then dropped.
     mean[names.index("brevity")] = 0.0
 
     arguments = both.where(torch.arange(len(both.labels)) < split)
-    judges = people.aggregate(arguments, std)
-    constants = people.choice_constants(arguments.differences @ judges, arguments.labels)
+    judges = human_judgments.aggregate(arguments, std)
+    constants = human_judgments.choice_constants(arguments.differences @ judges, arguments.labels)
     model = ChoiceModel(**constants)
     taste = torch.tensor([head.name in PEOPLE for head in HEADS])
-    spread, strengths = people.taste_spread(
-        people.Judgments(arguments, ukp.people, ukp.item), judges, taste, torch.diag(taste.double()), model
+    spread, strengths = human_judgments.taste_spread(
+        human_judgments.SignedJudgments(arguments, ukp.people, ukp.item),
+        judges,
+        taste,
+        torch.diag(taste.double()),
+        model,
     )
     free = torch.tensor([not head.protected for head in HEADS])
     covariance = torch.where(taste[:, None] & taste, spread, torch.diag(std.square() * free))

@@ -12,7 +12,13 @@ from torch import Tensor
 
 from elicitation.choice import ChoiceModel
 from reward_bases.bank import Bank
-from reward_bases.make_default.people import Controls, Judgments, plain_features, pooled, quality_direction
+from reward_bases.make_default.human_judgments import (
+    Controls,
+    SignedJudgments,
+    plain_features,
+    pooled,
+    quality_direction,
+)
 from reward_bases.make_default.reference import STYLES
 from reward_bases.sources.encoder import WINDOW, Encoder
 from reward_bases.sources.features import FeatureSpace, feature_names
@@ -109,8 +115,8 @@ def external_checks(
     pandalm_folder: Path,
     space: FeatureSpace,
     weights: Tensor,
-    ukp: Judgments,
-    pandalm: Judgments,
+    ukp: SignedJudgments,
+    pandalm: SignedJudgments,
     controls: Controls,
 ) -> dict[str, Any]:
     """Heads on real responses: do they order PandaLM's pairs by what a counter can count; is quality seen held out."""
@@ -145,7 +151,7 @@ def _ordered(scores: Tensor, truth: Tensor) -> dict[str, float]:
     return {"accuracy": float(right.mean()), "pairs": int(differ.sum())}
 
 
-def _held_out_quality(held: Judgments, other: Judgments, controls: Controls) -> dict[str, float]:
+def _held_out_quality(held: SignedJudgments, other: SignedJudgments, controls: Controls) -> dict[str, float]:
     """Five folds over the groups of ``held``: accuracy of the quality head, on all pairs and length-matched ones."""
     length = feature_names(0).index("log_words")
     unit = torch.zeros(held.pairs.differences.shape[1], dtype=torch.float64)
@@ -161,6 +167,6 @@ def _held_out_quality(held: Judgments, other: Judgments, controls: Controls) -> 
     return dict(zip(("accuracy", "accuracy_length_matched", "length_only"), means, strict=True))
 
 
-def _judgments_where(judgments: Judgments, keep: Tensor) -> Judgments:
+def _judgments_where(judgments: SignedJudgments, keep: Tensor) -> SignedJudgments:
     pairs: Pairs = judgments.pairs.where(keep)
-    return Judgments(pairs, judgments.people[keep], judgments.item[keep])
+    return SignedJudgments(pairs, judgments.people[keep], judgments.item[keep])

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ from torch import Tensor
 from elicitation.choice import ChoiceModel
 from reward_bases.artifact import DEFAULT, load_artifact, save_artifact
 from reward_bases.basis import Head
-from reward_bases.sources.encoder import WINDOW
+from reward_bases.sources.encoder import WINDOW, Encoder
 from reward_bases.train.data.reading import Data
-from reward_bases.train.features.language import Language, bank_reference
 from reward_bases.train.features.space import Scaled
-from reward_bases.train.grounds import ENCODER
+from reward_bases.train.features.text_features import TextFeatures, bank_reference
 from reward_bases.train.model.checkpoint import tensors_of, write_json, write_whole
-from reward_bases.train.model.product import Product
-from reward_bases.train.request import CARD, Place
+from reward_bases.train.model.ensemble import disagreement
+from reward_bases.train.model.served_heads import ServedHeads
+from reward_bases.train.request import CARD, RunFolder
+from reward_bases.train.training_set import ENCODER, TrainingSet
 from reward_bases.train.validate.evaluate import DECIDED_AT, Evaluation, spoken
 
 HEADS = "heads.safetensors"
@@ -33,11 +34,29 @@ LIMITS = (
 NOT_TUNED = "the shipped basis's budget, not chosen for this basis; choose one with keel guard tune --basis DIR --write"
 
 
-def data_card(data: Data, place: Place) -> dict[str, Any]:
-    """What was read, without a word of it."""
+@dataclass(frozen=True, eq=False)
+class TrainedBasis:
+    """The heads to serve with their descriptions, the ensemble's ``members`` (S, K, F) and the choice model.
+
+    ``reference`` (P, n, F) are clipped features, None for judgments without texts.
+    """
+
+    heads: tuple[Head, ...]
+    served: ServedHeads
+    members: Tensor
+    model: ChoiceModel
+    reference: Tensor | None
+
+    @property
+    def names(self) -> list[str]:
+        return [head.name for head in self.heads]
+
+
+def data_card(data: Data, folder: RunFolder) -> dict[str, Any]:
+    """The data as counts, without a word of their texts."""
     return {
-        "name": place.request.data.name,
-        "sha256": place.data_sha256,
+        "name": folder.request.data.name,
+        "sha256": folder.data_sha256,
         "kind": str(data.kind),
         "rows": data.refused.rows,
         "judgments": len(data.left),
@@ -70,76 +89,75 @@ def metrics_card(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
+def ensemble_card(basis: TrainedBasis) -> dict[str, Any]:
+    """How far the members of the ensemble are from the heads, in spreads, by head."""
+    size, features = len(basis.members), basis.served.weights.shape[1]
+    points = torch.eye(features, dtype=torch.float64) if basis.reference is None else basis.reference.flatten(0, 1)
+    apart = disagreement(basis.served.weights, basis.members, points, basis.served.spread)
+    return {"size": size, "disagreement": by_name(basis.names, apart) if size else None}
+
+
+def write(folder: Path, basis: TrainedBasis, training_set: TrainingSet, training: Mapping[str, Any]) -> None:
+    """The run's folder: a basis to serve or, for judgments without texts, heads over their features."""
+    if training_set.text_features is None or basis.reference is None:
+        write_heads(folder, basis, training)
+    else:
+        write_basis(folder, basis, training_set.features, training_set.text_features, basis.reference, training)
+
+
 def write_basis(
     folder: Path,
-    language: Language,
+    basis: TrainedBasis,
     scaled: Scaled,
-    product: Product,
-    members: Tensor,
+    text_features: TextFeatures,
     reference: Tensor,
-    heads: Sequence[Head],
-    model: ChoiceModel,
-    data: Mapping[str, Any],
     training: Mapping[str, Any],
-    tuned: bool,
 ) -> None:
-    """Everything that ``load_artifact`` reads; the card comes last."""
+    """All files that ``load_artifact`` reads; the card comes last."""
     shutil.copyfile(DEFAULT / "bank.json", folder / "bank.json")
     write_json(folder / "guard.json", {"budget": dict(load_artifact().budget), "note": NOT_TUNED})
-    answers = bank_reference(language.within(scaled)).flatten(0, 1)
+    data, served = training["data"], basis.served
+    answers = bank_reference(text_features.within(scaled)).flatten(0, 1)
     tensors = {
-        "components": language.space.components,
+        "components": text_features.space.components,
         "lowest": scaled.lowest,
         "highest": scaled.highest,
-        "weights": product.weights,
-        "mean": product.mean,
-        "spread": product.spread,
-        "reference": product.standardise(reference),
-        "bank_phi": product.standardise(answers),
-        "ensemble": members,
-        **tensors_of(product.population),
+        "weights": served.weights,
+        "mean": served.mean,
+        "spread": served.spread,
+        "reference": served.standardise(reference),
+        "bank_phi": served.standardise(answers),
+        "ensemble": basis.members,
+        **tensors_of(served.population),
     }
-    encoder = language.encoder
     card = {
-        "encoder": {
-            "name": ENCODER if tuned else encoder.name,
-            "sha256": encoder.sha256,
-            "pooling": f"{encoder.pooling}, unit length",
-            "long_texts": f"consecutive windows of {min(WINDOW, encoder.window)} tokens, averaged by token count",
-        },
-        "choice_model": asdict(model),
-        "population": population_card(product, heads),
+        "encoder": encoder_card(text_features.encoder, training["arguments"]["tune"]),
+        "choice_model": asdict(basis.model),
+        "population": population_card(basis),
         "reference": {"prompts": reference.shape[0], "responses_per_prompt": reference.shape[1]},
-        "bank_answers": [answer.id for prompt in language.bank.prompts for answer in prompt.answers],
+        "bank_answers": [answer.id for prompt in text_features.bank.prompts for answer in prompt.answers],
         "data": [{"name": data["name"], "use": "every head but the designed ones, population, choice model", **data}],
         "limits": list(LIMITS),
         "metrics": training["metrics"],
         "training": training,
     }
-    save_artifact(folder, tensors, tuple(heads), card)
+    save_artifact(folder, tensors, basis.heads, card)
 
 
-def write_heads(
-    folder: Path,
-    product: Product,
-    members: Tensor,
-    heads: Sequence[Head],
-    model: ChoiceModel,
-    data: Mapping[str, Any],
-    training: Mapping[str, Any],
-) -> None:
+def write_heads(folder: Path, basis: TrainedBasis, training: Mapping[str, Any]) -> None:
     """Heads and population over given features, which no service can compute; the card comes last."""
+    spread = basis.served.spread[:, None]
     tensors = {
-        "weights": product.weights / product.spread[:, None],
-        "ensemble": members / product.spread[:, None],
-        **tensors_of(product.population),
+        "weights": basis.served.weights / spread,
+        "ensemble": basis.members / spread,
+        **tensors_of(basis.served.population),
     }
     write_whole(folder / HEADS, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
     card = {
-        "heads": [head.name for head in heads],
-        "choice_model": asdict(model),
-        "population": population_card(product, heads),
-        "data": [data],
+        "heads": basis.names,
+        "choice_model": asdict(basis.model),
+        "population": population_card(basis),
+        "data": [training["data"]],
         "limits": list(LIMITS),
         "metrics": training["metrics"],
         "training": training,
@@ -147,9 +165,19 @@ def write_heads(
     write_json(folder / CARD, card)
 
 
-def population_card(product: Product, heads: Sequence[Head]) -> dict[str, Any]:
+def encoder_card(encoder: Encoder, tuned: bool) -> dict[str, Any]:
+    """The encoder, by its weights and its rule for long texts."""
+    return {
+        "name": ENCODER if tuned else encoder.name,
+        "sha256": encoder.sha256,
+        "pooling": f"{encoder.pooling}, unit length",
+        "long_texts": f"consecutive windows of {min(WINDOW, encoder.window)} tokens, averaged by token count",
+    }
+
+
+def population_card(basis: TrainedBasis) -> dict[str, Any]:
     """Aggregate and spread of coefficients by head, nats per spread."""
-    names, population = [head.name for head in heads], product.population
+    names, population = basis.names, basis.served.population
     std = population.covariance.diagonal().clamp_min(0).sqrt()
     return {
         "components": len(population.components),

@@ -1,4 +1,4 @@
-"""What is asked of a training run, its fingerprint, and the folder that it fills."""
+"""A training run's arguments, its fingerprint, and the folder that it fills."""
 
 import hashlib
 import json
@@ -14,7 +14,7 @@ from reward_bases.sources.encoder import MINILM
 from reward_bases.train.data.reading import ITEMS
 from reward_bases.train.data.records import is_table
 from reward_bases.train.model.checkpoint import write_json
-from reward_bases.train.model.learn import Settings
+from reward_bases.train.model.learn import LearnSettings
 
 CARD = "card.json"
 UNFINISHED = ".train"
@@ -28,17 +28,17 @@ class Request:
 
     Attributes:
         data: file or folder of judgments.
-        out: folder of the basis to be.
+        out: output folder, new or empty.
         cache: folder of vectors and features.
         encoder: as ``load_encoder`` takes it.
         tune: whether the encoder is adapted first.
-        heads: how many heads to learn beside the aggregate and the named ones.
+        heads: number of heads to learn beside the aggregate and the named ones.
         ridge: prior precision of their weights.
         named: whether to keep the shipped trait heads.
         label_noise: share of judgments made without looking.
         per_person: most judgments of one person.
-        ensemble: how many times heads are refitted on people drawn anew.
-        seed: of everything drawn.
+        ensemble: how many times heads are refitted on resampled people.
+        seed: random seed.
     """
 
     data: Path
@@ -68,13 +68,13 @@ class Request:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """Everything the result follows from, beside the data."""
+        """All arguments on which the result depends; the data come on top."""
         return {name: value for name, value in asdict(self).items() if name not in ("data", "out", "cache")}
 
     @property
-    def settings(self) -> Settings:
-        """What the search for settings starts from."""
-        start = Settings(label_noise=self.label_noise, seed=self.seed)
+    def settings(self) -> LearnSettings:
+        """The start of the search for settings."""
+        start = LearnSettings(label_noise=self.label_noise, seed=self.seed)
         start = start if self.heads is None else replace(start, learned=self.heads)
         return start if self.ridge is None else replace(start, ridge=self.ridge)
 
@@ -86,14 +86,14 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Place:
+class RunFolder:
     """The folder of a run; ``data_sha256`` is that of the files read."""
 
     request: Request
     data_sha256: str
 
     @classmethod
-    def of(cls, request: Request) -> "Place":
+    def of(cls, request: Request) -> "RunFolder":
         return cls(request, _data_sha256(request.data))
 
     @property
@@ -103,42 +103,42 @@ class Place:
         return hashlib.sha256(named.encode()).hexdigest()
 
     @property
-    def folder(self) -> Path:
+    def path(self) -> Path:
         return self.request.out
 
     @property
     def unfinished(self) -> Path:
-        """Where a broken run left what it had finished."""
-        return self.folder / UNFINISHED
+        """The folder of the steps that an interrupted run had finished."""
+        return self.path / UNFINISHED
 
     def finished(self) -> dict[str, Any] | None:
-        """The card, where this very run was finished before; raises InvalidInput where another one was."""
-        if self.unfinished.is_dir() or not (self.folder / CARD).is_file():
+        """The card, if this very run was finished before, else None; raises InvalidInput for another finished run."""
+        if self.unfinished.is_dir() or not (self.path / CARD).is_file():
             return None
-        card: dict[str, Any] = json.loads((self.folder / CARD).read_text(encoding="utf-8"))
+        card: dict[str, Any] = json.loads((self.path / CARD).read_text(encoding="utf-8"))
         if card.get("training", {}).get("run") != self.fingerprint:
-            raise InvalidInput(f"{self.folder} holds a basis of other data or arguments; choose another folder")
+            raise InvalidInput(f"{self.path} holds a basis of other data or arguments; choose another folder")
         return card
 
     def open(self, resume: bool) -> None:
-        """Begin, or go on where this run was broken off; raises InvalidInput for a folder that has something else."""
+        """Begin, or go on with this run if it was interrupted; raises InvalidInput for a folder with anything else."""
         note = self.unfinished / RUN
         if note.is_file():
             if not resume:
-                raise InvalidInput(f"{self.folder} holds an unfinished run; pass --resume to go on, or delete it")
+                raise InvalidInput(f"{self.path} holds an unfinished run; pass --resume to go on, or delete it")
             if json.loads(note.read_text(encoding="utf-8"))["run"] != self.fingerprint:
                 raise InvalidInput(
-                    f"{self.folder} holds an unfinished run on other data or with other arguments; "
+                    f"{self.path} holds an unfinished run on other data or with other arguments; "
                     "resume with those it began with, or choose another folder"
                 )
             return
-        if self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir())):
-            raise InvalidInput(f"{self.folder} is not an empty folder; choose another one")
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise InvalidInput(f"{self.path} is not an empty folder; choose another one")
         self.unfinished.mkdir(parents=True)
         write_json(note, {"run": self.fingerprint, "arguments": self.request.arguments})
 
     def close(self) -> None:
-        """Nothing is unfinished any more."""
+        """Forget the unfinished steps: the run is complete."""
         shutil.rmtree(self.unfinished)
 
 

@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold
 from torch import Tensor
 
-STRENGTHS = (0.002, 0.006, 0.02, 0.06, 0.2)
+INVERSE_RIDGES = (0.002, 0.006, 0.02, 0.06, 0.2)
 FOLDS = 5
 
 
@@ -52,27 +52,27 @@ def spread_of(values: Tensor, prompts: Tensor) -> Tensor:
     return torch.where(spread > 1e-9, spread, torch.ones_like(spread))
 
 
-def logistic_direction(pairs: Pairs, scale: Tensor, strength: float) -> Tensor:
+def logistic_direction(pairs: Pairs, scale: Tensor, inverse_ridge: float) -> Tensor:
     """Ridge logistic fit of sign(labels) on ``differences / scale``, no intercept; weights (F,) on raw features."""
     said = pairs.labels != 0
     # Without an intercept a pair says the same in either order; alternating the order gives both classes.
     order = torch.ones(int(said.sum()), dtype=torch.float64)
     order[::2] = -1.0
     x, y = order[:, None] * pairs.differences[said] / scale, order * pairs.labels[said].sign()
-    model = LogisticRegression(C=strength, fit_intercept=False, max_iter=500, solver="newton-cholesky")
+    model = LogisticRegression(C=inverse_ridge, fit_intercept=False, max_iter=500, solver="newton-cholesky")
     model.fit(x.numpy(), y.numpy(), sample_weight=pairs.weights[said].numpy())
     return torch.from_numpy(model.coef_[0]) / scale
 
 
-def chosen_strength(pairs: Pairs, scale: Tensor) -> float:
-    """The ridge strength with the best accuracy over folds that hold out whole prompts."""
+def chosen_inverse_ridge(pairs: Pairs, scale: Tensor) -> float:
+    """The ridge inverse_ridge with the best accuracy over folds that hold out whole prompts."""
     folds = list(GroupKFold(FOLDS).split(pairs.groups, groups=pairs.groups.numpy()))
 
-    def held_out(strength: float) -> float:
+    def held_out(inverse_ridge: float) -> float:
         scores = []
         for train, test in folds:
             kept, left = pairs.where(torch.from_numpy(train)), pairs.where(torch.from_numpy(test))
-            scores.append(left.accuracy(logistic_direction(kept, scale, strength)))
+            scores.append(left.accuracy(logistic_direction(kept, scale, inverse_ridge)))
         return float(np.mean(scores))
 
-    return max(STRENGTHS, key=held_out)
+    return max(INVERSE_RIDGES, key=held_out)

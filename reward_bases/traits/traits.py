@@ -8,7 +8,7 @@ from torch import Tensor
 
 from reward_bases.bank import Bank
 from reward_bases.sources.features import feature_names
-from reward_bases.traits.pairs import Pairs, chosen_strength, logistic_direction, spread_of, within_prompts
+from reward_bases.traits.pairs import Pairs, chosen_inverse_ridge, logistic_direction, spread_of, within_prompts
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def principal_axes(vectors: Tensor, prompts: Tensor, count: int) -> Tensor:
 def learn_trait(table: BankTable, trait: str) -> Tensor:
     """Weights (F,) of one trait's head, from the heads part alone."""
     pairs, scale = table.pairs("heads", trait), table.scale()
-    return logistic_direction(pairs, scale, chosen_strength(pairs, scale))
+    return logistic_direction(pairs, scale, chosen_inverse_ridge(pairs, scale))
 
 
 def report_trait(table: BankTable, trait: str, direction: Tensor) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from elicitation.choice import OUTCOMES, Outcomes
 from elicitation.crowd import Crowd
 from elicitation.population import Population
 from reward_bases.artifact import load_artifact
-from reward_bases.train.model.learn import Settings as Learning
+from reward_bases.train.model.learn import LearnSettings
 
 SHIPPED = load_artifact()
 POOL = [
@@ -19,7 +19,7 @@ POOL = [
     for i in range(0, len(prompt.answers) - 1, 2)
 ]
 DIFFERENCES = torch.stack([SHIPPED.bank_phi[a.id] - SHIPPED.bank_phi[b.id] for _, a, b in POOL])
-LEARNING = Learning(components=1, strength=0.7, seed=3)
+LEARNING = LearnSettings(components=1, strength=0.7, seed=3)
 MODEL = replace(SHIPPED.choice_model, lapse=0.02, log_consistency_std=LEARNING.consistency)
 CARD = {"choice_model": asdict(MODEL)}
 

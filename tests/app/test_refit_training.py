@@ -1,4 +1,4 @@
-"""Learning the population of a training run anew: without somebody, and as if they never had been."""
+"""LearnSettings the population of a training run anew: without somebody, and as if they never had been."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,13 +16,12 @@ from elicitation.crowd import Crowd
 from elicitation.errors import ArtifactMismatch, InvalidInput
 from elicitation.population import Component, Population
 from reward_bases.artifact import DEFAULT, load_artifact, save_with_population
-from reward_bases.train.model.learn import Settings as Learning
-from reward_bases.train.model.learn import population_from
-from reward_bases.train.model.people import load_people, marginal, save_people
+from reward_bases.train.model.learn import LearnSettings, population_from
+from reward_bases.train.model.training_people import load_people, marginal, save_people
 from reward_bases.train.validate.heldout import of_people
 
 
-def trained(folder: Path, crowd: Crowd, user_ids: Sequence[str], settings: Learning = LEARNING) -> Path:
+def trained(folder: Path, crowd: Crowd, user_ids: Sequence[str], settings: LearnSettings = LEARNING) -> Path:
     """What a training run leaves, from these people."""
     start = SHIPPED.population
     population = population_from(crowd, MODEL, start, settings)
@@ -49,7 +48,7 @@ def run(tmp_path: Path, crowd: Crowd, ids: list[str]) -> Path:
 @pytest.mark.parametrize("settings", [LEARNING, replace(LEARNING, components=2)], ids=["one Gaussian", "a mixture"])
 @pytest.mark.parametrize("gone", [0, 39])
 def test_a_refit_without_somebody_equals_a_training_in_which_they_never_were(
-    tmp_path: Path, crowd: Crowd, ids: list[str], gone: int, settings: Learning
+    tmp_path: Path, crowd: Crowd, ids: list[str], gone: int, settings: LearnSettings
 ) -> None:
     folder = trained(tmp_path / "all", crowd, ids, settings)
     others = of_people(crowd, torch.arange(40) != gone)

@@ -70,12 +70,12 @@ def test_figures_and_verdict_are_printed_and_a_second_time_nothing_is_done(comma
 def test_an_interrupted_run_says_where_it_stopped_and_how_to_go_on(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(screen: training.Screen, done: int, total: int) -> None:
-        if screen.name == "learning":
+    def interrupt(listener: training.TerminalListener, done: int, total: int) -> None:
+        if listener.name == "learning":
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.Screen, "progress", interrupt)
+        patch.setattr(training.TerminalListener, "progress", interrupt)
         stopped = CliRunner().invoke(cli.app, command)
     assert stopped.exit_code == training.INTERRUPTED
     assert "stopped while learning" in stopped.stderr

@@ -23,10 +23,10 @@ from bench.compare.peers.gp import (
     rbf_kernel,
     scaled_heads,
 )
-from bench.compare.peers.lore import Settings, learn_bases
+from bench.compare.peers.lore import LoreSettings, learn_bases
 from bench.compare.peers.pref import PrefBelief, PrefMethod, factorise, table, uncertainty
 from bench.compare.peers.simplex import learn_mixture, mixture_weights
-from bench.compare.peers.tuning import ANSWERS, READINGS, Split, split, splits, tuned
+from bench.compare.peers.tuning import ANSWER_DRAWS, ANSWERS, Split, split, splits, tuned
 from bench.compare.world import NOBODY, Pairs, World
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd
@@ -71,7 +71,7 @@ def fit_on_one_split(name: str, world: World) -> Method:
         return PEERS[name](world)
 
 
-def told(world: World, asked: int) -> Crowd:
+def first_answers(world: World, asked: int) -> Crowd:
     """Everybody's answers to the first ``asked`` questions of their pools."""
     rows = torch.arange(asked)
     differences = torch.cat([world.differences(person.pool[rows]) for person in world.people])
@@ -102,21 +102,22 @@ def test_twenty_answers_beat_chance_where_tastes_differ(
     name: str, diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
     world = few(diverse, name)
-    assert accuracy(world, fitted_to(name, diverse).believe(told(world, 20))) > 0.62
+    assert accuracy(world, fitted_to(name, diverse).believe(first_answers(world, 20))) > 0.62
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", PERSONAL)
 def test_twenty_answers_say_more_than_one(name: str, diverse: World, fitted_to: Callable[[str, World], Method]) -> None:
     world, method = few(diverse, name), fitted_to(name, diverse)
-    assert accuracy(world, method.believe(told(world, 20))) > accuracy(world, method.believe(told(world, 1))) + 0.02
+    many, one = (accuracy(world, method.believe(first_answers(world, asked))) for asked in (20, 1))
+    assert many > one + 0.02
 
 
 def test_the_aggregate_beats_chance_only_where_people_agree(
     diverse: World, alike: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
-    assert accuracy(alike, fitted_to("aggregate", alike).believe(told(alike, 0))) > 0.75
-    assert abs(accuracy(diverse, fitted_to("aggregate", diverse).believe(told(diverse, 20))) - 0.5) < 0.1
+    assert accuracy(alike, fitted_to("aggregate", alike).believe(first_answers(alike, 0))) > 0.75
+    assert abs(accuracy(diverse, fitted_to("aggregate", diverse).believe(first_answers(diverse, 20))) - 0.5) < 0.1
 
 
 @pytest.mark.parametrize("name", UNDECIDED_AT_FIRST)
@@ -124,7 +125,7 @@ def test_without_answers_every_probability_is_a_half(
     name: str, diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
     world = replace(diverse, length=None) if name == "length" else diverse
-    belief = (length(world) if name == "length" else fitted_to(name, world)).believe(told(world, 0))
+    belief = (length(world) if name == "length" else fitted_to(name, world)).believe(first_answers(world, 0))
     p = belief.prefer(0, world.differences(world.people[0].targets))
     torch.testing.assert_close(p, torch.full_like(p, 0.5))
 
@@ -134,8 +135,8 @@ def test_without_answers_the_others_say_about_what_the_aggregate_says(
     name: str, alike: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
     targets = alike.differences(alike.served)
-    first = fitted_to(name, alike).believe(told(alike, 0)).prefer(0, targets)
-    everybody = fitted_to("aggregate", alike).believe(told(alike, 0)).prefer(0, targets)
+    first = fitted_to(name, alike).believe(first_answers(alike, 0)).prefer(0, targets)
+    everybody = fitted_to("aggregate", alike).believe(first_answers(alike, 0)).prefer(0, targets)
     assert float((first - everybody).abs().mean()) < 0.1
 
 
@@ -144,7 +145,7 @@ def test_probabilities_stay_inside_zero_and_one_however_clear_the_pair(
     name: str, diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
     world = few(diverse, name)
-    belief = fitted_to(name, diverse).believe(told(world, 10))
+    belief = fitted_to(name, diverse).believe(first_answers(world, 10))
     p = belief.prefer(0, 1e3 * world.differences(world.people[0].targets))
     assert bool(((p > 0) & (p < 1)).all())
 
@@ -154,7 +155,8 @@ def test_turning_a_pair_round_turns_its_probability_round(
     name: str, diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
     world = few(diverse, name)
-    belief, targets = fitted_to(name, diverse).believe(told(world, 10)), world.differences(world.people[0].targets)
+    belief = fitted_to(name, diverse).believe(first_answers(world, 10))
+    targets = world.differences(world.people[0].targets)
     torch.testing.assert_close(belief.prefer(0, targets), 1 - belief.prefer(0, -targets), rtol=0, atol=1e-6)
 
 
@@ -167,7 +169,7 @@ def test_a_question_is_one_of_those_allowed(
     allowed = torch.zeros(len(pool), dtype=torch.bool)
     allowed[[3, 17, 30]] = True
     for answers in (0, 4):
-        belief = fitted_to(name, diverse).believe(told(world, answers))
+        belief = fitted_to(name, diverse).believe(first_answers(world, answers))
         assert {belief.choose(0, pool, allowed, generator) for _ in range(10)} <= {3, 17, 30}
 
 
@@ -179,7 +181,7 @@ def test_a_recipe_gives_the_same_twice_and_never_looks_at_held_out_people(
 ) -> None:
     blind = replace(diverse, people=())
     again, first = fit_on_one_split(name, blind), fitted_to(name, diverse)
-    answers, targets = told(diverse, 6), diverse.differences(diverse.served)
+    answers, targets = first_answers(diverse, 6), diverse.differences(diverse.served)
     torch.testing.assert_close(
         again.believe(answers).prefer(1, targets), first.believe(answers).prefer(1, targets), rtol=0, atol=0
     )
@@ -187,7 +189,7 @@ def test_a_recipe_gives_the_same_twice_and_never_looks_at_held_out_people(
 
 def test_length_knows_the_sign_of_its_column_alone(taste_world: Callable[..., World]) -> None:
     world = taste_world(shared=2.0, own=0.1)
-    weights = length(world).believe(told(world, 5)).weights
+    weights = length(world).believe(first_answers(world, 5)).weights
     slope = head(Answers.of_training(world), 1.0)[0]
     assert bool((weights[:, 1:] == 0).all())
     assert bool((weights[:, 0].sign() == slope.sign()).all())
@@ -219,29 +221,31 @@ def test_left_out_people_are_not_among_those_learned_from(diverse: World) -> Non
     answers = Answers.of_training(diverse)
     # Everybody's own number in place of their answers shows who ended up where.
     parts = split_of(replace(answers, wins=answers.people.double() + 1))
-    learned, told_by, kept_by = (set(part.wins.tolist()) for part in (parts.learn, parts.told, parts.kept))
-    assert told_by == kept_by
-    assert not learned & told_by
-    assert len(learned) == 4 * len(told_by)
+    learned, observed, held_out = (set(part.wins.tolist()) for part in (parts.learn, parts.observed, parts.held_out))
+    assert observed == held_out
+    assert not learned & observed
+    assert len(learned) == 4 * len(observed)
 
 
-def test_left_out_people_tell_ten_answers_and_are_scored_on_their_other_decided_ones(diverse: World) -> None:
+def test_ten_answers_of_left_out_people_are_observed_and_their_other_decided_ones_predicted(diverse: World) -> None:
     answers = Answers.of_training(diverse)
     parts = split_of(answers)
-    assert set(torch.bincount(parts.told.people).tolist()) == {ANSWERS}
-    assert parts.told.size == READINGS * int(a_fifth(answers).sum())
-    assert bool((parts.kept.wins != 0.5).all())
-    read = sum(len(part.decided()) for part in (parts.told, parts.kept))
-    assert len(parts.learn.decided()) + read / READINGS == len(answers.decided())
+    assert set(torch.bincount(parts.observed.people).tolist()) == {ANSWERS}
+    assert parts.observed.size == ANSWER_DRAWS * int(a_fifth(answers).sum())
+    assert bool((parts.held_out.wins != 0.5).all())
+    read = sum(len(part.decided()) for part in (parts.observed, parts.held_out))
+    assert len(parts.learn.decided()) + read / ANSWER_DRAWS == len(answers.decided())
 
 
-def test_answers_about_withheld_prompts_alone_are_predicted_and_neither_taught_nor_told(diverse: World) -> None:
+def test_withheld_answers_alone_are_predicted_and_neither_learned_from_nor_observed(
+    diverse: World,
+) -> None:
     answers = Answers.of_training(diverse)
     withheld = torch.arange(len(answers)) % 3 == 0
     # Every answer carries whether it is withheld.
     parts = split_of(replace(answers, wins=withheld.double()), withheld)
-    assert set(parts.kept.wins.tolist()) == {1.0}
-    assert set(parts.learn.wins.tolist()) | set(parts.told.wins.tolist()) == {0.0}
+    assert set(parts.held_out.wins.tolist()) == {1.0}
+    assert set(parts.learn.wins.tolist()) | set(parts.observed.wins.tolist()) == {0.0}
 
 
 def test_prompts_are_withheld_unless_items_are_known_by_heart(diverse: World) -> None:
@@ -256,23 +260,23 @@ def test_prompts_are_withheld_unless_items_are_known_by_heart(diverse: World) ->
 def test_in_a_small_world_everybody_is_left_out_once(diverse: World) -> None:
     parts = splits(diverse)
     assert len(parts) == FOLDS
-    assert sum(part.told.size for part in parts) == READINGS * diverse.train.size
+    assert sum(part.observed.size for part in parts) == ANSWER_DRAWS * diverse.train.size
 
 
 def test_tuning_varies_one_setting_after_the_other_as_many_rounds_as_asked_for() -> None:
-    start, grids = Settings(pull=0.0, ridge=0.0), {"pull": (0.0, 1.0, 2.0), "ridge": (0.0, 1.0, 2.0)}
+    start, grids = LoreSettings(pull=0.0, ridge=0.0), {"pull": (0.0, 1.0, 2.0), "ridge": (0.0, 1.0, 2.0)}
 
-    def value(settings: Settings) -> float:
+    def value(settings: LoreSettings) -> float:
         return -2 * (settings.ridge - 2) ** 2 - (settings.pull - settings.ridge) ** 2
 
-    assert tuned(start, grids, value, rounds=1) == Settings(pull=0.0, ridge=1.0)
-    assert tuned(start, grids, value, rounds=2) == Settings(pull=1.0, ridge=2.0)
+    assert tuned(start, grids, value, rounds=1) == LoreSettings(pull=0.0, ridge=1.0)
+    assert tuned(start, grids, value, rounds=2) == LoreSettings(pull=1.0, ridge=2.0)
 
 
 def test_logistic_finds_the_maximum_with_ties_as_half_wins(diverse: World) -> None:
-    answers, ridge_strength = Answers.of_crowd(told(diverse, 12)), 0.3
-    weights = logistic(answers, ridge_strength).requires_grad_(True)
-    value = answers.log_likelihood(answers.utilities(weights)).sum() - ridge_strength / 2 * weights.square().sum()
+    answers, ridge = Answers.of_crowd(first_answers(diverse, 12)), 0.3
+    weights = logistic(answers, ridge).requires_grad_(True)
+    value = answers.log_likelihood(answers.utilities(weights)).sum() - ridge / 2 * weights.square().sum()
     value.backward()
     assert bool((answers.wins == 0.5).any())
     assert weights.grad is not None
@@ -282,7 +286,8 @@ def test_logistic_finds_the_maximum_with_ties_as_half_wins(diverse: World) -> No
 def test_prefs_first_question_is_random(
     diverse: World, generator: torch.Generator, fitted_to: Callable[[str, World], Method]
 ) -> None:
-    belief, pool = fitted_to("pref", diverse).believe(told(diverse, 0)), diverse.differences(diverse.people[0].pool)
+    belief = fitted_to("pref", diverse).believe(first_answers(diverse, 0))
+    pool = diverse.differences(diverse.people[0].pool)
     allowed = torch.ones(len(pool), dtype=torch.bool)
     assert len({belief.choose(0, pool, allowed, generator) for _ in range(30)}) > 5
 
@@ -290,7 +295,7 @@ def test_prefs_first_question_is_random(
 def test_prefs_next_question_is_the_published_formulas_maximum(
     diverse: World, generator: torch.Generator, fitted_to: Callable[[str, World], Method]
 ) -> None:
-    belief = fitted_to("pref", diverse).believe(told(diverse, 7))
+    belief = fitted_to("pref", diverse).believe(first_answers(diverse, 7))
     assert isinstance(belief, PrefBelief)
     person, pool = 2, diverse.differences(diverse.people[2].pool)
     weights = belief.coefficients[person]
@@ -342,10 +347,10 @@ def test_learned_heads_are_shared_and_kept_for_the_last_world(diverse: World) ->
 def test_mixture_weights_lie_on_the_simplex_and_start_uniform(diverse: World) -> None:
     answers = Answers.of_training(diverse)
     heads = learn_mixture(answers, 3, ridge=3.0, seed=0, iterations=60)
-    after = mixture_weights(Answers.of_crowd(told(diverse, 8)), heads)
+    after = mixture_weights(Answers.of_crowd(first_answers(diverse, 8)), heads)
     assert bool((after >= 0).all())
     torch.testing.assert_close(after.sum(1), torch.ones(len(after), dtype=torch.float64))
-    before = mixture_weights(Answers.of_crowd(told(diverse, 0)), heads)
+    before = mixture_weights(Answers.of_crowd(first_answers(diverse, 0)), heads)
     torch.testing.assert_close(before, torch.full_like(before, 1 / 3))
 
 
@@ -354,7 +359,7 @@ def test_lores_pull_brings_its_bases_towards_the_reference(alike: World) -> None
     reference = -head(answers, 30.0)
     closeness = []
     for pull in (0.0, 0.3, 3.0):
-        bases = learn_bases(answers, reference, Settings(3, pull, 0.0), seed=0)
+        bases = learn_bases(answers, reference, LoreSettings(3, pull, 0.0), seed=0)
         closeness.append(float(torch.nn.functional.cosine_similarity(bases, reference, dim=1).mean()))
     assert all(after > before for before, after in pairwise(closeness))
 
@@ -362,7 +367,7 @@ def test_lores_pull_brings_its_bases_towards_the_reference(alike: World) -> None
 def test_vpls_reward_without_answers_is_the_same_for_everybody(
     diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:
-    belief = fitted_to("vpl", diverse).believe(told(diverse, 0))
+    belief = fitted_to("vpl", diverse).believe(first_answers(diverse, 0))
     targets = diverse.differences(diverse.served)
     torch.testing.assert_close(belief.prefer(0, targets), belief.prefer(5, targets))
 
@@ -417,7 +422,7 @@ def test_a_tie_leaves_a_gaussian_process_as_it_was(diverse: World, fitted_to: Ca
         Crowd(pairs[: len(said)], torch.zeros(len(said), dtype=torch.long), outcomes(torch.tensor(said)), GP_PEOPLE)
         for said in ([0], [0, 1], [0, 2])
     )
-    (first, *_), (tied, *_), (moved, *_) = (method.believe(told).models for told in (once, twice, decided))
+    (first, *_), (tied, *_), (moved, *_) = (method.believe(observed).models for observed in (once, twice, decided))
     assert first is not None
     assert tied is first
     assert moved is not first

@@ -117,7 +117,7 @@ class _Stubborn:
     def __init__(self, probability: float) -> None:
         self.probability = probability
 
-    def believe(self, told: object) -> "_Stubborn":
+    def believe(self, observed: object) -> "_Stubborn":
         return self
 
     def choose(self, person: int, pool: torch.Tensor, allowed: torch.Tensor, generator: torch.Generator) -> int:

@@ -57,9 +57,9 @@ class Sums:
     unsure: bool
     gain: float
 
-    def believe(self, told: Crowd) -> Belief:
-        read = told.outcomes.towards[:, None] * told.differences
-        moved = torch.zeros(told.size, told.k, dtype=torch.float64).index_add_(0, told.people, read)
+    def believe(self, observed: Crowd) -> Belief:
+        read = observed.outcomes.towards[:, None] * observed.differences
+        moved = torch.zeros(observed.size, observed.k, dtype=torch.float64).index_add_(0, observed.people, read)
         return Weights(self.start, self.gain * moved, self.unsure)
 
 

@@ -35,8 +35,8 @@ def belief(mean: Tensor, std: float, consistency: float = 1.0) -> Posterior:
     return Posterior((Component(1.0, mean, covariance),), math.log(consistency))
 
 
-def told(n: int, noise: float, seed: int, unsure: float = 0.0, k: int = K) -> tuple[Posterior, Tensor, list[Level]]:
-    """Verdicts on n responses of a person whose λ lies ``unsure`` away from what is believed; anchors −1 and 1.5."""
+def verdicts(n: int, noise: float, seed: int, unsure: float = 0.0, k: int = K) -> tuple[Posterior, Tensor, list[Level]]:
+    """Verdicts on n responses of a person whose λ lies ``unsure`` away from the belief; anchors −1 and 1.5."""
     generator = torch.Generator().manual_seed(seed)
 
     def normal(*shape: int) -> Tensor:
@@ -73,7 +73,7 @@ def on_a_grid(posterior: Posterior, phi: Tensor, levels: list[Level]) -> tuple[f
 @pytest.mark.slow
 @pytest.mark.parametrize(("n", "consistency"), [(8, 1.0), (20, 2.0)])
 def test_it_agrees_with_integration_on_a_grid(n: int, consistency: float) -> None:
-    plain, phi, levels = told(n, 1.2, seed=4, unsure=0.8, k=1)
+    plain, phi, levels = verdicts(n, 1.2, seed=4, unsure=0.8, k=1)
     posterior = belief(plain.mean, 0.8, consistency)
     found = anchors(posterior, phi, levels)
     mean, std = on_a_grid(posterior, phi, levels)
@@ -83,7 +83,7 @@ def test_it_agrees_with_integration_on_a_grid(n: int, consistency: float) -> Non
 
 @pytest.mark.parametrize("noise", [0.5, 1.0, 2.0])
 def test_the_spread_and_the_anchors_of_a_person_are_found(noise: float) -> None:
-    found = anchors(*told(600, noise, seed=1, unsure=0.05))
+    found = anchors(*verdicts(600, noise, seed=1, unsure=0.05))
     assert math.log(found.noise) == pytest.approx(math.log(noise), abs=3 * found.log_noise_std)
     assert found.log_noise_std < 0.12
     assert found.acceptable == pytest.approx(-1, abs=0.4)
@@ -96,7 +96,7 @@ def test_intervals_hold_the_truth_as_often_as_they_say_although_rewards_are_not_
     truths = torch.exp(torch.linspace(-0.5, 1.0, 40)).tolist()
     held = 0
     for seed, noise in enumerate(truths):
-        found = anchors(*told(40, noise, seed=seed, unsure=1.0))
+        found = anchors(*verdicts(40, noise, seed=seed, unsure=1.0))
         held += abs(math.log(found.noise / noise)) <= 1.645 * found.log_noise_std
     assert held >= 31, "about 90 % of 40"
 
@@ -124,7 +124,7 @@ def test_the_three_verdicts_share_all_the_probability(lower: float, gap: float, 
 @examples(max_examples=3)
 @given(st.integers(0, 100))
 def test_the_order_of_the_ratings_does_not_matter(seed: int) -> None:
-    posterior, phi, levels = told(15, 1.0, seed, unsure=0.5)
+    posterior, phi, levels = verdicts(15, 1.0, seed, unsure=0.5)
     order = torch.randperm(15, generator=torch.Generator().manual_seed(seed))
     mixed = anchors(posterior, phi[order], [levels[i] for i in order.tolist()])
     assert mixed.noise == pytest.approx(anchors(posterior, phi, levels).noise, rel=1e-6)

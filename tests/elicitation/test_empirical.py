@@ -8,7 +8,7 @@ from torch import Tensor
 
 from elicitation.choice import ChoiceModel, Outcomes
 from elicitation.crowd import Crowd
-from elicitation.empirical import calmed, divided, learn, moments, scaled
+from elicitation.empirical import divided, learn, moments, with_covariance_scaled, with_mean_shrunk
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
 
@@ -38,7 +38,7 @@ def test_the_population_that_made_the_answers_is_recovered() -> None:
     crowd = answering(drawn([0.8, -0.4], root, people=1500), each=20)
     fit = learn(crowd, MODEL, gaussian([0.0, 0.0], torch.eye(2)), rounds=60)
     torch.testing.assert_close(fit.population.mean, torch.tensor([0.8, -0.4]).double(), atol=0.1, rtol=0)
-    # Laplace's approximation makes spreads somewhat too small; the strength chosen on held-out people makes up for it.
+    # Laplace's approximation makes spreads somewhat too small; the scale chosen on held-out people makes up for it.
     torch.testing.assert_close(fit.population.covariance, (root @ root.T).double(), atol=0.25, rtol=0)
 
 
@@ -64,7 +64,7 @@ def test_a_protected_head_stays() -> None:
     assert float(population.mean[1]) == 0.25
 
 
-def test_two_kinds_of_people_are_told_apart() -> None:
+def test_two_kinds_of_people_are_distinguished() -> None:
     kinds = torch.tensor([[2.0, 0.0], [-2.0, 0.0]]).double()
     tastes = kinds.repeat(200, 1) + 0.2 * drawn([0.0, 0.0], torch.eye(2), people=400)
     crowd = answering(tastes, each=20)
@@ -76,7 +76,7 @@ def test_two_kinds_of_people_are_told_apart() -> None:
 
 
 def test_sums_over_people_are_all_that_learning_needs() -> None:
-    """Without a person, the sums are those of the others: they were never met."""
+    """Without a person, the sums are those of the others."""
     population = gaussian([0.1, 0.2], torch.eye(2))
     crowd = answering(drawn([0.5, 0.0], torch.eye(2), people=6), each=5)
     others = Crowd(crowd.differences[5:], crowd.people[5:] - 1, crowd.outcomes[slice(5, None)], 5)
@@ -90,20 +90,20 @@ def test_sums_over_people_are_all_that_learning_needs() -> None:
     assert whole.log_evidence == pytest.approx(parts.log_evidence)
 
 
-def test_a_stronger_population_is_a_narrower_one() -> None:
+def test_a_smaller_covariance_scale_makes_a_population_narrower_around_the_same_mean() -> None:
     population = gaussian([0.1, 0.2], torch.eye(2))
-    assert torch.equal(scaled(population, 0.25).covariance, 0.25 * torch.eye(2).double())
-    assert torch.equal(scaled(population, 0.25).mean, population.mean)
+    assert torch.equal(with_covariance_scaled(population, 0.25).covariance, 0.25 * torch.eye(2).double())
+    assert torch.equal(with_covariance_scaled(population, 0.25).mean, population.mean)
 
 
-def test_a_calmer_population_wants_less_and_differs_as_much() -> None:
+def test_a_shrunk_mean_leaves_the_differences_between_people() -> None:
     """Both of a mixture's components move by the same step."""
     parts = [Component(0.25, torch.tensor([2.0, 0.0]).double(), torch.eye(2).double())]
     parts.append(Component(0.75, torch.tensor([0.0, 4.0]).double(), torch.eye(2).double()))
     population = Population(tuple(parts))
-    calmer = calmed(population, 0.5)
-    torch.testing.assert_close(calmer.mean, population.mean / 2)
-    torch.testing.assert_close(calmer.covariance, population.covariance)
+    shrunk = with_mean_shrunk(population, 0.5)
+    torch.testing.assert_close(shrunk.mean, population.mean / 2)
+    torch.testing.assert_close(shrunk.covariance, population.covariance)
 
 
 def test_nobody_is_no_population() -> None:

@@ -45,7 +45,7 @@ def write(path: Path, records: Sequence[Record]) -> Path:
     return path
 
 
-def told(data: Data) -> list[tuple[Any, ...]]:
+def judgments_of(data: Data) -> list[tuple[Any, ...]]:
     """(user, conversation, left text, right text, +1/0/−1, strength) of every judgment."""
     texts = [data.responses[row] for row in data.items[:, 1]] + [None]
     asked = [data.conversations[row] for row in data.items[:, 0]]

@@ -4,16 +4,16 @@ import pytest
 import torch
 
 from elicitation.choice import ChoiceModel
-from reward_bases.make_default.people import (
+from reward_bases.make_default.human_judgments import (
     Controls,
-    Judgments,
+    SignedJudgments,
     aggregate,
     choice_constants,
     quality_direction,
     taste_directions,
     taste_spread,
 )
-from reward_bases.traits.pairs import Pairs, chosen_strength, logistic_direction, spread_of, within_prompts
+from reward_bases.traits.pairs import Pairs, chosen_inverse_ridge, logistic_direction, spread_of, within_prompts
 from reward_bases.traits.traits import principal_axes
 
 F = 6
@@ -40,7 +40,7 @@ def test_a_head_is_learned_from_differences_within_prompts(generator: torch.Gene
     truth = torch.tensor([2.0, -1.0, 0.0, 0.0, 0.5, 0.0], dtype=torch.float64)
     pairs = judged(truth, 2000, generator)
     scale = pairs.differences.std(0)
-    found = logistic_direction(pairs, scale, chosen_strength(pairs, scale))
+    found = logistic_direction(pairs, scale, chosen_inverse_ridge(pairs, scale))
     assert cosine(found, truth) > 0.97
     assert pairs.accuracy(found) > 0.75
     assert pairs.accuracy(-found) == pytest.approx(1 - pairs.accuracy(found))
@@ -91,7 +91,7 @@ def test_choice_constants_are_recovered_whatever_the_scale_of_utilities(generato
     assert found["lapse"] == pytest.approx(0.1, abs=0.03)
 
 
-def crowd(spread: float, generator: torch.Generator) -> tuple[Judgments, torch.Tensor]:
+def crowd(spread: float, generator: torch.Generator) -> tuple[SignedJudgments, torch.Tensor]:
     """60 people judge the same 80 pairs; they share a mean and differ along one direction with this spread."""
     mean = torch.tensor([1.0, 0.5, 0.0, 0.0, 0.0, 0.0], dtype=torch.float64)
     along = torch.tensor([0.0, 0.0, 0.0, 1.0, 0.0, 0.0], dtype=torch.float64)
@@ -102,7 +102,7 @@ def crowd(spread: float, generator: torch.Generator) -> tuple[Judgments, torch.T
     who, item = torch.meshgrid(torch.arange(60), torch.arange(80), indexing="ij")
     rows = item.flatten()
     pairs = Pairs(x[rows], labels.flatten(), rows // 8, torch.ones(len(rows), dtype=torch.float64))
-    return Judgments(pairs, who.flatten(), rows), along
+    return SignedJudgments(pairs, who.flatten(), rows), along
 
 
 def free_of_style(generator: torch.Generator) -> Controls:

@@ -6,14 +6,14 @@ import torch
 from elicitation.choice import OUTCOMES, ChoiceModel, Outcomes
 from elicitation.crowd import Crowd
 from elicitation.population import Component, Population
-from reward_bases.train.validate.heldout import FOLDS, HeldOut, dealt, learned_without, scores, told
+from reward_bases.train.validate.heldout import FOLDS, HeldOut, learned_without, log_likelihoods, observed, random_folds
 
 MODEL = ChoiceModel()
 POPULATION = Population((Component(1.0, torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64)),))
 
 
 def crowd_of(people: int, answers: int) -> Crowd:
-    """``answers`` of each about whatever."""
+    """``answers`` random ones of each."""
     generator, number = torch.Generator().manual_seed(1), people * answers
     choices = [OUTCOMES[column] for column in torch.randint(3, (number,), generator=generator).tolist()]
     differences = torch.randn(number, 2, generator=generator, dtype=torch.float64)
@@ -21,13 +21,13 @@ def crowd_of(people: int, answers: int) -> Crowd:
     return Crowd(differences, who, Outcomes.of(choices, [None] * number), people)
 
 
-def test_half_of_a_persons_answers_are_read_and_the_rest_predicted() -> None:
-    assert told(crowd_of(3, 7)).reshape(3, 7).tolist() == [[True] * 3 + [False] * 4] * 3
+def test_half_of_a_persons_answers_are_observed_and_the_rest_predicted() -> None:
+    assert observed(crowd_of(3, 7)).reshape(3, 7).tolist() == [[True] * 3 + [False] * 4] * 3
 
 
-def test_held_out_scores_come_from_populations_that_never_met_the_person() -> None:
+def test_held_out_log_likelihoods_come_from_populations_learned_without_the_person() -> None:
     crowd = crowd_of(40, 8)
-    fold, met = dealt(40, torch.Generator().manual_seed(0)), []
+    fold, met = random_folds(40, torch.Generator().manual_seed(0)), []
 
     def learner(part: Crowd) -> Population:
         met.append(part)
@@ -38,8 +38,8 @@ def test_held_out_scores_come_from_populations_that_never_met_the_person() -> No
     for number, part in enumerate(met):
         expected = crowd.differences[(fold != number)[crowd.people]]
         assert torch.equal(part.differences, expected)
-    same = scores(crowd, fold, populations, MODEL)
-    whole = scores(crowd, torch.zeros(40).long(), [POPULATION], MODEL)
+    same = log_likelihoods(crowd, fold, populations, MODEL)
+    whole = log_likelihoods(crowd, torch.zeros(40).long(), [POPULATION], MODEL)
     torch.testing.assert_close(same, whole)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from preference_files import SUFFIXES, TURNS, Record, refused, told, write
+from preference_files import SUFFIXES, TURNS, Record, judgments_of, refused, write
 
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation, digest
@@ -30,7 +30,9 @@ def answer(text: str) -> list[Record]:
     ],
 )
 def test_chosen_and_rejected_are_read_with_and_without_a_prompt(tmp_path: Path, suffix: str, record: Record) -> None:
-    ((_, asked, left, right, towards, _),) = told(read(write(tmp_path / f"trl.{suffix}", [{"user": "ann", **record}])))
+    ((_, asked, left, right, towards, _),) = judgments_of(
+        read(write(tmp_path / f"trl.{suffix}", [{"user": "ann", **record}]))
+    )
     assert asked == Conversation.of(TURNS)
     assert {left, right} == {"better", "worse"}
     assert (left if towards > 0 else right) == "better"
@@ -71,10 +73,10 @@ def test_ratings_of_one_person_and_prompt_become_pairs_that_the_higher_one_wins(
         write(tmp_path / "ratings.jsonl", [rating("ann", "Why?", text, value) for text, value in values.items()])
     )
     assert data.kind == Kind.RATINGS
-    assert {frozenset(sides) for _, _, *sides, _, _ in told(data)} == {
+    assert {frozenset(sides) for _, _, *sides, _, _ in judgments_of(data)} == {
         frozenset(sides) for sides in itertools.combinations(values, 2)
     }
-    for _, _, left, right, towards, strength in told(data):
+    for _, _, left, right, towards, strength in judgments_of(data):
         assert towards == np.sign(float(values[left]) - float(values[right]))
         assert strength == 0
         assert digest(left) < digest(right)
@@ -84,7 +86,7 @@ def test_ratings_of_two_people_or_two_prompts_are_never_compared(tmp_path: Path)
     records = [rating(user, prompt, f"{user} {prompt} {i}", i) for user in "ab" for prompt in "pq" for i in range(2)]
     data = read(write(tmp_path / "ratings.csv", records))
     assert len(data.left) == 4
-    for user, asked, left, right, _, _ in told(data):
+    for user, asked, left, right, _, _ in judgments_of(data):
         assert {left, right} == {f"{user} {asked.last_user} {i}" for i in range(2)}
 
 
@@ -114,13 +116,13 @@ def test_many_ratings_make_a_limited_number_of_different_pairs_evenly_drawn(
 ) -> None:
     path = write(tmp_path / "ratings.csv", [rating("ann", "Why?", f"r{i}", i) for i in range(responses)])
     data = read(path, pairs_per_prompt=limit)
-    drawn = [frozenset(sides) for _, _, *sides, _, _ in told(data)]
+    drawn = [frozenset(sides) for _, _, *sides, _, _ in judgments_of(data)]
     assert len(set(drawn)) == len(drawn) == limit
     counts = np.bincount(torch.cat([data.left, data.right]), minlength=min(responses, 2 * limit))
     assert counts.max() - counts.min() <= 2
-    assert told(read(path, pairs_per_prompt=limit)) == told(data)
+    assert judgments_of(read(path, pairs_per_prompt=limit)) == judgments_of(data)
     if limit < responses * (responses - 1) // 2:
-        assert told(read(path, seed=1, pairs_per_prompt=limit)) != told(data)
+        assert judgments_of(read(path, seed=1, pairs_per_prompt=limit)) != judgments_of(data)
 
 
 def test_votes_judge_one_item_alone(tmp_path: Path) -> None:
@@ -129,7 +131,7 @@ def test_votes_judge_one_item_alone(tmp_path: Path) -> None:
     data = read(write(tmp_path / "votes.csv", records))
     assert (data.kind, data.conversations) == (Kind.VOTES, (Conversation.of(""),))
     assert (data.right == -1).all()
-    assert [(left, towards) for _, _, left, _, towards, _ in told(data)] == list(
+    assert [(left, towards) for _, _, left, _, towards, _ in judgments_of(data)] == list(
         zip(votes, [1.0, -1.0, 0.0, 1.0], strict=True)
     )
 
@@ -138,7 +140,7 @@ def test_votes_may_have_prompts_and_call_the_statement_a_response(tmp_path: Path
     record = {"user": "ann", "prompt": "Why?", "response": "Because.", "vote": -1}
     unknown = record | {"response": "So what.", "vote": 2}
     data = read(write(tmp_path / "votes.parquet", [record, unknown]))
-    assert told(data) == [("ann", Conversation.of("Why?"), "Because.", None, -1.0, 0.0)]
+    assert judgments_of(data) == [("ann", Conversation.of("Why?"), "Because.", None, -1.0, 0.0)]
     assert refused(data) == {Reason.UNKNOWN_VOTE: (1, ("votes.parquet:2",))}
 
 
@@ -146,7 +148,7 @@ def test_votes_may_name_statements_by_id(tmp_path: Path) -> None:
     write(tmp_path / "statements.csv.gz", [{"id": i, "text": text} for i, text in enumerate(["yes", "", "no"])])
     votes = [{"user": 5, "statement": i, "vote": 1} for i in (2, 0, 1, 9)]
     data = read(write(tmp_path / "votes.csv.gz", votes).parent)
-    assert [left for _, _, left, *_ in told(data)] == ["no", "yes"]
+    assert [left for _, _, left, *_ in judgments_of(data)] == ["no", "yes"]
     assert refused(data) == {
         Reason.EMPTY_RESPONSE: (1, ("statements.csv.gz:3",)),
         Reason.UNKNOWN_ID: (2, ("votes.csv.gz:4", "votes.csv.gz:5")),
@@ -158,7 +160,7 @@ def test_pairs_may_name_texts_by_id(tmp_path: Path) -> None:
     write(tmp_path / "arguments.csv", [*shelf, shelf[0]])
     pairs = [{"user": 1, "a": a, "b": b, "choice": "b"} for a, b in [(3, 0), (0, 2), (1, 1)]]
     data = read(write(tmp_path / "judgments.csv", pairs).parent)
-    assert told(data) == [("1", Conversation.of("p"), "text 3", "text 0", -1.0, 0.0)]
+    assert judgments_of(data) == [("1", Conversation.of("p"), "text 3", "text 0", -1.0, 0.0)]
     assert refused(data) == {
         Reason.REPEATED_ID: (1, ("arguments.csv:6",)),
         Reason.TWO_PROMPTS: (1, ("judgments.csv:3",)),

@@ -11,7 +11,7 @@ from elicitation.crowd import infer_many
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
 from elicitation.quadrature import gauss_hermite
-from reward_bases.train.data.judged import NOBODY, InMemory, Judged
+from reward_bases.train.data.judgments import NOBODY, InMemory, Judgments
 from reward_bases.train.model.heads import (
     Factors,
     Ridges,
@@ -22,10 +22,16 @@ from reward_bases.train.model.heads import (
     spectral_start,
     start_factors,
 )
-from reward_bases.train.model.learn import Learned, Settings, learn
-from reward_bases.train.validate.assured import ASSURED, STRENGTHS, WORTH, assured_strength, standard_errors
+from reward_bases.train.model.learn import Learned, LearnSettings, learn
 from reward_bases.train.validate.choose import choose_settings
-from reward_bases.train.validate.development import ANSWERS, Development, developments, log_likelihood
+from reward_bases.train.validate.covariance_scale import (
+    COVARIANCE_SCALES,
+    MIN_GAIN,
+    MIN_Z,
+    supported_covariance_scale,
+    z_score,
+)
+from reward_bases.train.validate.inner_fold import ANSWERS, inner_folds, log_likelihood
 
 FEATURES, PROMPTS, PER_PROMPT = 12, 40, 6
 MODEL = ChoiceModel(tie=1e-6, lapse=0.0, log_consistency_std=0.0)
@@ -34,7 +40,7 @@ NOTHING_FIXED = torch.zeros(0, FEATURES, dtype=torch.float64)
 
 def made(
     people: int = 60, each: int = 40, seed: int = 0, shared: float = 0.0, apart: float = 2.0
-) -> tuple[Judged, Tensor]:
+) -> tuple[Judgments, Tensor]:
     """Judgments of people who differ in features 0 and 1 by ``apart`` and all like feature 2 by ``shared``; tastes."""
     generator = torch.Generator().manual_seed(seed)
     items = torch.randn(PROMPTS * PER_PROMPT, FEATURES, generator=generator).double()
@@ -48,7 +54,7 @@ def made(
     z = ((items[left] - items[right]) * tastes[who]).sum(1)
     column = torch.where(torch.rand(len(who), generator=generator).double() < z.sigmoid(), 0, 2)
     outcomes = Outcomes(column, (1 - column).double(), torch.zeros(len(who)).double())
-    return Judged(InMemory(items), left, right, who, prompts, outcomes, people), tastes
+    return Judgments(InMemory(items), left, right, who, prompts, outcomes, people), tastes
 
 
 def share_of(heads: Tensor, features: list[int]) -> float:
@@ -60,7 +66,7 @@ def share_of(heads: Tensor, features: list[int]) -> float:
 def test_differences_stream_in_blocks_as_they_would_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     judged, _ = made(people=5)
     (at_once,) = (x for _, x in judged.blocks())
-    monkeypatch.setattr("reward_bases.train.data.judged.BLOCK", 7)
+    monkeypatch.setattr("reward_bases.train.data.judgments.BLOCK", 7)
     torch.testing.assert_close(torch.cat([x for _, x in judged.blocks()]), at_once)
     heads = torch.randn(3, FEATURES, generator=torch.Generator().manual_seed(1)).double()
     torch.testing.assert_close(judged.crowd(heads).differences, at_once @ heads.T)
@@ -95,7 +101,7 @@ def test_the_start_looks_where_people_differ_not_where_they_agree() -> None:
 
 def test_learned_heads_span_what_people_differ_in() -> None:
     judged, _ = made()
-    learned = learn(judged, NOTHING_FIXED, Settings(learned=2, ridge=1.0))
+    learned = learn(judged, NOTHING_FIXED, LearnSettings(learned=2, ridge=1.0))
     assert share_of(learned.heads[1:], [0, 1]) > 0.95
 
 
@@ -103,13 +109,13 @@ def test_fixed_heads_keep_their_weights_and_come_after_the_aggregate() -> None:
     judged, _ = made()
     fixed = torch.zeros(1, FEATURES).double()
     fixed[0, 0] = 1.0
-    learned = learn(judged, fixed, Settings(learned=1, ridge=1.0))
+    learned = learn(judged, fixed, LearnSettings(learned=1, ridge=1.0))
     assert torch.equal(learned.heads[1], fixed[0])
     assert share_of(learned.heads[1:], [0, 1]) > 0.95
     assert float(learned.population.covariance[1, 1]) > 1.0
 
 
-def votes_and_pairs() -> tuple[Judged, Tensor]:
+def votes_and_pairs() -> tuple[Judgments, Tensor]:
     """Judgments of which every third is a vote and every fifth a tie, and the differences (N, F) they are about."""
     judged, _ = made(people=15, each=15, shared=1.0)
     rows = torch.arange(len(judged))
@@ -140,7 +146,7 @@ def test_the_gradient_of_the_heads_vanishes_where_the_m_step_ends(monkeypatch: p
         assert heads.grad is not None
         return heads.grad[free]
 
-    monkeypatch.setattr("reward_bases.train.data.judged.BLOCK", 37)
+    monkeypatch.setattr("reward_bases.train.data.judgments.BLOCK", 37)
     at = start.heads
     for _ in range(4):
         at = refit_heads(judged, model, at, people, 1, ridges)
@@ -160,7 +166,7 @@ def test_the_gradient_of_the_aggregate_vanishes_beside_that_of_the_fixed_heads()
 
 def test_rounds_resume_where_they_were_left() -> None:
     judged, _ = made(people=20, each=20)
-    settings = Settings(learned=2, ridge=1.0, rounds=4)
+    settings = LearnSettings(learned=2, ridge=1.0, rounds=4)
     kept: list[Factors] = []
     whole = learn(judged, NOTHING_FIXED, settings, lambda factors, _: kept.append(factors))
     resumed = learn(judged, NOTHING_FIXED, settings, checkpoint=kept[1])
@@ -199,19 +205,19 @@ def test_a_prediction_averages_over_what_is_believed() -> None:
     torch.testing.assert_close(log_likelihood(beliefs, MODEL, crowd).exp(), by_hand, atol=3e-3, rtol=0)
 
 
-def test_developing_people_teach_nothing_and_new_prompts_are_new() -> None:
+def test_held_out_people_teach_nothing_and_new_prompts_are_new() -> None:
     judged, _ = made(people=30)
-    for part in developments(judged, True, torch.Generator().manual_seed(0)):
+    for part in inner_folds(judged, True, torch.Generator().manual_seed(0)):
         taught = set(part.teach.prompts.tolist())
-        assert part.teach.size + part.readings[0][0].size == judged.size
-        for told, kept in part.readings:
-            assert not taught & set(kept.prompts.tolist())
-            assert int(torch.bincount(told.people).max()) <= ANSWERS
-            assert len(kept) > 0
+        assert part.teach.size + part.draws[0].observed.size == judged.size
+        for draw in part.draws:
+            assert not taught & set(draw.held_out.prompts.tolist())
+            assert int(torch.bincount(draw.observed.people).max()) <= ANSWERS
+            assert len(draw.held_out) > 0
 
 
-def dealt_anew(judged: Judged) -> Judged:
-    """The same judgments, each somebody else's."""
+def shuffled(judged: Judgments) -> Judgments:
+    """The same judgments, each given to a random person."""
     order = torch.randperm(len(judged), generator=torch.Generator().manual_seed(0))
     return replace(
         judged,
@@ -223,37 +229,48 @@ def dealt_anew(judged: Judged) -> Judged:
 
 
 @pytest.mark.slow
-def test_people_who_differ_are_personalised_and_judgments_dealt_out_anew_are_not() -> None:
+def test_people_who_differ_are_personalised_and_shuffled_judgments_are_not() -> None:
     judged, _ = made(people=60, shared=1.0)
     memory: dict[str, float] = {}
-    best = choose_settings(judged, NOTHING_FIXED, Settings(learned=2), True, memory=memory)
+    best = choose_settings(judged, NOTHING_FIXED, LearnSettings(learned=2), True, memory=memory)
     assert best.learned >= 2
-    assert best.strength >= 0.5
-    assert choose_settings(judged, NOTHING_FIXED, Settings(learned=2), True, memory=dict(memory)) == best
-    dealt = choose_settings(dealt_anew(judged), NOTHING_FIXED, Settings(learned=2), True)
-    assert (dealt.strength, dealt.learned) == (STRENGTHS[0], 0)
+    assert best.covariance_scale >= 0.5
+    assert choose_settings(judged, NOTHING_FIXED, LearnSettings(learned=2), True, memory=dict(memory)) == best
+    by_chance = choose_settings(shuffled(judged), NOTHING_FIXED, LearnSettings(learned=2), True)
+    assert (by_chance.covariance_scale, by_chance.learned) == (COVARIANCE_SCALES[0], 0)
 
 
-def test_heads_that_know_their_prompts_by_heart_are_calmed() -> None:
-    """Without a ridge, few judgments teach a head too sure of new prompts; with many there is little to calm."""
-    given = frozenset({"ridge", "learned", "aggregate_ridge", "consistency", "components", "strength"})
-    start = Settings(learned=0, aggregate_ridge=0.01, strength=0.01)
+def test_the_mean_of_heads_that_memorise_their_prompts_is_shrunk() -> None:
+    """Without a ridge, few judgments make a head too sure of new prompts; with many there is little to shrink."""
+    given = frozenset({"ridge", "learned", "aggregate_ridge", "consistency", "components", "covariance_scale"})
+    start = LearnSettings(learned=0, aggregate_ridge=0.01, covariance_scale=0.01)
     few, many = (made(people=12, each=each, shared=1.0, apart=0.0)[0] for each in (10, 200))
-    assert choose_settings(few, NOTHING_FIXED, start, True, given).calm < 0.8
-    assert choose_settings(many, NOTHING_FIXED, start, True, given).calm >= 0.8
+    assert choose_settings(few, NOTHING_FIXED, start, True, given).mean_shrinkage < 0.8
+    assert choose_settings(many, NOTHING_FIXED, start, True, given).mean_shrinkage >= 0.8
 
 
 def test_given_settings_stay() -> None:
     judged, _ = made(people=12, each=10)
-    start = Settings(learned=1, ridge=7.0, strength=0.6)
-    given = frozenset({"ridge", "learned", "aggregate_ridge", "consistency", "components", "strength", "calm"})
-    assert choose_settings(judged, NOTHING_FIXED, start, False, given) == start
+    start = LearnSettings(learned=1, ridge=7.0, covariance_scale=0.6)
+    given = {"ridge", "learned", "aggregate_ridge", "consistency", "components", "covariance_scale", "mean_shrinkage"}
+    assert choose_settings(judged, NOTHING_FIXED, start, False, frozenset(given)) == start
+
+
+def test_settings_keep_their_names_in_files() -> None:
+    settings = LearnSettings(covariance_scale=0.3, mean_shrinkage=0.7)
+    stored = settings.as_stored()
+    assert (stored["strength"], stored["calm"]) == (0.3, 0.7)
+    assert stored.keys() == {
+        *("learned", "ridge", "aggregate_ridge", "rounds", "population_rounds", "consistency"),
+        *("components", "strength", "calm", "label_noise", "seed"),
+    }
+    assert LearnSettings.of_stored(stored) == settings
 
 
 def test_a_given_mixture_is_divided_from_one_gaussian() -> None:
     judged, _ = made(people=12, each=10)
     given = frozenset({"ridge", "learned", "aggregate_ridge", "consistency", "components"})
-    assert choose_settings(judged, NOTHING_FIXED, Settings(learned=1, components=2), False, given).components == 2
+    assert choose_settings(judged, NOTHING_FIXED, LearnSettings(learned=1, components=2), False, given).components == 2
 
 
 def test_the_error_of_a_gain_per_judgment_is_the_bootstraps() -> None:
@@ -263,42 +280,41 @@ def test_the_error_of_a_gain_per_judgment_is_the_bootstraps() -> None:
     drawn = torch.randint(400, (2000, 400), generator=generator)
     rates = gains[drawn].sum(1) / judgments[drawn].sum(1)
     expected = float(gains.sum() / judgments.sum() / rates.std())
-    assert standard_errors(gains, judgments) == pytest.approx(expected, rel=0.1)
+    assert z_score(gains, judgments) == pytest.approx(expected, rel=0.1)
 
 
-def test_nobody_alone_assures_that_answers_help() -> None:
+def test_nobody_alone_shows_that_answers_help() -> None:
     """However much one person judged and gained, without them it is what the others gained."""
     judgments = torch.full((30,), 20)
     gains = torch.randn(30, generator=torch.Generator().manual_seed(3)).double()
     judgments[3], gains[3] = 5000, 1000.0
-    assert standard_errors(gains - gains[4:].mean(), judgments) < 1.1
-    assert standard_errors(gains + judgments, judgments) > ASSURED
+    assert z_score(gains - gains[4:].mean(), judgments) < 1.1
+    assert z_score(gains + judgments, judgments) > MIN_Z
 
 
 @pytest.mark.parametrize(
-    ("gained", "errors", "strength"),
-    [(2 * WORTH, 3.0, 0.5), (WORTH / 2, 3.0, STRENGTHS[0]), (2 * WORTH, 1.0, STRENGTHS[0])],
+    ("gained", "errors", "scale"),
+    [(2 * MIN_GAIN, 3.0, 0.5), (MIN_GAIN / 2, 3.0, COVARIANCE_SCALES[0]), (2 * MIN_GAIN, 1.0, COVARIANCE_SCALES[0])],
 )
-def test_a_gain_must_be_sure_and_worth_it(gained: float, errors: float, strength: float) -> None:
+def test_a_gain_must_be_certain_and_large_enough(gained: float, errors: float, scale: float) -> None:
     found = {"gained per judgment": gained, "standard errors gained": errors}
-    memory = {f"strength {s}, {what}": value for s in STRENGTHS for what, value in found.items()}
-    parts = developments(made(people=12, each=10)[0], False, torch.Generator().manual_seed(0))
-    assert assured_strength(parts, list, 0.5, memory) == strength
+    memory = {f"strength {s}, {what}": value for s in COVARIANCE_SCALES for what, value in found.items()}
+    parts = inner_folds(made(people=12, each=10)[0], False, torch.Generator().manual_seed(0))
+    assert supported_covariance_scale(parts, list, 0.5, memory) == scale
 
 
-def test_without_judgments_nothing_is_assured() -> None:
-    assert standard_errors(torch.zeros(4).double(), torch.zeros(4).long()) == 0
+def test_without_judgments_no_gain_is_certain() -> None:
+    assert z_score(torch.zeros(4).double(), torch.zeros(4).long()) == 0
 
 
-def test_the_score_prefers_the_population_that_made_the_answers() -> None:
+def test_held_out_answers_are_most_likely_under_the_population_that_made_them() -> None:
     judged, _ = made(people=40)
-    (part, *_) = developments(judged, False, torch.Generator().manual_seed(0))
+    (part, *_) = inner_folds(judged, False, torch.Generator().manual_seed(0))
     heads = torch.eye(2, FEATURES).double()
 
-    def score(variance: float) -> float:
-        covariance = variance * torch.eye(2).double()
-        return part.score(Learned(heads, Population((Component(1.0, torch.zeros(2).double(), covariance),)), MODEL))
+    def likelihood(variance: float) -> float:
+        population = Population((Component(1.0, torch.zeros(2).double(), variance * torch.eye(2).double()),))
+        return part.mean_log_likelihood(Learned(heads, population, MODEL))
 
-    assert score(4.0) > score(0.01)
-    assert score(4.0) > score(400.0)
-    assert isinstance(part, Development)
+    assert likelihood(4.0) > likelihood(0.01)
+    assert likelihood(4.0) > likelihood(400.0)

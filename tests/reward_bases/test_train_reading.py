@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from preference_files import PAIR, SUFFIXES, TURNS, Record, refused, told, write
+from preference_files import PAIR, SUFFIXES, TURNS, Record, judgments_of, refused, write
 
 from elicitation.choice import Choice, Outcomes, Strength
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation
-from reward_bases.train.data.ledger import PLACES
 from reward_bases.train.data.reading import read
+from reward_bases.train.data.row_report import PLACES
 from reward_bases.train.data.values import TEXT_LIMIT, Reason
 
 texts = st.text(st.characters(exclude_categories=("Cs",)), max_size=12)
@@ -43,7 +43,7 @@ def test_every_format_gives_the_same_data(records: list[Record]) -> None:
             other.responses,
         )
         assert torch.equal(first.items, other.items)
-        assert told(first) == told(other)
+        assert judgments_of(first) == judgments_of(other)
         counts = [{reason: count for reason, (count, _) in refused(data).items()} for data in (first, other)]
         assert counts[0] == counts[1]
         assert first.refused.kept_out == other.refused.kept_out
@@ -52,7 +52,7 @@ def test_every_format_gives_the_same_data(records: list[Record]) -> None:
 
 def test_a_judgment_keeps_its_sides_choice_and_strength(tmp_path: Path) -> None:
     path = write(tmp_path / "pairs.csv", [PAIR | {"choice": "b", "strength": "slight"}])
-    assert told(read(path)) == [("ann", Conversation.of("Why?"), "Because.", "Who knows.", -1.0, -1.0)]
+    assert judgments_of(read(path)) == [("ann", Conversation.of("Why?"), "Because.", "Who knows.", -1.0, -1.0)]
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,7 @@ def test_the_first_of_two_judgments_of_a_pair_counts_whatever_its_sides(tmp_path
     swapped = PAIR | {"response_a": PAIR["response_b"], "response_b": PAIR["response_a"]}
     data = read(write(tmp_path / "pairs.csv", [PAIR, swapped, PAIR | {"choice": "b"}, PAIR | {"user": "bob"}]))
     assert refused(data) == {Reason.JUDGED_BEFORE: (2, ("pairs.csv:3", "pairs.csv:4"))}
-    assert [(user, towards) for user, *_, towards, _ in told(data)] == [("ann", 1.0), ("bob", 1.0)]
+    assert [(user, towards) for user, *_, towards, _ in judgments_of(data)] == [("ann", 1.0), ("bob", 1.0)]
 
 
 def test_rows_are_located_by_the_line_on_which_they_begin(tmp_path: Path) -> None:

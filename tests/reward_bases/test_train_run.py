@@ -20,12 +20,12 @@ from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.bank import BankPrompt, load_bank
 from reward_bases.sources.encoder import Encoder
 from reward_bases.sources.features import conversation_text
-from reward_bases.train import grounds
+from reward_bases.train import training_set
 from reward_bases.train.model.learn import population_from
-from reward_bases.train.model.people import load_people
+from reward_bases.train.model.training_people import load_people
 from reward_bases.train.request import UNFINISHED, Request
 from reward_bases.train.run import train
-from reward_bases.train.validate import assured, choose, development, folds
+from reward_bases.train.validate import choose, covariance_scale, folds, inner_fold
 
 PEOPLE, EACH = 80, 25
 DIMENSION = 40
@@ -44,8 +44,8 @@ class HashEncoder(Encoder):
 ENCODER = HashEncoder("toy", "5" * 64, DIMENSION, 256, False, None, None)
 
 
-class Looker:
-    """Remembers what it is told; stops the run like Ctrl-C when asked to."""
+class RecordingListener:
+    """Records stages and messages; interrupts the run like Ctrl-C when asked to."""
 
     def __init__(self, stop_at: str = "", stop_after: int = 0) -> None:
         self.stages: list[str] = []
@@ -68,12 +68,12 @@ def fast() -> Iterator[None]:
     """A fast encoder and a short search: which settings are tried is not what these tests are about."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folds, "ENOUGH", 1)
-        patch.setattr(development, "READINGS", 1)
+        patch.setattr(inner_fold, "ANSWER_DRAWS", 1)
         patch.setattr(choose, "HEADS", {"aggregate_ridge": (10.0, 100.0)})
         patch.setattr(choose, "PEOPLE", {})
-        for module in (assured, choose):
-            patch.setattr(module, "STRENGTHS", (0.5, 1.0))
-        patch.setattr(grounds, "load_encoder", lambda name: ENCODER)
+        for module in (covariance_scale, choose):
+            patch.setattr(module, "COVARIANCE_SCALES", (0.5, 1.0))
+        patch.setattr(training_set, "load_encoder", lambda name: ENCODER)
         yield
 
 
@@ -124,7 +124,7 @@ def request(data: Path, out: Path, cache: Path, **changed: Any) -> Request:
 def basis(pairs: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
     """A finished run and what it said."""
     out = tmp_path_factory.mktemp("runs") / "basis"
-    return out, train(request(pairs, out, cache), False, Looker())
+    return out, train(request(pairs, out, cache), False, RecordingListener())
 
 
 def tensors(folder: Path) -> dict[str, Tensor]:
@@ -213,14 +213,14 @@ def test_a_run_broken_off_goes_on_to_the_same_result(
 ) -> None:
     out = tmp_path / "broken"
     with pytest.raises(KeyboardInterrupt):
-        train(request(pairs, out, cache), False, Looker(stage, after))
+        train(request(pairs, out, cache), False, RecordingListener(stage, after))
     assert (out / UNFINISHED).is_dir()
     with pytest.raises(InvalidInput, match="--resume"):
-        train(request(pairs, out, cache), False, Looker())
+        train(request(pairs, out, cache), False, RecordingListener())
     with pytest.raises(InvalidInput, match="other data or with other arguments"):
-        train(request(pairs, out, cache, seed=1), True, Looker())
-    looker = Looker()
-    resumed = train(request(pairs, out, cache), True, looker)
+        train(request(pairs, out, cache, seed=1), True, RecordingListener())
+    listener = RecordingListener()
+    resumed = train(request(pairs, out, cache), True, listener)
     assert not (out / UNFINISHED).exists()
     assert {**resumed, "folder": ""} == {**basis[1], "folder": ""}
     for name, tensor in tensors(basis[0]).items():
@@ -230,19 +230,19 @@ def test_a_run_broken_off_goes_on_to_the_same_result(
 def test_a_finished_run_is_not_done_again_and_not_overwritten(
     pairs: Path, cache: Path, basis: tuple[Path, dict[str, Any]]
 ) -> None:
-    looker = Looker()
-    again = train(request(pairs, basis[0], cache), False, looker)
+    listener = RecordingListener()
+    again = train(request(pairs, basis[0], cache), False, listener)
     assert again["already_finished"]
     assert again["metrics"] == basis[1]["metrics"]
-    assert looker.stages == []
+    assert listener.stages == []
     with pytest.raises(InvalidInput, match="other data or arguments"):
-        train(request(pairs, basis[0], cache, seed=1), False, Looker())
+        train(request(pairs, basis[0], cache, seed=1), False, RecordingListener())
 
 
 def test_a_folder_with_something_else_is_left_alone(pairs: Path, cache: Path, tmp_path: Path) -> None:
     (tmp_path / "note.txt").write_text("mine")
     with pytest.raises(InvalidInput, match="not an empty folder"):
-        train(request(pairs, tmp_path, cache), False, Looker())
+        train(request(pairs, tmp_path, cache), False, RecordingListener())
 
 
 def test_votes_teach_without_the_pull_towards_agreeing_becoming_a_head(
@@ -251,7 +251,7 @@ def test_votes_teach_without_the_pull_towards_agreeing_becoming_a_head(
     rows = ((user, a, 1 if z + 1 > 0 else -1) for user, _, a, _, z in judgments(prompts))
     data = write(tmp_path / "votes.csv", "user,statement,vote", rows)
     out = tmp_path / "basis"
-    result = train(request(data, out, cache, named=False), False, Looker())
+    result = train(request(data, out, cache, named=False), False, RecordingListener())
     artifact, people = load_artifact(out), load_people(out)
     assert result["data"]["kind"] == "votes"
     assert artifact.population.k == len(result["heads"]) == people.crowd.k - 1
@@ -268,13 +268,13 @@ def test_ratings_teach_by_the_pairs_that_they_make(
             yield user, prompt, b, 0
 
     data = write(tmp_path / "ratings.csv", "user,prompt,response,rating", rows())
-    result = train(request(data, tmp_path / "basis", cache), False, Looker())
+    result = train(request(data, tmp_path / "basis", cache), False, RecordingListener())
     assert result["data"]["kind"] == "ratings"
     assert load_artifact(tmp_path / "basis").basis.k == len(result["heads"])
 
 
 def test_the_cap_bounds_everybodys_judgments(pairs: Path, cache: Path, tmp_path: Path) -> None:
-    train(request(pairs, tmp_path / "basis", cache, per_person=5, ensemble=0), False, Looker())
+    train(request(pairs, tmp_path / "basis", cache, per_person=5, ensemble=0), False, RecordingListener())
     people = load_people(tmp_path / "basis").crowd.people
     assert int(torch.bincount(people).max()) <= 5
 
@@ -300,7 +300,7 @@ def indexed(folder: Path) -> Path:
 
 def test_given_features_teach_heads_but_no_basis_to_serve(cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    result = train(request(indexed(tmp_path / "data"), out, cache), False, Looker())
+    result = train(request(indexed(tmp_path / "data"), out, cache), False, RecordingListener())
     heads = load_file(out / "heads.safetensors")
     assert not result["served"]
     assert not (out / "basis.safetensors").exists()
@@ -313,11 +313,11 @@ def test_given_features_teach_heads_but_no_basis_to_serve(cache: Path, tmp_path:
 
 def test_an_encoder_is_not_tuned_on_what_has_no_texts(cache: Path, tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="no texts"):
-        train(request(indexed(tmp_path / "data"), tmp_path / "out", cache, tune=True), False, Looker())
+        train(request(indexed(tmp_path / "data"), tmp_path / "out", cache, tune=True), False, RecordingListener())
 
 
 def test_a_handful_of_people_is_refused(cache: Path, tmp_path: Path) -> None:
     rows = ((f"u{i}", "hello", "one", "two", "a") for i in range(5))
     data = write(tmp_path / "few.csv", "user,prompt,response_a,response_b,choice", rows)
     with pytest.raises(InvalidInput, match="5 people"):
-        train(request(data, tmp_path / "out", cache), False, Looker())
+        train(request(data, tmp_path / "out", cache), False, RecordingListener())

@@ -81,11 +81,11 @@ def test_encoders_do_not_share_vectors(tmp_path: Path) -> None:
 
 
 def test_progress_ends_at_the_number_of_unknown_texts(tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     cache = VectorCache(toy(), tmp_path)
     cache.of(TEXTS[:2])
-    cache.of(TEXTS, lambda done, total: told.append((done, total)))
-    assert told == [(len(TEXTS) - 2, len(TEXTS) - 2)]
+    cache.of(TEXTS, lambda done, total: reported.append((done, total)))
+    assert reported == [(len(TEXTS) - 2, len(TEXTS) - 2)]
 
 
 @pytest.mark.parametrize("torn", ["vectors", "digests"])

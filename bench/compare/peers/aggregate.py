@@ -1,7 +1,7 @@
 """One reward for everybody: a Bradley–Terry head on the features, and the answer that the longer text is the better.
 
 Source: Bradley and Terry (1952); as a reward model, Ouyang et al. (2022), eq. 1, without its sharing out of prompts.
-Literal: logistic loss on decided judgments. Ours: the ridge, whose strength is tuned. Random questions.
+Literal: logistic loss on decided judgments. Ours: the ridge, which is tuned. Random questions.
 """
 
 from functools import lru_cache
@@ -15,7 +15,7 @@ from bench.compare.peers.linear import LinearMethod
 from bench.compare.peers.tuning import rehearse, splits
 from bench.compare.world import World
 
-STRENGTHS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
 SLIGHT = 1e-3
 """Ridge of the one slope of ``length``, so that it exists."""
 ITERATIONS = 200
@@ -23,7 +23,7 @@ ITERATIONS = 200
 
 def aggregate(world: World) -> LinearMethod:
     """The same head whatever a person answers."""
-    return everybody(head(Answers.of_training(world), best_strength(world)))
+    return everybody(head(Answers.of_training(world), best_ridge(world)))
 
 
 def length(world: World) -> LinearMethod:
@@ -37,24 +37,24 @@ def length(world: World) -> LinearMethod:
 
 def everybody(weights: Tensor) -> LinearMethod:
     """The method in which all people have ``weights`` (F,)."""
-    return LinearMethod(lambda told: weights.expand(told.size, -1))
+    return LinearMethod(lambda observed: weights.expand(observed.size, -1))
 
 
 @lru_cache(maxsize=1)
-def best_strength(world: World) -> float:
+def best_ridge(world: World) -> float:
     """The ridge under which people left out are predicted best; kept for the world last asked for, as LoRe needs it."""
     parts = splits(world)
-    return max(STRENGTHS, key=lambda strength: rehearse(parts, lambda learn: everybody(head(learn, strength)).read))
+    return max(RIDGES, key=lambda ridge: rehearse(parts, lambda learn: everybody(head(learn, ridge)).read))
 
 
-def head(answers: Answers, strength: float) -> Tensor:
-    """Weights (F,): minimum of Σ −log-likelihood of the decided answers + strength/2·|w|²."""
+def head(answers: Answers, ridge: float) -> Tensor:
+    """Weights (F,): minimum of Σ −log-likelihood of the decided answers + ridge/2·|w|²."""
     decided = answers.decided()
     weights = torch.zeros(answers.features, dtype=torch.float64)
 
     def loss() -> Tensor:
         utilities = (decided.differences @ weights).index_select(0, decided.pair)
-        return (strength / 2 * weights.square().sum() - decided.log_likelihood(utilities).sum()) / max(len(decided), 1)
+        return (ridge / 2 * weights.square().sum() - decided.log_likelihood(utilities).sum()) / max(len(decided), 1)
 
     descend(loss, [weights], ITERATIONS)
     return weights

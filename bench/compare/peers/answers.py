@@ -36,10 +36,10 @@ class Answers:
         return cls(differences, pair, world.train.people, torch.where(swapped, 1 - wins, wins), world.train.size)
 
     @classmethod
-    def of_crowd(cls, told: Crowd) -> "Answers":
+    def of_crowd(cls, crowd: Crowd) -> "Answers":
         """Held-out people's answers."""
-        wins = 1 - told.outcomes.column.double() / 2
-        return cls(told.differences, torch.arange(len(wins)), told.people, wins, told.size)
+        wins = 1 - crowd.outcomes.column.double() / 2
+        return cls(crowd.differences, torch.arange(len(wins)), crowd.people, wins, crowd.size)
 
     def __len__(self) -> int:
         return len(self.pair)

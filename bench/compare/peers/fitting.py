@@ -36,11 +36,11 @@ def noise(*shape: int, seed: int, scale: float) -> Tensor:
     return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
 
 
-def logistic(told: Answers, ridge: float) -> Tensor:
+def logistic(observed: Answers, ridge: float) -> Tensor:
     """Everybody's coefficients (P, K): maximum of Σ log-likelihood − ridge/2·|λ|²; a tie counts half for each side."""
-    covariance = torch.eye(told.features, dtype=torch.float64) / ridge
-    prior = Population((Component(1.0, torch.zeros(told.features, dtype=torch.float64), covariance),))
-    towards = 2 * told.wins - 1
+    covariance = torch.eye(observed.features, dtype=torch.float64) / ridge
+    prior = Population((Component(1.0, torch.zeros(observed.features, dtype=torch.float64), covariance),))
+    towards = 2 * observed.wins - 1
     outcomes = Outcomes((1 - towards).long(), towards, torch.zeros_like(towards))
-    crowd = Crowd(told.differences[told.pair], told.people, outcomes, told.size)
+    crowd = Crowd(observed.differences[observed.pair], observed.people, outcomes, observed.size)
     return infer_many(prior, LOGISTIC, crowd).means[:, 0, 0]

@@ -82,10 +82,10 @@ class GpMethod:
     rule: Rule
     known: dict[bytes, PairwiseGP] = field(default_factory=dict)
 
-    def believe(self, told: Crowd) -> GpBelief:
+    def believe(self, observed: Crowd) -> GpBelief:
         """One refit per person who decided something more; a tie leaves their model as it was."""
-        seen = Answers.of_crowd(told).decided().seen_through(self.heads)
-        return GpBelief(self.heads, tuple(self._fit(seen, person) for person in range(told.size)), self.rule)
+        seen = Answers.of_crowd(observed).decided().seen_through(self.heads)
+        return GpBelief(self.heads, tuple(self._fit(seen, person) for person in range(observed.size)), self.rule)
 
     def _fit(self, seen: Answers, person: int) -> PairwiseGP | None:
         # A pair that every head calls equal is one point, of which there is nothing to compare.

@@ -34,9 +34,9 @@ class LinearMethod:
 
     read: Reader
 
-    def believe(self, told: Crowd) -> LinearBelief:
-        """Everybody's weights after the answers ``told``."""
-        return LinearBelief(self.read(Answers.of_crowd(told)))
+    def believe(self, observed: Crowd) -> LinearBelief:
+        """Everybody's weights after the answers ``observed``."""
+        return LinearBelief(self.read(Answers.of_crowd(observed)))
 
 
 def random_row(allowed: Tensor, generator: torch.Generator) -> int:

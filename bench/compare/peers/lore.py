@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from torch import Tensor
 from torch.nn.functional import cosine_similarity
 
-from bench.compare.peers.aggregate import best_strength, head
+from bench.compare.peers.aggregate import best_ridge, head
 from bench.compare.peers.answers import Answers
 from bench.compare.peers.linear import LinearMethod
 from bench.compare.peers.simplex import ITERATIONS, TUNING_ITERATIONS, learn_mixture, mixed
@@ -23,7 +23,7 @@ from bench.compare.world import World
 
 
 @dataclass(frozen=True)
-class Settings:
+class LoreSettings:
     """Number of ``bases`` B, α as ``pull``, weight decay ``ridge``."""
 
     bases: int = 10
@@ -41,18 +41,18 @@ GRIDS = {
 def lore(world: World) -> LinearMethod:
     """LoRe as published, its bases, their pull and decay tuned."""
     answers, parts = Answers.of_training(world), splits(world)
-    strength = best_strength(world)
-    references = {some: head(some, strength) for some in (answers, *(part.learn for part in parts))}
+    ridge = best_ridge(world)
+    references = {some: head(some, ridge) for some in (answers, *(part.learn for part in parts))}
 
-    def learn(some: Answers, settings: Settings, iterations: int = TUNING_ITERATIONS) -> Reader:
+    def learn(some: Answers, settings: LoreSettings, iterations: int = TUNING_ITERATIONS) -> Reader:
         return mixed(learn_bases(some, references[some], settings, world.seed, iterations))
 
-    best = tuned(Settings(), GRIDS, lambda settings: rehearse(parts, lambda some: learn(some, settings)))
+    best = tuned(LoreSettings(), GRIDS, lambda settings: rehearse(parts, lambda some: learn(some, settings)))
     return LinearMethod(learn(answers, best, ITERATIONS))
 
 
 def learn_bases(
-    answers: Answers, reference: Tensor, settings: Settings, seed: int, iterations: int = ITERATIONS
+    answers: Answers, reference: Tensor, settings: LoreSettings, seed: int, iterations: int = ITERATIONS
 ) -> Tensor:
     """Bases (B, F) pulled towards the direction of ``reference`` (F,)."""
 

@@ -20,7 +20,7 @@ from bench.compare.world import World
 
 
 @dataclass(frozen=True)
-class Settings:
+class PalSettings:
     """Number of ``prototypes`` P, weight decay ``ridge``."""
 
     prototypes: int = 5
@@ -33,9 +33,9 @@ GRIDS = {"ridge": (0.1, 1.0, 10.0, 30.0, 100.0, 300.0, 1000.0), "prototypes": (2
 def pal(world: World) -> LinearMethod:
     """PAL in its linear form, its prototypes and their decay tuned."""
 
-    def learn(answers: Answers, settings: Settings, iterations: int = TUNING_ITERATIONS) -> Reader:
+    def learn(answers: Answers, settings: PalSettings, iterations: int = TUNING_ITERATIONS) -> Reader:
         return mixed(learn_mixture(answers, settings.prototypes, settings.ridge, world.seed, iterations))
 
     parts = splits(world)
-    best = tuned(Settings(), GRIDS, lambda settings: rehearse(parts, lambda answers: learn(answers, settings)))
+    best = tuned(PalSettings(), GRIDS, lambda settings: rehearse(parts, lambda answers: learn(answers, settings)))
     return LinearMethod(learn(Answers.of_training(world), best, ITERATIONS))

@@ -35,7 +35,7 @@ ITERATIONS, TUNING_ITERATIONS = 100, 40
 
 
 @dataclass(frozen=True)
-class Settings:
+class PrefSettings:
     """``heads`` K, the factor of both published ``penalties``, ``ridge`` on W, ``own`` ridge of a new person."""
 
     heads: int = 6
@@ -56,15 +56,15 @@ NO_PRIOR = 1e-3
 
 @dataclass(frozen=True, eq=False)
 class PrefBelief:
-    """P(left) = σ(λᵀWv): ``heads`` W (K, F), ``coefficients`` λ (P, K), ``told`` seen through the heads."""
+    """P(left) = σ(λᵀWv): ``heads`` W (K, F), ``coefficients`` λ (P, K), ``observed`` seen through the heads."""
 
     heads: Tensor
     coefficients: Tensor
-    told: Answers
+    observed: Answers
 
     def choose(self, person: int, pool: Tensor, allowed: Tensor, generator: torch.Generator) -> int:
         """Any row at first, then the one whose probability is the least certain."""
-        asked = self.told.differences[self.told.pair[self.told.people == person]]
+        asked = self.observed.differences[self.observed.pair[self.observed.people == person]]
         if len(asked) == 0:
             return random_row(allowed, generator)
         gain = uncertainty(self.coefficients[person], asked, pool @ self.heads.T)
@@ -82,16 +82,16 @@ class PrefMethod:
     heads: Tensor
     own: float
 
-    def believe(self, told: Crowd) -> PrefBelief:
+    def believe(self, observed: Crowd) -> PrefBelief:
         """Everybody's coefficients by maximum likelihood under the ridge."""
-        seen = Answers.of_crowd(told).seen_through(self.heads)
+        seen = Answers.of_crowd(observed).seen_through(self.heads)
         return PrefBelief(self.heads, logistic(seen, self.own), seen)
 
 
 def pref_published(world: World) -> PrefMethod:
     """PReF with its penalties as they are."""
     tried = {"heads": GRIDS["heads"]}
-    settings = best_settings(splits(world), Settings(ridge=0.0), tried, world.seed)
+    settings = best_settings(splits(world), PrefSettings(ridge=0.0), tried, world.seed)
     return fitted(world, replace(settings, own=NO_PRIOR))
 
 
@@ -103,10 +103,10 @@ def pref(world: World) -> PrefMethod:
 @lru_cache(maxsize=1)
 def pref_tuned(world: World) -> PrefMethod:
     """PReF with a prior; kept for the world last asked for, since other peers share its heads."""
-    return fitted(world, best_settings(splits(world), Settings(), GRIDS, world.seed))
+    return fitted(world, best_settings(splits(world), PrefSettings(), GRIDS, world.seed))
 
 
-def fitted(world: World, settings: Settings) -> PrefMethod:
+def fitted(world: World, settings: PrefSettings) -> PrefMethod:
     """Heads from everybody's training judgments."""
     answers = Answers.of_training(world)
     return PrefMethod(maximise(answers, factorise(answers, world.seed), settings), settings.own)
@@ -126,15 +126,17 @@ def slope(z: Tensor) -> Tensor:
     return z.sigmoid() * (-z).sigmoid()
 
 
-def best_settings(parts: Sequence[Split], start: Settings, grids: Mapping[str, Sequence[float]], seed: int) -> Settings:
+def best_settings(
+    parts: Sequence[Split], start: PrefSettings, grids: Mapping[str, Sequence[float]], seed: int
+) -> PrefSettings:
     """Those under which people left out are predicted best; what has no grid stays as at the start."""
     starts = {part.learn: factorise(part.learn, seed) for part in parts}
 
     @cache
-    def heads(learn: Answers, settings: Settings) -> Tensor:
+    def heads(learn: Answers, settings: PrefSettings) -> Tensor:
         return maximise(learn, starts[learn], settings, TUNING_ITERATIONS)
 
-    def value(settings: Settings) -> float:
+    def value(settings: PrefSettings) -> float:
         shared = replace(settings, own=1.0)
         return rehearse(parts, lambda learn: own_weights(heads(learn, shared), settings.own))
 
@@ -143,7 +145,7 @@ def best_settings(parts: Sequence[Split], start: Settings, grids: Mapping[str, S
 
 def own_weights(heads: Tensor, ridge: float) -> Reader:
     """Everybody's logistic ridge on ``heads`` (K, F), as weights on the features."""
-    return lambda told: logistic(told.seen_through(heads), ridge) @ heads
+    return lambda observed: logistic(observed.seen_through(heads), ridge) @ heads
 
 
 def factorise(answers: Answers, seed: int) -> tuple[Tensor, Tensor]:
@@ -185,7 +187,7 @@ def table(answers: Answers, people: Tensor, pairs: Tensor) -> tuple[Tensor, Tens
 
 
 def maximise(
-    answers: Answers, start: tuple[Tensor, Tensor], settings: Settings, iterations: int = ITERATIONS
+    answers: Answers, start: tuple[Tensor, Tensor], settings: PrefSettings, iterations: int = ITERATIONS
 ) -> Tensor:
     """K heads (K, F) by regularised maximum likelihood from the first K directions of ``start``."""
     people, features = (part[:, : settings.heads].clone(memory_format=torch.contiguous_format) for part in start)

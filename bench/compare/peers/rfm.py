@@ -24,7 +24,7 @@ ITERATIONS, TUNING_ITERATIONS, START = 100, 40, 0.1
 
 
 @dataclass(frozen=True)
-class Settings:
+class RfmSettings:
     """``features`` D, ``ridge`` on φ in the joint fit, ``own`` ridge of a new person."""
 
     features: int = 8
@@ -44,24 +44,24 @@ def rfm(world: World) -> LinearMethod:
     parts = splits(world)
 
     @cache
-    def features(learn: Answers, settings: Settings) -> Tensor:
+    def features(learn: Answers, settings: RfmSettings) -> Tensor:
         return learn_features(learn, settings, world.seed, TUNING_ITERATIONS)
 
-    def value(settings: Settings) -> float:
+    def value(settings: RfmSettings) -> float:
         shared = replace(settings, own=1.0)
         return rehearse(parts, lambda learn: partial(adapt, features(learn, shared), settings.own))
 
-    best = tuned(Settings(), GRIDS, value)
+    best = tuned(RfmSettings(), GRIDS, value)
     phi = learn_features(Answers.of_training(world), best, world.seed)
     return LinearMethod(partial(adapt, phi, best.own))
 
 
-def adapt(phi: Tensor, ridge: float, told: Answers) -> Tensor:
+def adapt(phi: Tensor, ridge: float, observed: Answers) -> Tensor:
     """Everybody's w on the features φ (D, F), as weights (P, F) on the world's features."""
-    return logistic(told.decided().seen_through(phi), ridge) @ phi
+    return logistic(observed.decided().seen_through(phi), ridge) @ phi
 
 
-def learn_features(answers: Answers, settings: Settings, seed: int, iterations: int = ITERATIONS) -> Tensor:
+def learn_features(answers: Answers, settings: RfmSettings, seed: int, iterations: int = ITERATIONS) -> Tensor:
     """Reward features φ (D, F)."""
     decided = answers.decided()
     phi = noise(answers.features, settings.features, seed=seed, scale=START)

@@ -40,12 +40,12 @@ def learn_mixture(
     return heads
 
 
-def mixture_weights(told: Answers, heads: Tensor) -> Tensor:
+def mixture_weights(observed: Answers, heads: Tensor) -> Tensor:
     """Everybody's weights (P, B) on the simplex: gradient steps (Adam) on the mean −log-likelihood, from uniform."""
-    seen = told.decided().seen_through(heads)
+    seen = observed.decided().seen_through(heads)
     rows = seen.differences.index_select(0, seen.pair)
     share = torch.bincount(seen.people, minlength=seen.size).double()[seen.people].reciprocal()
-    logits, first, second = torch.zeros(3, told.size, len(heads), dtype=torch.float64).unbind(0)
+    logits, first, second = torch.zeros(3, observed.size, len(heads), dtype=torch.float64).unbind(0)
     for step in range(1, 1 + (PERSON_STEPS if len(seen) else 0)):
         weights = logits.softmax(1)
         utilities = (rows * weights.index_select(0, seen.people)).sum(1)
@@ -61,4 +61,4 @@ def mixture_weights(told: Answers, heads: Tensor) -> Tensor:
 
 def mixed(heads: Tensor) -> Reader:
     """Everybody's mixture of ``heads`` (B, F), as weights on the features."""
-    return lambda told: mixture_weights(told, heads) @ heads
+    return lambda observed: mixture_weights(observed, heads) @ heads

@@ -1,9 +1,9 @@
-"""How the peers' settings are chosen: like Keel's, by training people left out, never by the people of the benchmark.
+"""The choice of the peers' settings: like Keel's, by training people left out, never by the people of the benchmark.
 
-Where items are known by their features, a share of the training prompts is left out as well: nothing is learned from
-judgments about them, and only these are predicted, so that settings which know the training prompts by heart lose.
-The folds are those by which Keel chooses. One setting after the other is varied over its grid, twice by the cheaper
-peers; joint fits take fewer iterations meanwhile.
+If items are known by their features, a share of the training prompts is left out as well. Nothing is learned from
+judgments about them, and only these are predicted, so that settings which memorise the training prompts lose.
+The folds are those by which Keel chooses. One setting after the other is varied over its grid; cheaper peers do so
+twice. Joint fits take fewer iterations meanwhile.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,26 +19,26 @@ from bench.compare.world import World
 from elicitation.crowd import rank_within
 from reward_bases.train.validate.folds import folds
 
-ANSWERS, READINGS = 10, 2
+ANSWERS, ANSWER_DRAWS = 10, 2
 """No fewer than Keel gets in ``reward_bases.train.validate.choose``; VPL, the slowest, rehearses two folds at most."""
 
 Reader = Callable[[Answers], Tensor]
 """Everybody's answers so far -> everybody's weights (P, F) on the features, in nats."""
-Settings = TypeVar("Settings", bound=Any)
+SettingsT = TypeVar("SettingsT", bound=Any)
 """A frozen dataclass."""
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """``learn``: four fifths of the people; ``told`` and ``kept``: answers of the others, to be read and predicted."""
+    """``learn``: answers of four fifths of the people; ``observed`` and ``held_out``: those of the others."""
 
     learn: Answers
-    told: Answers
-    kept: Answers
+    observed: Answers
+    held_out: Answers
 
-    def score(self, read: Reader) -> float:
-        """Mean log-likelihood of the answers kept, nats."""
-        return float(self.kept.log_likelihood(self.kept.utilities(read(self.told))).mean())
+    def mean_log_likelihood(self, read: Reader) -> float:
+        """Mean log-likelihood of the held-out answers, nats."""
+        return float(self.held_out.log_likelihood(self.held_out.utilities(read(self.observed))).mean())
 
 
 def splits(world: World) -> tuple[Split, ...]:
@@ -49,34 +49,35 @@ def splits(world: World) -> tuple[Split, ...]:
 
 
 def split(answers: Answers, left_out: Tensor, withheld: Tensor | None, generator: torch.Generator) -> Split:
-    """A split over people, ``left_out`` (P,) bool; ties are told but not predicted.
+    """A split over people, ``left_out`` (P,) bool; ties are observed but not predicted.
 
-    Answers ``withheld`` (N,) bool teach and tell nothing, and they alone are predicted; where None, the answers not
-    told are predicted. Up to ANSWERS are told, at most half, drawn anew READINGS times, as if by different people.
+    Answers ``withheld`` (N,) bool are neither learned from nor observed, and they alone are predicted; with None, the
+    answers not observed are predicted. Up to ANSWERS are observed, at most half. They are drawn ANSWER_DRAWS times, as
+    if by different people.
     """
     known = answers if withheld is None else answers.where(~withheld)
     people = left_out.nonzero().squeeze(-1)
-    asked = known.of(people).repeated(READINGS)
+    asked = known.of(people).repeated(ANSWER_DRAWS)
     place = rank_within(asked.people, torch.rand(len(asked), generator=generator))
     counts = torch.bincount(asked.people, minlength=asked.size)
-    told = place < torch.clamp(counts // 2, max=ANSWERS)[asked.people]
-    kept = asked.where(~told) if withheld is None else answers.where(withheld).of(people).repeated(READINGS)
+    observed = place < torch.clamp(counts // 2, max=ANSWERS)[asked.people]
+    held_out = asked.where(~observed) if withheld is None else answers.where(withheld).of(people).repeated(ANSWER_DRAWS)
     learning = known.of((~left_out).nonzero().squeeze(-1))
-    return Split(learning.compact(), asked.where(told).compact(), kept.decided().compact())
+    return Split(learning.compact(), asked.where(observed).compact(), held_out.decided().compact())
 
 
 def rehearse(parts: Sequence[Split], learn: Callable[[Answers], Reader]) -> float:
     """Mean score over the ``parts`` of what is learned from each."""
-    return fmean(part.score(learn(part.learn)) for part in parts)
+    return fmean(part.mean_log_likelihood(learn(part.learn)) for part in parts)
 
 
 def tuned(
-    start: Settings, grids: Mapping[str, Sequence[float]], value: Callable[[Settings], float], rounds: int = 1
-) -> Settings:
+    start: SettingsT, grids: Mapping[str, Sequence[float]], value: Callable[[SettingsT], float], rounds: int = 1
+) -> SettingsT:
     """The settings of highest ``value`` that varying one after the other, in the order of ``grids``, comes to."""
-    known: dict[Settings, float] = {}
+    known: dict[SettingsT, float] = {}
 
-    def remembered(settings: Settings) -> float:
+    def remembered(settings: SettingsT) -> float:
         if settings not in known:
             known[settings] = value(settings)
         return known[settings]

@@ -5,9 +5,9 @@ both are trained by the ELBO with weight β on KL(q ‖ N(0, I)); a new person's
 any fitting. Random questions.
 
 Ours: the encoder is a mean over pairs of one hidden layer on (left − right)·answer; the decoder's reward is linear in
-the features with weights b + B·z; a person told 0 to 20 of their answers, a new number at each step, predicts them
-all; q is the prior where nothing was told, so that nobody's first reward is b; ties left out; Adam with weight decay
-on batches of people; an L2 ridge on the decoder; β, the ridge and the number of steps are tuned, in one round.
+the features with weights b + B·z; of a person 0 to 20 answers are observed, a new number at each step, and all are
+predicted; q is the prior if nothing was observed, so that nobody's first reward is b; ties left out; Adam with weight
+decay on batches of people; an L2 ridge on the decoder; β, the ridge and the number of steps are tuned, in one round.
 """
 
 from dataclasses import dataclass
@@ -24,13 +24,13 @@ from bench.compare.world import World
 from elicitation.crowd import rank_within
 
 LATENT, HIDDEN = 8, 64
-MOST_TOLD, BATCH, RATE, DECAY = 20, 128, 0.01, 1e-2
+MOST_OBSERVED, BATCH, RATE, DECAY = 20, 128, 0.01, 1e-2
 PARTS = 2
 """At most so many splits are rehearsed: this is the slowest peer."""
 
 
 @dataclass(frozen=True)
-class Settings:
+class VplSettings:
     """β as ``kl``, ``ridge`` on the decoder, number of ``steps``."""
 
     kl: float = 0.3
@@ -67,12 +67,13 @@ class Vae:
         """All that is learned."""
         return [self.into, self.bias, self.out, self.base, self.turn]
 
-    def encode(self, told: Answers) -> tuple[Tensor, Tensor]:
-        """Means and log standard deviations (P, Z) of q; zeros, the prior's, for people who told nothing."""
-        rows = (told.differences @ self.into).index_select(0, told.pair)
-        hidden = ((2 * told.wins - 1)[:, None] * rows + self.bias).tanh()
-        counts = torch.bincount(told.people, minlength=told.size).clamp_min(1)
-        pooled = torch.zeros(told.size, HIDDEN, dtype=torch.float64).index_add(0, told.people, hidden) / counts[:, None]
+    def encode(self, observed: Answers) -> tuple[Tensor, Tensor]:
+        """Means and log standard deviations (P, Z) of q; zeros, the prior's, for people without answers."""
+        rows = (observed.differences @ self.into).index_select(0, observed.pair)
+        hidden = ((2 * observed.wins - 1)[:, None] * rows + self.bias).tanh()
+        counts = torch.bincount(observed.people, minlength=observed.size).clamp_min(1)
+        total = torch.zeros(observed.size, HIDDEN, dtype=torch.float64).index_add(0, observed.people, hidden)
+        pooled = total / counts[:, None]
         mean, log_std = (pooled @ self.out).chunk(2, dim=1)
         return mean, log_std
 
@@ -91,19 +92,19 @@ def vpl(world: World) -> LinearMethod:
     """VPL as published, its weight of the KL, its ridge and its number of steps tuned."""
     parts = splits(world)[:PARTS]
 
-    def value(settings: Settings) -> float:
+    def value(settings: VplSettings) -> float:
         return rehearse(parts, lambda learn: partial(amortised, train(learn, settings, world.seed)))
 
-    best = tuned(Settings(), GRIDS, value, rounds=1)
+    best = tuned(VplSettings(), GRIDS, value, rounds=1)
     return LinearMethod(partial(amortised, train(Answers.of_training(world), best, world.seed)))
 
 
-def amortised(vae: Vae, told: Answers) -> Tensor:
+def amortised(vae: Vae, observed: Answers) -> Tensor:
     """Everybody's weights (P, F) at the mean of q."""
-    return vae.weights(vae.encode(told.decided())[0])
+    return vae.weights(vae.encode(observed.decided())[0])
 
 
-def train(answers: Answers, settings: Settings, seed: int) -> Vae:
+def train(answers: Answers, settings: VplSettings, seed: int) -> Vae:
     """Lower the negative ELBO, in nats per answer."""
     decided, vae = answers.decided(), Vae.start(answers, seed)
     generator = torch.Generator().manual_seed(seed)
@@ -127,9 +128,9 @@ def _some(answers: Answers, generator: torch.Generator) -> Answers:
 
 
 def negative_elbo(vae: Vae, asked: Answers, kl_weight: float, generator: torch.Generator) -> Tensor:
-    """Of a batch of people, each told a random number of their own answers, nats per answer."""
+    """Nats per answer, for a batch of people of whom a random number of answers is observed."""
     place = rank_within(asked.people, torch.rand(len(asked), generator=generator))
-    most = torch.randint(MOST_TOLD + 1, (asked.size,), generator=generator)
+    most = torch.randint(MOST_OBSERVED + 1, (asked.size,), generator=generator)
     mean, log_std = vae.encode(asked.where(place < most[asked.people]))
     z = mean + log_std.exp() * torch.randn(mean.shape, generator=generator, dtype=mean.dtype)
     kl = (mean.square() + (2 * log_std).exp() - 1 - 2 * log_std).sum() / 2

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 from elicitation.choice import Choice, Strength
 from reward_bases.text import Conversation, digest
-from reward_bases.train.data.judged import NOBODY
+from reward_bases.train.data.judgments import NOBODY
 from reward_bases.train.data.values import (
     Reason,
     Refused,

@@ -20,11 +20,11 @@ from torch import Tensor
 from elicitation.choice import Outcomes
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation, digest
-from reward_bases.train.data.judged import NOBODY
+from reward_bases.train.data.judgments import NOBODY
 from reward_bases.train.data.layouts import LAYOUTS, LIBRARY, Judgment, Kind, Layout, Texts
-from reward_bases.train.data.ledger import Ledger, Report, place
 from reward_bases.train.data.ratings import Rows, alone, compared
 from reward_bases.train.data.records import SUFFIXES, Table, is_table
+from reward_bases.train.data.row_report import RowReport, RowReportBuilder, place
 from reward_bases.train.data.table import FeatureTable
 from reward_bases.train.data.values import Reason, Refused
 
@@ -60,7 +60,7 @@ class Data:
     prompts: Tensor
     outcomes: Outcomes
     user_ids: tuple[str, ...]
-    refused: Report
+    refused: RowReport
     table: Path | None
 
 
@@ -74,12 +74,12 @@ def read(path: Path, seed: int = 0, pairs_per_prompt: int = PAIRS_PER_PROMPT) ->
     kind = sources[-1].layout.kind
     table = (path if path.is_dir() else path.parent) / ITEMS if kind == Kind.INDEXED else None
     texts = Texts(table_rows=len(FeatureTable.open(table)) if table else 0)
-    ledger = Ledger(tuple(source.table.path.name for source in sources))
-    rows, users = _gather(sources, texts, ledger)
-    rows = _without(rows, _repeated(rows), Reason.JUDGED_BEFORE, ledger)
+    builder = RowReportBuilder(tuple(source.table.path.name for source in sources))
+    rows, users = _gather(sources, texts, builder)
+    rows = _without(rows, _repeated(rows), Reason.JUDGED_BEFORE, builder)
     if kind == Kind.RATINGS:
-        rows = _without(rows, alone(rows), Reason.ALONE, ledger)
-    report = ledger.report(len(rows))
+        rows = _without(rows, alone(rows), Reason.ALONE, builder)
+    report = builder.report(len(rows))
     if not len(rows):
         raise InvalidInput(f"{path.name} holds no judgment that can be used; {report}")
     if kind == Kind.RATINGS:
@@ -121,14 +121,14 @@ def _source(path: Path) -> _Source:
     raise InvalidInput(f"{path.name} has the columns {found}; it needs those of one layout: {needed}")
 
 
-def _gather(sources: Sequence[_Source], texts: Texts, ledger: Ledger) -> tuple[Rows, list[str]]:
+def _gather(sources: Sequence[_Source], texts: Texts, builder: RowReportBuilder) -> tuple[Rows, list[str]]:
     """Every usable judgment and the users' ids by number."""
     users: dict[str, int] = {}
     columns: list[array[Any]] = [array(code) for code in CODES.values()]
     for number, source in enumerate(sources):
-        for line, judgment in _usable(source, number, texts, ledger):
+        for line, judgment in _usable(source, number, texts, builder):
             if judgment is None:
-                ledger.kept_out += source.layout is not LIBRARY
+                builder.kept_out += source.layout is not LIBRARY
                 continue
             person = users.setdefault(judgment.user, len(users))
             for column, value in zip(columns, (person, *judgment[1:], place(number, line)), strict=True):
@@ -139,18 +139,20 @@ def _gather(sources: Sequence[_Source], texts: Texts, ledger: Ledger) -> tuple[R
     return rows, list(users)
 
 
-def _usable(source: _Source, number: int, texts: Texts, ledger: Ledger) -> Iterator[tuple[int, Judgment | None]]:
+def _usable(
+    source: _Source, number: int, texts: Texts, builder: RowReportBuilder
+) -> Iterator[tuple[int, Judgment | None]]:
     for line, values in source.table.rows(source.columns):
         try:
             if isinstance(values, Reason):
                 raise Refused(values)
             yield line, source.layout.read(texts, *values)
         except Refused as refused:
-            ledger.refuse(refused.reason, [place(number, line)])
+            builder.refuse(refused.reason, [place(number, line)])
 
 
-def _without(rows: Rows, unusable: NDArray[np.bool_], reason: Reason, ledger: Ledger) -> Rows:
-    ledger.refuse(reason, rows["place"][unusable].tolist())
+def _without(rows: Rows, unusable: NDArray[np.bool_], reason: Reason, builder: RowReportBuilder) -> Rows:
+    builder.refuse(reason, rows["place"][unusable].tolist())
     return rows[~unusable]
 
 
@@ -174,7 +176,7 @@ def _ranks(texts: Texts) -> NDArray[np.int64]:
     return place_of[[response for _, response in texts.items]]
 
 
-def _data(kind: Kind, rows: Rows, texts: Texts, users: list[str], report: Report, table: Path | None) -> Data:
+def _data(kind: Kind, rows: Rows, texts: Texts, users: list[str], report: RowReport, table: Path | None) -> Data:
     """Sorted by person; the people, items and texts that occur are numbered anew."""
     people, rows["person"] = np.unique(rows["person"], return_inverse=True)
     rows = rows[np.argsort(rows["person"], kind="stable")]

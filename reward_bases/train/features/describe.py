@@ -16,7 +16,7 @@ NAMED = tuple(head for head in HEADS if head.name in TRAITS)
 
 
 @dataclass(frozen=True, eq=False)
-class Known:
+class NamedDirections:
     """Things with names: ``phrases`` (low, high) of each, their ``weights`` (L, F) on features, and whether they are
     ``plain`` (L,) traits rather than counts."""
 
@@ -27,7 +27,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Likeness:
+class Resemblance:
     """What a head correlates with most on the reference."""
 
     name: str
@@ -44,40 +44,44 @@ class Likeness:
         return (f"mostly {ordered[0]}", f"mostly {ordered[1]}")
 
 
-def likenesses(heads: Tensor, known: Known, reference: Tensor) -> list[Likeness]:
+def resemblances(heads: Tensor, directions: NamedDirections, reference: Tensor) -> list[Resemblance]:
     """For each of ``heads`` (K, F), over reference features (P, n, F) less their prompt's mean."""
     centred = (reference - reference.mean(1, keepdim=True)).flatten(0, 1)
-    own, others = centred @ heads.T, centred @ known.weights.T
+    own, others = centred @ heads.T, centred @ directions.weights.T
     lengths = own.norm(dim=0)[:, None] * others.norm(dim=0)
     r = (own.T @ others) / lengths.clamp_min(1e-12)
-    advantage = torch.where(known.plain, 1.0, COUNTED).double()
+    advantage = torch.where(directions.plain, 1.0, COUNTED).double()
     best = (r.abs() * advantage).argmax(1).tolist()
-    return [Likeness(known.names[j], round(float(r[k, j]), 3), *known.phrases[j]) for k, j in enumerate(best)]
+    return [
+        Resemblance(directions.names[j], round(float(r[k, j]), 3), *directions.phrases[j]) for k, j in enumerate(best)
+    ]
 
 
-def heads(weights: Tensor, named: int, known: Known | None, reference: Tensor | None) -> tuple[Head, ...]:
+def heads(
+    weights: Tensor, named: int, directions: NamedDirections | None, reference: Tensor | None
+) -> tuple[Head, ...]:
     """The heads with ``weights`` (K, F): consensus, the first ``named`` traits, tastes."""
-    if known is None or reference is None:
-        found = [Likeness("nothing", 0.0, "", "")] * len(weights)
+    if directions is None or reference is None:
+        found = [Resemblance("nothing", 0.0, "", "")] * len(weights)
     else:
-        found = likenesses(weights, known, reference)
+        found = resemblances(weights, directions, reference)
     tastes = found[1 + named :]
     return (_consensus(found[0]), *NAMED[:named], *(_taste(1 + i, one) for i, one in enumerate(tastes)))
 
 
-def _consensus(likeness: Likeness) -> Head:
+def _consensus(resemblance: Resemblance) -> Head:
     return Head(
         "consensus",
         "answers that most people here like less",
         "answers that most people here like",
         "people",
         False,
-        f"people: what most people in the data prefer; r = {likeness.correlation:+.2f} with {likeness.name}",
+        f"people: what most people in the data prefer; r = {resemblance.correlation:+.2f} with {resemblance.name}",
     )
 
 
-def _taste(number: int, likeness: Likeness) -> Head:
-    low, high = likeness.words
+def _taste(number: int, resemblance: Resemblance) -> Head:
+    low, high = resemblance.words
     return Head(
         f"taste-{number}",
         f"answers low on taste {number} ({low})",
@@ -85,21 +89,21 @@ def _taste(number: int, likeness: Likeness) -> Head:
         "people",
         False,
         "people: a direction in which people in the data differ, named after the fact; "
-        f"r = {likeness.correlation:+.2f} with {likeness.name}",
+        f"r = {resemblance.correlation:+.2f} with {resemblance.name}",
     )
 
 
-def surface(names: tuple[str, ...], width: int) -> Known:
+def surface(names: tuple[str, ...], width: int) -> NamedDirections:
     """Every feature but the encoder's, as something that answers have less or more of."""
     said = [name.removeprefix("log_").replace("_", " ") for name in names]
     weights = torch.eye(width, dtype=torch.float64)[: len(names)]
-    return Known(
+    return NamedDirections(
         names, tuple((f"low in {name}", f"high in {name}") for name in said), weights, torch.zeros(len(names)).bool()
     )
 
 
-def joined(first: Known, second: Known) -> Known:
-    return Known(
+def joined(first: NamedDirections, second: NamedDirections) -> NamedDirections:
+    return NamedDirections(
         first.names + second.names,
         first.phrases + second.phrases,
         torch.cat([first.weights, second.weights]),

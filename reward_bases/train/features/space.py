@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from elicitation.checks import require_finite
-from reward_bases.train.data.judged import NOBODY, InMemory, Judged, Rows
+from reward_bases.train.data.judgments import NOBODY, InMemory, Judgments, Rows
 
 BLOCK = 16_384
 IN_MEMORY = 2**27
@@ -55,7 +55,7 @@ class Scaled:
         return heads[..., : len(self.scale)] / self.scale
 
 
-def seen_range(judged: Judged, also: Tensor) -> tuple[Tensor, Tensor]:
+def seen_range(judged: Judgments, also: Tensor) -> tuple[Tensor, Tensor]:
     """Lowest and highest features (F,) of the items that ``judged`` names and of ``also`` (n, F)."""
     lowest, highest = also.amin(0), also.amax(0)
     for rows in _blocks(judged):
@@ -63,7 +63,7 @@ def seen_range(judged: Judged, also: Tensor) -> tuple[Tensor, Tensor]:
     return lowest, highest
 
 
-def scaled(judged: Judged, lowest: Tensor, highest: Tensor) -> Scaled:
+def scaled(judged: Judgments, lowest: Tensor, highest: Tensor) -> Scaled:
     """Clipped to a range (F,); centre and scale are measured on what ``judged`` names.
 
     The scale is the spread between the responses of a pair or, of votes, between statements.
@@ -94,7 +94,7 @@ def held(rows: Rows) -> Rows:
     return InMemory(values)
 
 
-def _blocks(judged: Judged) -> Iterator[Tensor]:
+def _blocks(judged: Judgments) -> Iterator[Tensor]:
     items = torch.cat([judged.left, judged.right]).unique()
     for part in items[items != NOBODY].split(BLOCK):
         yield judged.items.rows(part)

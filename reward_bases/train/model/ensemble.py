@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 
 from elicitation.choice import ChoiceModel
-from reward_bases.train.data.judged import Judged
+from reward_bases.train.data.judgments import Judgments
 from reward_bases.train.model.heads import Factors, Ridges, moments, refit_heads
 
 
 def ensemble(
-    judged: Judged,
+    judged: Judgments,
     model: ChoiceModel,
     factors: Factors,
     fixed: int,
@@ -30,7 +30,7 @@ def ensemble(
     return torch.stack(members) if members else torch.zeros(0, *factors.heads.shape, dtype=torch.float64)
 
 
-def resampled(judged: Judged, generator: torch.Generator) -> Judged:
+def resampled(judged: Judgments, generator: torch.Generator) -> Judgments:
     """As many people, drawn with replacement; one drawn twice counts as two."""
     drawn = torch.randint(judged.size, (judged.size,), generator=generator).sort().values
     count = torch.bincount(judged.people, minlength=judged.size)
@@ -39,7 +39,7 @@ def resampled(judged: Judged, generator: torch.Generator) -> Judged:
     starts = count[drawn].cumsum(0) - count[drawn]
     rows = first[drawn][people] + torch.arange(len(people)) - starts[people]
     part = judged.where(rows) if len(rows) else judged
-    return Judged(part.items, part.left, part.right, people, part.prompts, part.outcomes, judged.size)
+    return Judgments(part.items, part.left, part.right, people, part.prompts, part.outcomes, judged.size)
 
 
 def disagreement(weights: Tensor, members: Tensor, reference: Tensor, spread: Tensor) -> Tensor:

@@ -22,7 +22,7 @@ from elicitation.crowd import Crowd, row_products
 from elicitation.empirical import believed, learn
 from elicitation.population import Component, Population
 from elicitation.quadrature import gauss_hermite
-from reward_bases.train.data.judged import Judged
+from reward_bases.train.data.judgments import Judgments
 
 NODES = 5
 STEPS = 25
@@ -65,7 +65,7 @@ Report = Callable[[Factors, float], None]
 """Called after every round with the factors so far and the log evidence per judgment, nats."""
 
 
-def start_factors(judged: Judged, model: ChoiceModel, fixed: Tensor, count: int, aggregate_ridge: float) -> Factors:
+def start_factors(judged: Judgments, model: ChoiceModel, fixed: Tensor, count: int, aggregate_ridge: float) -> Factors:
     """The aggregate head, the fixed ones (T, F), and ``count`` in which people differ most beyond them.
 
     Features should have about unit spread, for the ridges to mean the same for all.
@@ -78,7 +78,7 @@ def start_factors(judged: Judged, model: ChoiceModel, fixed: Tensor, count: int,
     return Factors(heads, Population((Component(1.0, mean, torch.diag(std.square())),)), 0)
 
 
-def aggregate_head(judged: Judged, model: ChoiceModel, fixed: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+def aggregate_head(judged: Judgments, model: ChoiceModel, fixed: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
     """Weights (F,) of everybody's Bradley–Terry head, with the coefficients (1 + T,) of it (1) and the fixed heads."""
     weights = torch.zeros(1, judged.width, dtype=torch.float64)
     offsets = torch.zeros(len(fixed), dtype=torch.float64)
@@ -94,7 +94,7 @@ def aggregate_head(judged: Judged, model: ChoiceModel, fixed: Tensor, ridge: flo
     return weights[0], torch.cat([torch.ones(1, dtype=torch.float64), offsets])
 
 
-def spectral_start(judged: Judged, model: ChoiceModel, known: Tensor, coefficients: Tensor, count: int) -> Tensor:
+def spectral_start(judged: Judgments, model: ChoiceModel, known: Tensor, coefficients: Tensor, count: int) -> Tensor:
     """``count`` directions (count, F) in which people differ most beyond the ``known`` heads.
 
     With g_u = Σ_i score_i·x_i over a person's judgments, the score taken at the aggregate, the mean over people of
@@ -123,7 +123,7 @@ def spectral_start(judged: Judged, model: ChoiceModel, known: Tensor, coefficien
 
 
 def improve(
-    judged: Judged, model: ChoiceModel, fixed: int, start: Factors, ridges: Ridges, rounds: int, report: Report
+    judged: Judgments, model: ChoiceModel, fixed: int, start: Factors, ridges: Ridges, rounds: int, report: Report
 ) -> Factors:
     """EM until ``rounds`` are done, counting those behind ``start``, which may come from a checkpoint."""
     factors = start
@@ -150,7 +150,7 @@ def unit_spread(population: Population, known: int) -> Population:
 
 
 def refit_heads(
-    judged: Judged, model: ChoiceModel, heads: Tensor, people: tuple[Tensor, Tensor], fixed: int, ridges: Ridges
+    judged: Judgments, model: ChoiceModel, heads: Tensor, people: tuple[Tensor, Tensor], fixed: int, ridges: Ridges
 ) -> Tensor:
     """The M step: all heads but the ``fixed`` ones after the first, given the ``moments`` of ``people``."""
     mean, covariance = people
@@ -194,7 +194,7 @@ def moments(
 
 
 def minimise(
-    judged: Judged, weights: Tensor, ridge: Tensor, loss: Callable[[Tensor, slice], Loss], offsets: Tensor
+    judged: Judgments, weights: Tensor, ridge: Tensor, loss: Callable[[Tensor, slice], Loss], offsets: Tensor
 ) -> None:
     """L-BFGS with a strong Wolfe line search on heads ``weights`` (K, F) with ``ridge`` (K,), and on ``offsets`` (T,).
 

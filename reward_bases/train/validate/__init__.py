@@ -1,1 +1,1 @@
-"""Settings chosen, and results measured, on people and prompts held out."""
+"""LearnSettings chosen, and results measured, on people and prompts held out."""

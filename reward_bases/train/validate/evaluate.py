@@ -1,8 +1,8 @@
-"""Personal scores and the aggregate side by side, on people and prompts that taught nothing.
+"""Personal scores and the aggregate side by side, on people and prompts held out of training.
 
-Of every person held out 0, 1, 2, … of their own judgments, drawn by lot, are read as answers, and the same other
-judgments are predicted each time. The aggregate is everybody's one Bradley–Terry head, learned from the same people.
-Intervals are 95 %, by bootstrap over the people held out.
+Of every held-out person 0, 1, 2, … of their own judgments, drawn at random, are observed as answers. The same other
+judgments are predicted each time. The aggregate is one Bradley–Terry head for everybody, learned from the same people.
+Intervals are 95 %, by bootstrap over the held-out people.
 """
 
 from collections.abc import Mapping
@@ -15,15 +15,15 @@ from torch import Tensor
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd, infer_many
 from reward_bases.interval import Interval
-from reward_bases.train.data.judged import Judged
+from reward_bases.train.data.judgments import Judgments
 from reward_bases.train.model.learn import Learned
-from reward_bases.train.validate.development import log_likelihood
+from reward_bases.train.validate.inner_fold import log_likelihood
 from reward_bases.train.validate.split import Split
 
 ANSWERS = (0, 1, 2, 3, 5, 10, 20)
-"""From none, on which the others must gain."""
+"""Numbers of observed answers; the others must gain on 0."""
 DECIDED_AT = 10
-"""Answers after which the card says whether personal scores are better."""
+"""The number of answers after which the card says whether personal scores are better."""
 MEASURES = ("auc", "accuracy", "log_likelihood", "brier", "ece")
 DRAWS = 1000
 DRAWS_AT_ONCE = 100
@@ -34,8 +34,10 @@ LEAST = 1e-12
 
 @dataclass(frozen=True)
 class Stage:
-    """Figures after ``answers`` answers (``read`` on average: some gave fewer), ``gain`` on the aggregate, and what of
-    it the answers ``added`` to personal scores before any."""
+    """Figures after ``answers`` answers; ``read`` is the average number, as some people gave fewer.
+
+    ``gain`` is the difference from the aggregate, ``added`` the difference from personal scores without answers.
+    """
 
     answers: int
     read: float
@@ -88,20 +90,20 @@ def _compared(gain: Mapping[str, Interval]) -> str:
 
 def evaluate(learned: Learned, aggregate: Tensor, split: Split, generator: torch.Generator) -> Evaluation:
     """``aggregate`` (F,) are the weights of everybody's head."""
-    kept = split.kept
-    weights = _draws(kept, generator)
-    z = kept.crowd(aggregate[None]).differences[:, 0] + learned.model.side_bias
-    common = measured(learned.model.probabilities(z), kept, weights)
-    told = [split.answers(count) for count in ANSWERS]
-    own = [measured(predicted(learned, read, kept), kept, weights) for read in told]
+    held_out = split.held_out
+    weights = _draws(held_out, generator)
+    z = held_out.crowd(aggregate[None]).differences[:, 0] + learned.model.side_bias
+    common = measured(learned.model.probabilities(z), held_out, weights)
+    observed = [split.answers(count) for count in ANSWERS]
+    own = [measured(predicted(learned, read, held_out), held_out, weights) for read in observed]
     people = int((weights[0] > 0).sum())
     stages = [
         Stage(count, len(read) / max(people, 1), _intervals(one), _intervals(one, common), _intervals(one, own[0]))
-        for count, read, one in zip(ANSWERS, told, own, strict=True)
+        for count, read, one in zip(ANSWERS, observed, own, strict=True)
     ]
     return Evaluation(
         people=people,
-        judgments=len(kept),
+        judgments=len(held_out),
         new_prompts=split.new_prompts,
         aggregate=_intervals(common),
         stages=tuple(stages),
@@ -109,36 +111,36 @@ def evaluate(learned: Learned, aggregate: Tensor, split: Split, generator: torch
 
 
 def _intervals(figures: Mapping[str, Tensor], base: Mapping[str, Tensor] | None = None) -> dict[str, Interval]:
-    """Of the figures (B,), or of what they are above those of ``base``."""
+    """Intervals of the figures (B,), or of their difference from those of ``base``."""
     return {name: Interval.of(figures[name] - base[name] if base else figures[name]) for name in MEASURES}
 
 
-def predicted(learned: Learned, told: Judged, kept: Judged) -> Tensor:
-    """Probabilities (N, 3) of the answers left, same, right to ``kept``, having read ``told`` of the same people."""
-    read, asked = told.crowd(learned.heads), kept.crowd(learned.heads)
+def predicted(learned: Learned, observed: Judgments, held_out: Judgments) -> Tensor:
+    """Probabilities (N, 3) of left, same and right for ``held_out``, given the ``observed`` answers of the people."""
+    read, asked = observed.crowd(learned.heads), held_out.crowd(learned.heads)
     chunks = zip(read.chunks(PEOPLE_AT_ONCE), asked.chunks(PEOPLE_AT_ONCE), strict=True)
     return torch.cat([_predicted(learned, known, unknown) for known, unknown in chunks])
 
 
-def _predicted(learned: Learned, told: Crowd, kept: Crowd) -> Tensor:
-    beliefs = infer_many(learned.population, learned.model, told)
+def _predicted(learned: Learned, observed: Crowd, held_out: Crowd) -> Tensor:
+    beliefs = infer_many(learned.population, learned.model, observed)
     towards = torch.tensor([1.0, 0.0, -1.0], dtype=torch.float64)
     answers = []
     for column in range(3):
-        every = torch.full((len(kept.people),), column)
+        every = torch.full((len(held_out.people),), column)
         outcomes = Outcomes(every, towards[every], torch.zeros(len(every), dtype=torch.float64))
-        asked = Crowd(kept.differences, kept.people, outcomes, kept.size)
+        asked = Crowd(held_out.differences, held_out.people, outcomes, held_out.size)
         answers.append(log_likelihood(beliefs, learned.model, asked).exp())
     return torch.stack(answers, dim=1)
 
 
-def measured(p: Tensor, kept: Judged, weights: Tensor) -> dict[str, Tensor]:
-    """Every measure (B,) of the probabilities (N, 3), people counting as often as ``weights`` (B, P) say.
+def measured(p: Tensor, held_out: Judgments, weights: Tensor) -> dict[str, Tensor]:
+    """Every measure (B,) of the probabilities (N, 3); ``weights`` (B, P) say how often each person counts.
 
     Log-likelihood is that of the answers given, nats per judgment; the others are of the probability of left among
     the judgments that are no ties.
     """
-    column, people = kept.outcomes.column, kept.people
+    column, people = held_out.outcomes.column, held_out.people
     decided = column != 1
     left = (p[:, 0] / (p[:, 0] + p[:, 2]).clamp_min(LEAST))[decided]
     label, who = (column[decided] == 0).double(), people[decided]
@@ -158,7 +160,7 @@ def measured(p: Tensor, kept: Judged, weights: Tensor) -> dict[str, Tensor]:
 
 
 def _auc(score: Tensor, label: Tensor, who: Tensor, weights: Tensor) -> Tensor:
-    """Share of pairs (left chosen, right chosen) of judgments that the score ranks rightly, ties one half: (B,)."""
+    """Share (B,) of pairs (left chosen, right chosen) of judgments that the score ranks correctly; ties count half."""
     levels, place = score.unique(return_inverse=True)
     found = []
     for draws in weights.split(DRAWS_AT_ONCE):
@@ -177,14 +179,14 @@ def _sums(values: Tensor, people: Tensor, weights: Tensor) -> Tensor:
     return weights @ own
 
 
-def _draws(kept: Judged, generator: torch.Generator) -> Tensor:
+def _draws(held_out: Judgments, generator: torch.Generator) -> Tensor:
     """How often each person counts (1 + DRAWS, P): once, then as often as drawn; people without judgments never."""
-    present = torch.bincount(kept.people, minlength=kept.size) > 0
+    present = torch.bincount(held_out.people, minlength=held_out.size) > 0
     count = int(present.sum())
     drawn = torch.randint(count, (DRAWS, count), generator=generator)
     often = torch.zeros(DRAWS, count, dtype=torch.float64)
     often.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
-    weights = torch.zeros(1 + DRAWS, kept.size, dtype=torch.float64)
+    weights = torch.zeros(1 + DRAWS, held_out.size, dtype=torch.float64)
     weights[0, present] = 1.0
     weights[1:, present] = often
     return weights

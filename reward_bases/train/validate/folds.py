@@ -1,7 +1,8 @@
-"""Whom and what a choice of settings leaves out in turn: people, and prompts where heads must carry over to new ones.
+"""Folds for the choice of settings: people and, if heads must carry over to new prompts, prompts left out in turn.
 
-The people are dealt into disjoint fifths. The prompts lie on a circle, and a fold's new ones are the next NEW_PROMPTS
-of it, a fifth of the circle further for each fold, so that with few prompts none decides alone.
+The people are divided at random into disjoint fifths. The prompts lie on a circle in random order. A fold leaves out
+the share NEW_PROMPTS of the circle, starting a fifth of it further than the fold before. With few prompts none decides
+alone.
 """
 
 from dataclasses import dataclass
@@ -13,12 +14,12 @@ FOLDS = 5
 NEW_PROMPTS = 0.3
 """Share of the prompts that a fold leaves out."""
 ENOUGH = 60
-"""There are folds until so many people, and with new prompts so many prompts, were left out."""
+"""Folds are added until so many people, and with new prompts so many prompts, were left out."""
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """Left out are the ``people`` (P,) bool and the judgments ``new`` (N,) bool, about prompts that nobody taught."""
+    """The ``people`` (P,) bool left out, and the judgments ``new`` (N,) bool about prompts left out."""
 
     people: Tensor
     new: Tensor

@@ -1,7 +1,7 @@
 """How well a population predicts people it was not learned from.
 
-The people are dealt into folds; for each fold a population is learned from the others. Of every person of the fold up
-to ``ANSWERS`` answers, at most half, are read under that population, and their other answers predicted.
+The people are divided at random into folds; for each fold a population is learned from the others. Under it up to
+``ANSWERS`` answers of every person in the fold, at most half, are observed, and their other answers are predicted.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,10 +12,10 @@ from torch import Tensor
 
 from elicitation.choice import ChoiceModel
 from elicitation.crowd import Crowd, infer_many, rank_within
-from elicitation.empirical import scaled
+from elicitation.empirical import with_covariance_scaled
 from elicitation.population import Population
-from reward_bases.train.validate.development import ANSWERS, log_likelihood
 from reward_bases.train.validate.folds import FOLDS
+from reward_bases.train.validate.inner_fold import ANSWERS, log_likelihood
 
 DRAWS = 2000
 LEVEL = 0.95
@@ -47,7 +47,7 @@ class HeldOut:
         return cls(len(old), answers, before, after, difference, low, high)
 
 
-def dealt(size: int, generator: torch.Generator) -> Tensor:
+def random_folds(size: int, generator: torch.Generator) -> Tensor:
     """A fold for each of ``size`` people (P,), the folds as equal as can be."""
     return torch.randperm(size, generator=generator) % FOLDS
 
@@ -63,31 +63,37 @@ def learned_without(crowd: Crowd, fold: Tensor, learner: Learner) -> tuple[Popul
     return tuple(learner(of_people(crowd, fold != part)) for part in range(FOLDS))
 
 
-def told(crowd: Crowd) -> Tensor:
-    """Which answers are read, the first of each person: bool (N,)."""
+def observed(crowd: Crowd) -> Tensor:
+    """Which answers are observed, the first of each person: bool (N,)."""
     count = torch.bincount(crowd.people, minlength=crowd.size)
     return rank_within(crowd.people) < (count // 2).clamp(max=ANSWERS)[crowd.people]
 
 
-def scores(crowd: Crowd, fold: Tensor, populations: Sequence[Population], model: ChoiceModel) -> Tensor:
-    """Each person's log-likelihood (P,) of the answers not told, nats, under the population of their fold."""
-    read = told(crowd)
+def log_likelihoods(crowd: Crowd, fold: Tensor, populations: Sequence[Population], model: ChoiceModel) -> Tensor:
+    """Each person's log-likelihood (P,) of the answers not observed, nats, under the population of their fold."""
+    rows = observed(crowd)
     total = torch.zeros(crowd.size, dtype=torch.float64)
     for part, population in enumerate(populations):
         chosen = fold == part
-        beliefs = infer_many(population, model, of_people(crowd.where(read), chosen))
-        rest = of_people(crowd.where(~read), chosen)
+        beliefs = infer_many(population, model, of_people(crowd.where(rows), chosen))
+        rest = of_people(crowd.where(~rows), chosen)
         likelihood = log_likelihood(beliefs, model, rest)
         total[chosen] = torch.zeros(rest.size, dtype=torch.float64).index_add(0, rest.people, likelihood)
     return total
 
 
-def best_strength(
+def best_covariance_scale(
     crowd: Crowd, fold: Tensor, populations: Sequence[Population], model: ChoiceModel, grid: Sequence[float]
 ) -> tuple[float, Tensor]:
-    """The factor of ``grid`` on the covariances that predicts best, and everybody's score (P,) with the factor that
-    predicts the people of the other folds best, so that nobody's own answers chose it."""
-    tried = torch.stack([scores(crowd, fold, [scaled(p, strength) for p in populations], model) for strength in grid])
+    """The factor of ``grid`` on the covariances that predicts best, and everybody's log-likelihood (P,), nats.
+
+    Each person's is taken with the factor that predicts the other folds best: nobody's own answers choose it.
+    """
+
+    def at(scale: float) -> Tensor:
+        return log_likelihoods(crowd, fold, [with_covariance_scaled(one, scale) for one in populations], model)
+
+    tried = torch.stack([at(scale) for scale in grid])
     fair = torch.empty(crowd.size, dtype=torch.float64)
     for part in range(FOLDS):
         fair[fold == part] = tried[int(tried[:, fold != part].sum(1).argmax()), fold == part]

@@ -1,4 +1,4 @@
-"""People and prompts that teach nothing and choose nothing, for the figures on the card."""
+"""People and prompts held out of training and of the choice of settings, for the figures on the card."""
 
 from dataclasses import dataclass, replace
 
@@ -7,11 +7,11 @@ from torch import Tensor
 
 from elicitation.crowd import rank_within
 from elicitation.errors import InvalidInput
-from reward_bases.train.data.judged import Judged, Rows
+from reward_bases.train.data.judgments import Judgments, Rows
 
 PEOPLE = 0.1
 LEAST_PEOPLE = 10
-"""Fewer are held out only where that would be above a quarter."""
+"""Fewer people are held out only if so many were more than a quarter."""
 MOST_PEOPLE = 2000
 PROMPTS = 0.2
 FEWEST_PEOPLE = 10
@@ -22,20 +22,26 @@ MOST_ANSWERS = 20
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """``teach`` is learned from, ``teachers`` (P,) bool being its people; of the others ``told`` are read as answers,
-    each person's in the order of ``place`` (N,), and ``kept`` are predicted. ``new_prompts``: those on prompts that
-    neither ``teach`` nor ``told`` have.
+    """Judgments to learn from, to observe as answers, and to predict.
+
+    Attributes:
+        teach: the judgments to learn from.
+        observed: judgments of held-out people to read as answers.
+        held_out: judgments of the same people to predict.
+        place: (N,) the order in which each person's observed judgments are read.
+        teachers: (P,) bool, the people of ``teach``.
+        new_prompts: whether the prompts of ``held_out`` are in neither of the others.
     """
 
-    teach: Judged
-    told: Judged
-    kept: Judged
+    teach: Judgments
+    observed: Judgments
+    held_out: Judgments
     place: Tensor
     teachers: Tensor
     new_prompts: bool
 
     @classmethod
-    def of(cls, judged: Judged, generator: torch.Generator) -> "Split":
+    def of(cls, judged: Judgments, generator: torch.Generator) -> "Split":
         """A seeded division; raises InvalidInput for too few people or nothing to predict."""
         if judged.size < FEWEST_PEOPLE:
             raise InvalidInput(f"{judged.size} people; some are held out, so give judgments of {FEWEST_PEOPLE} or more")
@@ -52,21 +58,21 @@ class Split:
         return cls._of(judged, held, new, generator)
 
     @classmethod
-    def _of(cls, judged: Judged, held: Tensor, new: Tensor, generator: torch.Generator) -> "Split":
+    def _of(cls, judged: Judgments, held: Tensor, new: Tensor, generator: torch.Generator) -> "Split":
         rest, apart = judged.where(held[judged.people]).of_people(held), bool(new.any())
         new_rest = new[held[judged.people]]
         place = places(rest.people, ~new_rest, generator)
         known = torch.bincount(rest.people[~new_rest], minlength=rest.size)
         most = (known if apart else known // 2).clamp(max=MOST_ANSWERS)
-        told = ~new_rest & (place < most[rest.people])
-        kept = new_rest if apart else ~told
-        if not bool(kept.any()):
+        observed = ~new_rest & (place < most[rest.people])
+        held_out = new_rest if apart else ~observed
+        if not bool(held_out.any()):
             raise InvalidInput("the people held out have nothing to predict; give at least 2 judgments per person")
         return cls(
             judged.where(~held[judged.people] & ~new).of_people(~held),
-            rest.where(told),
-            rest.where(kept),
-            place[told],
+            rest.where(observed),
+            rest.where(held_out),
+            place[observed],
             ~held,
             apart,
         )
@@ -76,29 +82,29 @@ class Split:
         return replace(
             self,
             teach=replace(self.teach, items=items),
-            told=replace(self.told, items=items),
-            kept=replace(self.kept, items=items),
+            observed=replace(self.observed, items=items),
+            held_out=replace(self.held_out, items=items),
         )
 
-    def answers(self, count: int) -> Judged:
-        """The first ``count`` answers of everybody held out, or all of those who gave fewer."""
-        return self.told.where(self.place < count)
+    def answers(self, count: int) -> Judgments:
+        """The first ``count`` answers of everybody held out, or all answers of those who gave fewer."""
+        return self.observed.where(self.place < count)
 
 
 def places(people: Tensor, eligible: Tensor, generator: torch.Generator) -> Tensor:
-    """Each row's place (N,) in a drawing by lot among the eligible rows of its person; the others come after them."""
+    """Each row's place (N,) in a random order of its person's eligible rows; the other rows come after them."""
     key = torch.rand(len(people), generator=generator, dtype=torch.float64) + (~eligible).double()
     return rank_within(people, key)
 
 
-def capped(judged: Judged, most: int, generator: torch.Generator) -> Judged:
-    """At most ``most`` judgments of each person, drawn by lot."""
+def capped(judged: Judgments, most: int, generator: torch.Generator) -> Judgments:
+    """At most ``most`` judgments of each person, drawn at random."""
     everything = torch.ones(len(judged), dtype=torch.bool)
     return judged.where(places(judged.people, everything, generator) < most)
 
 
-def some_people(judged: Judged, most: int, judgments: int, generator: torch.Generator) -> Judged:
-    """The judgments of at most ``most`` people drawn by lot, and of no more than bring about ``judgments``."""
+def some_people(judged: Judgments, most: int, judgments: int, generator: torch.Generator) -> Judgments:
+    """The judgments of at most ``most`` people drawn at random, as many as make about ``judgments`` in all."""
     order = torch.randperm(judged.size, generator=generator)
     total = torch.bincount(judged.people, minlength=judged.size)[order].cumsum(0)
     count = max(FEWEST_PEOPLE, min(most, int((total <= judgments).sum())))

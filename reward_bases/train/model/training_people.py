@@ -1,14 +1,14 @@
-"""What a population needs of the people it was learned from, so that it can be learned anew without one of them.
+"""The people of a training run, stored so that the population can be learned again without one of them.
 
     people.safetensors   everybody's judgments in base rewards, and the population that EM starts from
     people.json          the people's ids in their order, and the settings
 
-Both are readable by their owner alone: ids are personal data. Where the judgments are votes, the crowd has one head
-more than the basis, its last: approval, the pull towards agreeing with anything, which no pair of responses shows.
+Both are readable by their owner alone: ids are personal data. If the judgments are votes, the crowd has one head more
+than the basis, its last: approval, the pull towards agreeing with anything, which no pair of responses shows.
 """
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -20,7 +20,7 @@ from elicitation.crowd import Crowd
 from elicitation.errors import ArtifactMismatch
 from elicitation.population import Component, Population
 from reward_bases.train.model.checkpoint import PRIVATE, population_of, tensors_of, write_json, write_whole
-from reward_bases.train.model.learn import Settings
+from reward_bases.train.model.learn import LearnSettings
 
 TENSORS = "people.safetensors"
 IDS = "people.json"
@@ -33,10 +33,10 @@ class People:
     crowd: Crowd
     user_ids: tuple[str, ...]
     start: Population
-    settings: Settings
+    settings: LearnSettings
 
     def without(self, user_id: str) -> "People":
-        """As if ``user_id`` had never been met."""
+        """As if ``user_id`` had never taken part."""
         kept = torch.tensor([known != user_id for known in self.user_ids])
         part, number = self.crowd.where(kept[self.crowd.people]), kept.long().cumsum(0) - 1
         crowd = Crowd(part.differences, number[part.people], part.outcomes, int(kept.sum()))
@@ -44,7 +44,9 @@ class People:
         return People(crowd, user_ids, self.start, self.settings)
 
 
-def save_people(folder: Path, crowd: Crowd, user_ids: tuple[str, ...], start: Population, settings: Settings) -> None:
+def save_people(
+    folder: Path, crowd: Crowd, user_ids: tuple[str, ...], start: Population, settings: LearnSettings
+) -> None:
     """Write both files, all or nothing each."""
     tensors = {
         "differences": crowd.differences,
@@ -55,11 +57,11 @@ def save_people(folder: Path, crowd: Crowd, user_ids: tuple[str, ...], start: Po
         **tensors_of(start),
     }
     write_whole(folder / TENSORS, save({name: tensor.contiguous() for name, tensor in tensors.items()}), PRIVATE)
-    write_json(folder / IDS, {"user_ids": list(user_ids), "settings": asdict(settings)}, PRIVATE)
+    write_json(folder / IDS, {"user_ids": list(user_ids), "settings": settings.as_stored()}, PRIVATE)
 
 
 def load_people(folder: Path) -> People:
-    """Read what ``save_people`` wrote; raises ArtifactMismatch where it is missing or the files disagree."""
+    """Read what ``save_people`` wrote; raises ArtifactMismatch if it is missing or the files disagree."""
     if not ((folder / TENSORS).is_file() and (folder / IDS).is_file()):
         raise ArtifactMismatch(f"{folder} has no {TENSORS} with {IDS}; only a basis that keel train made has them")
     tensors = load((folder / TENSORS).read_bytes())
@@ -69,7 +71,7 @@ def load_people(folder: Path) -> People:
     if len(tensors["people"]) and int(tensors["people"].max()) >= len(user_ids):
         raise ArtifactMismatch(f"{TENSORS} holds more people than the {len(user_ids)} ids of {IDS}; train anew")
     crowd = Crowd(tensors["differences"], tensors["people"], outcomes, len(user_ids))
-    return People(crowd, user_ids, population_of(tensors), Settings(**described["settings"]))
+    return People(crowd, user_ids, population_of(tensors), LearnSettings.of_stored(described["settings"]))
 
 
 def rescaled(population: Population, factor: Tensor) -> Population:

@@ -18,18 +18,18 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from elicitation.choice import ChoiceModel, Outcomes
 from elicitation.crowd import rank_within
-from elicitation.empirical import learn, scaled
+from elicitation.empirical import learn, with_covariance_scaled
 from elicitation.errors import NotConverged
 from elicitation.population import Component, Population
 from reward_bases.sources.features import FeatureSpace
 from reward_bases.text import Conversation
-from reward_bases.train.data.judged import NOBODY, InMemory, Judged
+from reward_bases.train.data.judgments import NOBODY, InMemory, Judgments
 from reward_bases.train.features.store import clipped_features
 from reward_bases.train.features.vectors import VectorCache
 from reward_bases.train.model.learn import Learned
-from reward_bases.train.validate.assured import STRENGTHS, assured_strength
-from reward_bases.train.validate.development import developments
-from reward_bases.traits.pairs import FOLDS, Pairs, chosen_strength, logistic_direction, spread_of
+from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES, supported_covariance_scale
+from reward_bases.train.validate.inner_fold import inner_folds
+from reward_bases.traits.pairs import FOLDS, Pairs, chosen_inverse_ridge, logistic_direction, spread_of
 
 SIGN = {"a": 1.0, "b": -1.0, "tie": 0.0}
 MIN_JUDGMENTS = 20
@@ -41,7 +41,7 @@ EM_ROUNDS = 30
 
 
 @dataclass(frozen=True)
-class Judgments:
+class SignedJudgments:
     """Signed judgments as pairs; ``people`` (N,) says who judged, ``item`` (N,) which pair of texts."""
 
     pairs: Pairs
@@ -56,7 +56,7 @@ def plain_features(
     return clipped_features(list(map(Conversation.of, prompts)), responses, vectors, space)
 
 
-def load_ukp(folder: Path, vectors: VectorCache, space: FeatureSpace) -> Judgments:
+def load_ukp(folder: Path, vectors: VectorCache, space: FeatureSpace) -> SignedJudgments:
     """UKPConvArg1 from ``arguments.csv.gz`` and ``judgments.csv.gz``; groups are debates (both sides together)."""
     arguments = pd.read_csv(folder / "arguments.csv.gz")
     judged = pd.read_csv(folder / "judgments.csv.gz")
@@ -67,10 +67,10 @@ def load_ukp(folder: Path, vectors: VectorCache, space: FeatureSpace) -> Judgmen
     groups = torch.tensor(pd.factorize(debates)[0])
     signs = torch.tensor([SIGN[choice] for choice in judged["choice"]], dtype=torch.float64)
     pairs = Pairs(table[left] - table[right], signs, groups[left], torch.ones_like(signs))
-    return Judgments(pairs, torch.tensor(judged["user"].to_numpy()), left * len(arguments) + right)
+    return SignedJudgments(pairs, torch.tensor(judged["user"].to_numpy()), left * len(arguments) + right)
 
 
-def load_pandalm(folder: Path, vectors: VectorCache, space: FeatureSpace) -> Judgments:
+def load_pandalm(folder: Path, vectors: VectorCache, space: FeatureSpace) -> SignedJudgments:
     """PandaLM's test set from ``judgments.csv.gz``; groups are items."""
     judged = pd.read_csv(folder / "judgments.csv.gz", dtype=str, keep_default_na=False)
     prompts = list(judged["prompt"])
@@ -78,10 +78,10 @@ def load_pandalm(folder: Path, vectors: VectorCache, space: FeatureSpace) -> Jud
     signs = torch.tensor([SIGN[choice] for choice in judged["choice"]], dtype=torch.float64)
     items = torch.tensor([int(item) for item in judged["item"]])
     pairs = Pairs(left - right, signs, items, torch.ones_like(signs))
-    return Judgments(pairs, torch.tensor([int(a) for a in judged["annotator"]]), items)
+    return SignedJudgments(pairs, torch.tensor([int(a) for a in judged["annotator"]]), items)
 
 
-def pooled(first: Judgments, second: Judgments) -> Pairs:
+def pooled(first: SignedJudgments, second: SignedJudgments) -> Pairs:
     """Both sets as one, each with the weight of 1,000 judgments; groups stay apart."""
     sets = (first.pairs, second.pairs)
     offset = int(first.pairs.groups.max()) + 1
@@ -129,7 +129,7 @@ def quality_direction(pairs: Pairs, controls: Controls) -> Tensor:
     """Weights (F,) of what people prefer beyond length and style."""
     kept = controls.residual(pairs)
     scale = _scale(kept.differences)
-    return controls.beyond_style(logistic_direction(kept, scale, chosen_strength(kept, scale)) * controls.allowed)
+    return controls.beyond_style(logistic_direction(kept, scale, chosen_inverse_ridge(kept, scale)) * controls.allowed)
 
 
 def _scale(differences: Tensor) -> Tensor:
@@ -137,7 +137,7 @@ def _scale(differences: Tensor) -> Tensor:
     return torch.where(scale > 1e-9, scale, torch.ones_like(scale))
 
 
-def taste_directions(judgments: Judgments, controls: Controls) -> Tensor:
+def taste_directions(judgments: SignedJudgments, controls: Controls) -> Tensor:
     """Directions (2, F) along which people differ most from the mean judge (PReF: imputed SVD start, then likelihood).
 
     Beyond length and style, like quality; uses people with at least MIN_JUDGMENTS judgments; each direction's largest
@@ -250,7 +250,7 @@ def choice_constants(utilities: Tensor, signs: Tensor) -> dict[str, float]:
 
 
 def taste_spread(
-    judgments: Judgments, mean: Tensor, free: Tensor, start: Tensor, model: ChoiceModel
+    judgments: SignedJudgments, mean: Tensor, free: Tensor, start: Tensor, model: ChoiceModel
 ) -> tuple[Tensor, dict[str, float]]:
     """Covariance (K, K) over people of the ``free`` heads (K,) bool, the others held at ``mean``, and what decided it.
 
@@ -260,19 +260,21 @@ def taste_spread(
     judged, heads = _judged(judgments), torch.eye(len(mean), dtype=torch.float64)
     prior = Population((Component(1.0, mean, start * (free[:, None] & free)),))
 
-    def learned(of: Judged) -> Learned:
+    def learned(of: Judgments) -> Learned:
         return Learned(heads, learn(of.crowd(heads), model, prior, EM_ROUNDS).population, model)
 
-    parts, scores = developments(judged, True, torch.Generator().manual_seed(0)), dict[str, float]()
+    parts, scores = inner_folds(judged, True, torch.Generator().manual_seed(0)), dict[str, float]()
     known = [learned(part.teach) for part in parts]
-    for strength in STRENGTHS:
-        scores[f"strength {strength}"] = fmean(p.score(one, strength) for p, one in zip(parts, known, strict=True))
-    best = max(STRENGTHS, key=lambda strength: scores[f"strength {strength}"])
-    assured = assured_strength(parts, lambda: known, best, scores)
-    return scaled(learned(judged).population, assured).covariance, {"strength": assured, **scores}
+    for strength in COVARIANCE_SCALES:
+        scores[f"strength {strength}"] = fmean(
+            p.mean_log_likelihood(one, strength) for p, one in zip(parts, known, strict=True)
+        )
+    best = max(COVARIANCE_SCALES, key=lambda strength: scores[f"strength {strength}"])
+    assured = supported_covariance_scale(parts, lambda: known, best, scores)
+    return with_covariance_scaled(learned(judged).population, assured).covariance, {"strength": assured, **scores}
 
 
-def _judged(judgments: Judgments) -> Judged:
+def _judged(judgments: SignedJudgments) -> Judgments:
     """Every pair as an item of its own; a debate is a prompt."""
     people = judgments.people
     counted = (torch.bincount(people)[people] >= MIN_JUDGMENTS) & (rank_within(people) < MAX_JUDGMENTS)
@@ -280,7 +282,7 @@ def _judged(judgments: Judgments) -> Judged:
     rows = order[counted[order]]
     numbers, who = people[rows].unique(return_inverse=True)
     pairs, signs = judgments.pairs, judgments.pairs.labels[rows]
-    return Judged(
+    return Judgments(
         InMemory(pairs.differences[rows]),
         torch.arange(len(rows)),
         torch.full_like(rows, NOBODY),

@@ -10,7 +10,7 @@ from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.bank import Bank, load_bank
 from reward_bases.sources.encoder import Encoder
 from reward_bases.sources.features import FeatureSpace, feature_names
-from reward_bases.train.features.describe import Known, joined, surface
+from reward_bases.train.features.describe import NamedDirections, joined, surface
 from reward_bases.train.features.space import Scaled
 from reward_bases.train.features.store import feature_table
 from reward_bases.train.features.vectors import Progress, VectorCache
@@ -20,7 +20,7 @@ from reward_bases.traits.traits import BankTable, learn_trait, principal_axes
 
 
 @dataclass(frozen=True, eq=False)
-class Language:
+class TextFeatures:
     """``space`` clips nothing; ``answers`` (n, F) are the features of the bank's answers in their order."""
 
     encoder: Encoder
@@ -29,7 +29,7 @@ class Language:
     answers: Tensor
 
     @classmethod
-    def of(cls, encoder: Encoder, vectors: VectorCache, folder: Path, encoding: Progress) -> "Language":
+    def of(cls, encoder: Encoder, vectors: VectorCache, folder: Path, encoding: Progress) -> "TextFeatures":
         """The bank under ``encoder``; the axes are the shipped ones for the encoder that they were found with.
 
         Features are kept in ``folder``; ``encoding`` counts texts.
@@ -52,15 +52,15 @@ class Language:
         """The bank, clipped as ``scaled`` clips."""
         return BankTable.of(self.bank, self.answers.clamp(scaled.lowest, scaled.highest))
 
-    def traits(self, table: BankTable) -> Known:
+    def traits(self, table: BankTable) -> NamedDirections:
         """The shipped designed heads, taught again in this space; one spread of the bank each."""
         weights = torch.stack([learn_trait(table, trait) for trait in TRAITS])
         weights = weights / spread_of(table.features @ weights.T, table.prompts)[:, None]
-        return Known(
+        return NamedDirections(
             TRAITS, tuple(self.bank.traits[trait] for trait in TRAITS), weights, torch.ones(len(TRAITS)).bool()
         )
 
-    def known(self, traits: Known) -> Known:
+    def named_directions(self, traits: NamedDirections) -> NamedDirections:
         """Traits and countable features: all that a head may be said to resemble."""
         return joined(traits, surface(feature_names(0), traits.weights.shape[1]))
 

@@ -46,7 +46,7 @@ class InMemory:
 
 
 @dataclass(frozen=True, eq=False)
-class Judged:
+class Judgments:
     """N judgments of P people, sorted by person.
 
     ``left`` and ``right`` (N,) number items of ``items`` (right may be NOBODY), ``people`` (N,) lie in 0…P−1 = size−1,
@@ -75,9 +75,9 @@ class Judged:
         """Number of features F."""
         return self.items.shape[1]
 
-    def where(self, rows: Tensor) -> "Judged":
+    def where(self, rows: Tensor) -> "Judgments":
         """The judgments selected by ``rows`` (bool (N,) or ascending indices), of the same people."""
-        return Judged(
+        return Judgments(
             self.items,
             self.left[rows],
             self.right[rows],
@@ -87,11 +87,11 @@ class Judged:
             self.size,
         )
 
-    def of_people(self, chosen: Tensor) -> "Judged":
+    def of_people(self, chosen: Tensor) -> "Judgments":
         """The judgments of the people ``chosen`` (bool (P,)), renumbered in their order."""
         part = self.where(chosen[self.people])
         number = torch.cumsum(chosen.long(), 0) - 1
-        return Judged(
+        return Judgments(
             part.items, part.left, part.right, number[part.people], part.prompts, part.outcomes, int(chosen.sum())
         )
 

@@ -20,7 +20,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class Report:
+class RowReport:
     """What became of the rows: ``used``, ``kept_out`` (skip, both poor) as saying nothing of tastes, or ``refused``."""
 
     used: int
@@ -45,7 +45,7 @@ def place(file: int, line: int) -> int:
 
 
 @dataclass
-class Ledger:
+class RowReportBuilder:
     """Rows as they are refused or kept out; ``files`` are the names of the files that places number."""
 
     files: tuple[str, ...]
@@ -60,8 +60,8 @@ class Ledger:
             if len(first) < PLACES:
                 first.append(found)
 
-    def report(self, used: int) -> Report:
-        return Report(
+    def report(self, used: int) -> RowReport:
+        return RowReport(
             used,
             self.kept_out,
             tuple(

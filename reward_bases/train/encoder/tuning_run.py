@@ -26,7 +26,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(eq=False)
-class Tuning:
+class TuningRun:
     """A run between two epochs. ``train``, ``watched`` and ``reported`` are rows; ``judged`` (P,) counts the training
     judgments of each person; ``history`` and ``best`` are the watched people's figures and the best epoch's tensors.
     """
@@ -188,7 +188,7 @@ class Tuning:
         write_json(folder / TUNED_CARD, tuned_card(base, folder))
 
 
-def begin(base: Encoder, pairs: TuningPairs, settings: TuneSettings, device: str) -> Tuning:
+def begin(base: Encoder, pairs: TuningPairs, settings: TuneSettings, device: str) -> TuningRun:
     """A run before its first step: adapters that change nothing yet, a head of zeros, people split into parts."""
     pairs = replace(pairs, texts=tuple(text[: settings.characters] for text in pairs.texts))
     generator = torch.Generator().manual_seed(settings.seed)
@@ -207,7 +207,7 @@ def begin(base: Encoder, pairs: TuningPairs, settings: TuneSettings, device: str
     adapters, learned = list(trainable(encoder).values()), list(head.learned.values())
     groups = [{"params": adapters, "weight_decay": settings.decay}, {"params": learned, "weight_decay": 0.0}]
     judged = torch.bincount(pairs.people[parts[0]], minlength=people).double()
-    return Tuning(encoder, pairs, settings, *parts, head, torch.optim.AdamW(groups), judged)
+    return TuningRun(encoder, pairs, settings, *parts, head, torch.optim.AdamW(groups), judged)
 
 
 def _split(people: Tensor, held_out: float, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""What was learned as it is served: heads on clipped features with their units, and coefficients in nats per spread."""
+"""Learned heads in the form that is served: on clipped features, with coefficients in nats per spread."""
 
 from dataclasses import dataclass
 
@@ -7,29 +7,29 @@ from torch import Tensor
 
 from elicitation.crowd import Crowd
 from elicitation.population import Population
-from reward_bases.train.data.judged import NOBODY, Judged
+from reward_bases.train.data.judgments import NOBODY, Judgments
 from reward_bases.train.features.space import Scaled
 from reward_bases.train.model.heads import Factors
 from reward_bases.train.model.learn import Learned
-from reward_bases.train.model.people import marginal, rescaled
+from reward_bases.train.model.training_people import marginal, rescaled
 from reward_bases.traits.pairs import spread_of
 
-SILENT = 0.01
-"""A taste by which people differ less than this, in nats per spread of the reference, is not served."""
+MIN_TASTE_SPREAD = 0.01
+"""A taste head is pruned if people differ by less than this along it, nats."""
 REFERENCE_SIZES = (16, 8, 4, 2)
 FEWEST_PROMPTS, MOST_PROMPTS = 50, 200
 
 
 @dataclass(frozen=True, eq=False)
-class Product:
-    """``kept`` numbers the heads among those learned, ``silent`` counts the others.
+class ServedHeads:
+    """``kept`` (K,) numbers the served heads among those learned; ``pruned`` counts the others.
 
-    ``weights`` (K, F), ``mean`` and ``spread`` (K,) make φ; ``population`` is that of λ (K,). ``crowd`` and ``start``
-    are what the population was learned from and began at; with votes they have approval as one head more, the last.
+    ``weights`` (K, F), ``mean`` and ``spread`` (K,) make φ; ``population`` is that of λ (K,). The population was
+    learned from ``crowd``, starting at ``start``; with votes these two have one head more, the last: approval.
     """
 
     kept: Tensor
-    silent: int
+    pruned: int
     weights: Tensor
     mean: Tensor
     spread: Tensor
@@ -42,12 +42,13 @@ class Product:
         return (features @ self.weights.T - self.mean) / self.spread
 
 
-def product(
-    judged: Judged, scaled: Scaled, learned: Learned, factors: Factors, named: int, reference: Tensor | None
-) -> Product:
-    """``judged`` are the judgments learned from, ``named`` the heads after the first that are always kept.
+def serve_heads(
+    judged: Judgments, scaled: Scaled, learned: Learned, factors: Factors, named: int, reference: Tensor | None
+) -> ServedHeads:
+    """The first head, the ``named`` ones after it, and every taste head that is not pruned.
 
-    Units are those of ``reference`` (P, n, F), clipped features; without one, of the judged differences, mean 0.
+    ``judged`` are the judgments learned from. Units are those of ``reference`` (P, n, F), clipped features; without
+    one, those of the judged differences, with mean 0.
     """
     weights, crowd = scaled.raw(learned.heads), judged.crowd(learned.heads)
     if reference is None:
@@ -59,10 +60,10 @@ def product(
     approval = [1 + named] if scaled.constant else []
     tastes = range(1 + named + len(approval), len(weights))
     width = spread * learned.population.covariance.diagonal().sqrt()
-    kept = torch.tensor([*range(1 + named), *(k for k in tastes if float(width[k]) >= SILENT)])
+    kept = torch.tensor([*range(1 + named), *(k for k in tastes if float(width[k]) >= MIN_TASTE_SPREAD)])
     order = torch.cat([kept, torch.tensor(approval, dtype=torch.long)])
     factor = torch.cat([spread[kept], torch.ones(len(approval), dtype=torch.float64)])
-    return Product(
+    return ServedHeads(
         kept,
         len(weights) - len(order),
         weights[kept],
@@ -79,10 +80,10 @@ def _between(crowd: Crowd) -> Tensor:
     return torch.where(spread > 1e-9, spread, torch.ones_like(spread))
 
 
-def own_reference(judged: Judged, scaled: Scaled, generator: torch.Generator) -> Tensor | None:
-    """Clipped features (P, n, F) of n responses to each of P prompts of the data, drawn by lot.
+def own_reference(judged: Judgments, scaled: Scaled, generator: torch.Generator) -> Tensor | None:
+    """Clipped features (P, n, F) of n responses to each of P prompts of the data, drawn at random.
 
-    n is the largest of REFERENCE_SIZES that FEWEST_PROMPTS prompts have; None where none is.
+    n is the largest of REFERENCE_SIZES that FEWEST_PROMPTS prompts have; None if there is none.
     """
     pairs = torch.cat([torch.stack([judged.prompts, side], 1) for side in (judged.left, judged.right)])
     pairs = pairs[pairs[:, 1] != NOBODY].unique(dim=0)

@@ -1,35 +1,35 @@
-"""Who looks on while a run goes on."""
+"""Progress of a training run, reported to a listener."""
 
 from typing import Protocol
 
 from reward_bases.train.features.vectors import Progress
 
 
-class Watch(Protocol):
-    """An exception raised here breaks the run off."""
+class ProgressListener(Protocol):
+    """Receives stages and progress; an exception raised here interrupts the run."""
 
     def stage(self, name: str) -> None:
         """A stage begins."""
         ...
 
     def progress(self, done: int, total: int) -> None:
-        """So much of it is done."""
+        """``done`` of ``total`` steps of the stage are done."""
         ...
 
     def say(self, text: str) -> None:
-        """Something to read."""
+        """A message to the user."""
         ...
 
 
-def staged(watch: Watch, name: str) -> Progress:
+def staged(listener: ProgressListener, name: str) -> Progress:
     """A stage that begins with its first progress, if there is any."""
     begun = False
 
     def progress(done: int, total: int) -> None:
         nonlocal begun
         if not begun:
-            watch.stage(name)
+            listener.stage(name)
         begun = True
-        watch.progress(done, total)
+        listener.progress(done, total)
 
     return progress

@@ -1,0 +1,137 @@
+"""The training set of heads: features of items, judgments to learn from and held out, and the heads that are given."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from elicitation.errors import InvalidInput
+from reward_bases.sources.encoder import Encoder, load_encoder
+from reward_bases.sources.features import ENDLESS
+from reward_bases.train.data.judgments import InMemory, Judgments, Rows
+from reward_bases.train.data.layouts import Kind
+from reward_bases.train.data.reading import Data
+from reward_bases.train.data.table import FeatureTable
+from reward_bases.train.encoder.tune import tune
+from reward_bases.train.encoder.tuning_pairs import TuningPairs
+from reward_bases.train.encoder.tuning_settings import TuneSettings
+from reward_bases.train.features.describe import NamedDirections
+from reward_bases.train.features.space import Scaled, held, scaled, seen_range
+from reward_bases.train.features.store import feature_table
+from reward_bases.train.features.text_features import TextFeatures
+from reward_bases.train.features.vectors import VectorCache
+from reward_bases.train.progress import ProgressListener, staged
+from reward_bases.train.request import Request
+from reward_bases.train.validate.split import Split, capped
+
+ENCODER = "encoder"
+"""Folder, in that of the basis, of an encoder that was tuned for it."""
+FEWEST_TO_TUNE = 500
+"""With fewer judgments an encoder would memorise the people."""
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingSet:
+    """Judgments to learn from, their features, and the heads that are given.
+
+    Attributes:
+        split: the judgments, over ``features``.
+        features: as the learner sees them.
+        fixed: (T, F) weights of the given heads: the named ones first, then, for votes, approval.
+        named: how many of them have names.
+        text_features: None for judgments without texts.
+        directions: the directions with names in these features, None for judgments without texts.
+    """
+
+    split: Split
+    features: Scaled
+    fixed: Tensor
+    named: int
+    text_features: TextFeatures | None
+    directions: NamedDirections | None
+
+
+def build_training_set(data: Data, request: Request, folder: Path, listener: ProgressListener) -> TrainingSet:
+    """Raises InvalidInput for data with too few people, and if an encoder is to be tuned on data without texts."""
+    split = _split(data, request)
+    if data.table is not None:
+        return _of_given_features(data.table, split, request, listener)
+    return _of_texts(data, split, request, folder, listener)
+
+
+def _of_given_features(path: Path, split: Split, request: Request, listener: ProgressListener) -> TrainingSet:
+    if request.tune:
+        raise InvalidInput("--tune adapts an encoder, and these judgments have no texts; leave it out")
+    table = FeatureTable.open(path)
+    endless = torch.full((table.shape[1],), ENDLESS, dtype=torch.float64)
+    listener.stage("measuring features")
+    features = scaled(replace(split.teach, items=table), -endless, endless)
+    named = torch.zeros(0, table.shape[1], dtype=torch.float64)
+    return TrainingSet(split.over(held(features)), features, _fixed(features, named), 0, None, None)
+
+
+def _of_texts(data: Data, split: Split, request: Request, folder: Path, listener: ProgressListener) -> TrainingSet:
+    text_features, rows = _encoded(data, split, request, folder, listener)
+    teach = replace(split.teach, items=rows)
+    listener.stage("teaching named heads")
+    space = text_features.space.within(*seen_range(teach, text_features.answers))
+    features = scaled(teach, space.lowest, space.highest)
+    traits = text_features.traits(text_features.within(features))
+    named = traits.weights if request.named else traits.weights[:0]
+    fixed, directions = _fixed(features, named), text_features.named_directions(traits)
+    return TrainingSet(split.over(held(features)), features, fixed, len(named), text_features, directions)
+
+
+def _fixed(features: Scaled, named: Tensor) -> Tensor:
+    approval = torch.zeros(int(features.constant), features.shape[1], dtype=torch.float64)
+    approval[:, -1] = 1.0
+    return torch.cat([features.seen(named), approval])
+
+
+def _split(data: Data, request: Request) -> Split:
+    nothing = InMemory(torch.zeros(0, 0, dtype=torch.float64))
+    columns = (data.left, data.right, data.people, data.prompts, data.outcomes)
+    judged = Judgments(nothing, *columns, len(data.user_ids))
+    generator = torch.Generator().manual_seed(request.seed)
+    if request.per_person is not None:
+        judged = capped(judged, request.per_person, generator)
+    return Split.of(judged, generator)
+
+
+def _encoded(
+    data: Data, split: Split, request: Request, folder: Path, listener: ProgressListener
+) -> tuple[TextFeatures, Rows]:
+    encoder = _encoder(data, split, request, folder, listener)
+    vectors = VectorCache(encoder, request.cache)
+    text_features = TextFeatures.of(encoder, vectors, request.cache, staged(listener, "encoding the bank"))
+    table = feature_table(
+        data.conversations,
+        data.responses,
+        data.items,
+        vectors,
+        text_features.space,
+        request.cache,
+        staged(listener, "encoding texts"),
+        staged(listener, "features"),
+    )
+    return text_features, table
+
+
+def _encoder(data: Data, split: Split, request: Request, folder: Path, listener: ProgressListener) -> Encoder:
+    if not request.tune:
+        listener.stage("loading the encoder")
+        return load_encoder(request.encoder)
+    pairs, settings = tuning_pairs(data, split.teach), TuneSettings(seed=request.seed)
+    listener.stage("tuning the encoder")
+    return load_encoder(str(tune(request.encoder, pairs, settings, folder / ENCODER, listener.progress)))
+
+
+def tuning_pairs(data: Data, teach: Judgments) -> TuningPairs:
+    """The judgments to learn from, as pairs of responses; raises InvalidInput if there are too few, or none."""
+    if data.kind == Kind.VOTES:
+        raise InvalidInput("--tune needs pairs or ratings, and these are votes; leave it out")
+    if len(teach) < FEWEST_TO_TUNE:
+        raise InvalidInput(f"{len(teach)} judgments to tune an encoder on; it takes {FEWEST_TO_TUNE}: leave out --tune")
+    said = data.items[:, 1]
+    return TuningPairs(data.responses, said[teach.left], said[teach.right], teach.outcomes.column, teach.people)
