@@ -19,7 +19,7 @@ POOL = [
     for i in range(0, len(prompt.answers) - 1, 2)
 ]
 DIFFERENCES = torch.stack([SHIPPED.bank_phi[a.id] - SHIPPED.bank_phi[b.id] for _, a, b in POOL])
-LEARNING = LearnSettings(components=1, strength=0.7, seed=3)
+LEARNING = LearnSettings(components=1, covariance_scale=0.7, seed=3)
 MODEL = replace(SHIPPED.choice_model, lapse=0.02, log_consistency_std=LEARNING.consistency)
 CARD = {"choice_model": asdict(MODEL)}
 

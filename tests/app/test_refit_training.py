@@ -1,4 +1,4 @@
-"""LearnSettings the population of a training run anew: without somebody, and as if they never had been."""
+"""The population of a training run learned again without somebody, as if they had never taken part."""
 
 from collections.abc import Sequence
 from dataclasses import replace
