@@ -21,7 +21,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from elicitation.choice import ChoiceModel
-from elicitation.errors import ArtifactMismatch
+from elicitation.errors import ArtifactMismatch, InvalidInput
 from elicitation.population import Component, Population
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis, Head
@@ -100,10 +100,30 @@ def save_with_population(source: Path, target: Path, population: Population, ent
         "population_mean": torch.stack([part.mean for part in parts]),
         "population_covariance": torch.stack([part.covariance for part in parts]),
     }
-    card = json.loads((source / "card.json").read_text(encoding="utf-8"))
+    _save_again(target, tensors, entries)
+
+
+def save_with_bank(source: Path, target: Path, bank: Path, phi: Tensor) -> None:
+    """A copy of the artifact ``source`` in the folder ``target`` with the question bank of the file ``bank``.
+
+    ``phi`` (n, K) are the base rewards of its n answers, in the file's order; InvalidInput for another shape.
+    """
+    answers = [answer.id for prompt in load_bank(bank).prompts for answer in prompt.answers]
+    tensors = load((source / "basis.safetensors").read_bytes())
+    expected = (len(answers), tensors["weights"].shape[0])
+    if phi.shape != expected:
+        raise InvalidInput(f"phi has shape {tuple(phi.shape)}; bank and basis need {expected}, a row for each answer")
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    shutil.copyfile(bank, target / "bank.json")
+    _save_again(target, tensors | {"bank_phi": phi}, {"bank_answers": answers})
+
+
+def _save_again(folder: Path, tensors: Mapping[str, Tensor], entries: Mapping[str, Any]) -> None:
+    """Write the copied artifact in ``folder`` with other tensors and with ``entries`` of its card replaced."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     heads = tuple(Head(**head) for head in card["heads"])
     kept = {name: value for name, value in card.items() if name not in COMPUTED}
-    save_artifact(target, tensors, heads, {**kept, **entries})
+    save_artifact(folder, tensors, heads, {**kept, **entries})
 
 
 def load_artifact(folder: Path = DEFAULT) -> Artifact:

@@ -7,6 +7,7 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
+from elicitation.errors import InvalidInput
 from reward_bases.artifact import Artifact
 from reward_bases.bank import BankAnswer, BankPrompt
 
@@ -36,9 +37,12 @@ class Pool:
 
 
 def _pairs(artifact: Artifact, part: str) -> tuple[Pair, ...]:
-    """Every pair of answers to one prompt of a part of the bank."""
+    """Every pair of answers to one prompt of a part of the bank; raises InvalidInput where there is none."""
     prompts = artifact.bank.part(part)
-    return tuple((prompt, first, second) for prompt in prompts for first, second in combinations(prompt.answers, 2))
+    pairs = tuple((prompt, first, second) for prompt in prompts for first, second in combinations(prompt.answers, 2))
+    if not pairs:
+        raise InvalidInput(f"part {part!r} of the question bank has no prompt with two answers; add some")
+    return pairs
 
 
 def _differences(artifact: Artifact, pairs: Sequence[Pair]) -> Tensor:

@@ -32,6 +32,8 @@ from elicitation.choice import Choice, Strength
 
 IMPERSONAL = {"audits", "keys", "served", "erasures"}
 STORES: dict[str, Callable[[Path], Store]] = {"sqlite": lambda folder: SqliteStore(folder / "keel.db")}
+SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
+"""Of tests that look into SQLite's file."""
 ADA, BOB = PersonKey("local", "ada"), PersonKey("local", "bob")
 
 
@@ -191,6 +193,7 @@ async def test_erasing_leaves_the_others_and_a_newcomer_of_the_same_name_is_some
     assert (await store.create(ADA)).person_uid != before.person_uid
 
 
+@SQLITE
 async def test_erasing_leaves_no_byte_of_the_person_in_any_file(store: Store, tmp_path: Path) -> None:
     secret = PersonKey("local", "zebediah-unforgettable")
     await store.create(secret)
@@ -220,6 +223,7 @@ async def test_audits_are_found_by_hash_and_the_latest_by_age(store: Store) -> N
     assert await store.audit("local", None) == reports[0]
 
 
+@SQLITE
 async def test_the_log_cannot_be_rewritten(store: Store, tmp_path: Path) -> None:
     await store.create(ADA)
     await store.append(ADA, answer())
@@ -229,6 +233,7 @@ async def test_the_log_cannot_be_rewritten(store: Store, tmp_path: Path) -> None
     connection.close()
 
 
+@SQLITE
 async def test_a_second_opening_finds_everything(store: Store, tmp_path: Path) -> None:
     await store.create(ADA)
     await store.append(ADA, answer())

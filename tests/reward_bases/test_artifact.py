@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from elicitation.errors import ArtifactMismatch
-from reward_bases.artifact import DEFAULT, Artifact, load_artifact
+from elicitation.errors import ArtifactMismatch, InvalidInput
+from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_bank
 from reward_bases.sources.encoder import Encoder
 from reward_bases.sources.features import conversation_text
 
@@ -114,3 +114,29 @@ def test_another_encoder_is_refused(shipped: Artifact) -> None:
     stranger = Encoder("other", "0" * 64, 384, 256, False, None, None)
     with pytest.raises(ArtifactMismatch, match="load minilm or train a basis"):
         shipped.require_encoder(stranger)
+
+
+class TestAnotherBank:
+    """The shipped artifact with the shipped bank's first prompts."""
+
+    @pytest.fixture
+    def bank(self, tmp_path: Path) -> Path:
+        raw = json.loads((DEFAULT / "bank.json").read_text(encoding="utf-8"))
+        path = tmp_path / "bank.json"
+        path.write_text(json.dumps({**raw, "prompts": raw["prompts"][:3]}), encoding="utf-8")
+        return path
+
+    def test_the_bank_alone_is_another(self, shipped: Artifact, bank: Path, tmp_path: Path) -> None:
+        prompts = shipped.bank.prompts[:3]
+        phi = torch.stack([1 + shipped.bank_phi[answer.id] for prompt in prompts for answer in prompt.answers])
+        save_with_bank(DEFAULT, tmp_path / "other", bank, phi)
+        other = load_artifact(tmp_path / "other")
+        assert other.bank.prompts == prompts
+        assert other.bank.version != shipped.bank.version
+        assert torch.equal(torch.stack(list(other.bank_phi.values())), phi)
+        assert (other.basis.version, other.population_version) == (shipped.basis.version, shipped.population_version)
+
+    def test_every_answer_needs_its_base_rewards(self, shipped: Artifact, bank: Path, tmp_path: Path) -> None:
+        with pytest.raises(InvalidInput, match=rf"shape \(1, {shipped.basis.k}\)"):
+            save_with_bank(DEFAULT, tmp_path / "other", bank, torch.zeros(1, shipped.basis.k))
+        assert not (tmp_path / "other").exists()
