@@ -31,7 +31,7 @@ class NotFound(KeelError):
 
 
 class Gone(KeelError):
-    """What was pinned is served no longer, because somebody it was learned from was erased."""
+    """The pinned version is retired, because a person it was learned from was erased."""
 
 
 class Conflict(KeelError):

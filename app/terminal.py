@@ -1,4 +1,4 @@
-"""What people see and type in a terminal: tables on standard output, questions on standard error."""
+"""The terminal: tables on standard output, questions on standard error."""
 
 import json
 import textwrap
@@ -47,7 +47,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
 
 
 def converse(client: Client, user: str) -> dict[str, Any]:
-    """Ask until done or told to stop; returns where the person stands."""
+    """Ask until done or stopped; returns the person's progress."""
     screen = Console(stderr=True)
     while (question := client.ask(user)) is not None:
         _show_question(screen, question)
@@ -71,7 +71,7 @@ def _show_question(screen: Console, question: Question) -> None:
 
 
 def _answer(screen: Console, client: Client, user: str, question: Question) -> Told | Undone | None:
-    """What became of the question; None to stop."""
+    """The result of the question; None to stop."""
     while True:
         try:
             typed = screen.input("> ").strip()

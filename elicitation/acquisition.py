@@ -160,7 +160,7 @@ def served_moment(posterior: Posterior, model: ChoiceModel, targets: Tensor) -> 
 
 @dataclass(frozen=True, eq=False)
 class Outlook:
-    """What iopt needs besides the covariance: ``pool`` (N, K), its ``information`` (N,), ``served`` = M (K, K)."""
+    """Input of iopt besides the covariance: ``pool`` (N, K), its ``information`` (N,), ``served`` = M (K, K)."""
 
     pool: Tensor
     information: Tensor

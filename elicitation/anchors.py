@@ -54,10 +54,10 @@ LEVELS = tuple(Level)
 
 @dataclass(frozen=True)
 class Anchors:
-    """Where a person's anchors lie and how much their verdicts vary, all in nats.
+    """A person's anchors and the noise of their judgments, all in nats.
 
     Posterior means, of ``noise`` that of its logarithm, with the standard deviation ``log_noise_std``. ``known`` says
-    whether the ratings have told enough of ``noise``.
+    whether the ratings suffice to estimate ``noise``.
     """
 
     acceptable: float
@@ -74,7 +74,7 @@ def log_probabilities(rewards: Tensor, acceptable: Tensor, excellent: Tensor, no
 
 
 def anchors(posterior: Posterior, phi: Tensor, levels: Sequence[Level]) -> Anchors:
-    """What verdicts on the responses φ (N, K) say beside the answers behind ``posterior``.
+    """Estimates from verdicts on the responses φ (N, K) and the answers behind ``posterior``.
 
     Raises InvalidInput on shapes and NotConverged when a mode is not found.
     """

@@ -1,4 +1,4 @@
-"""What every tensor must satisfy on its way into the numeric core: float64, the stated shape, finite."""
+"""Conditions on every tensor that enters the numeric core: float64, the stated shape, finite."""
 
 from collections.abc import Sequence
 

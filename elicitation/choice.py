@@ -26,7 +26,7 @@ from elicitation.errors import InvalidInput
 
 
 class Choice(StrEnum):
-    """What a person answered to a question."""
+    """A person's answer to a question."""
 
     LEFT = "left"
     RIGHT = "right"

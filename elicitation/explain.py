@@ -1,4 +1,4 @@
-"""What was learned about a person, in sentences, each with the answers behind it.
+"""Statements about a person, in sentences, each with the answers behind it.
 
 For head k the statement is about the deviation from the aggregate, m_k − λ̄_k; its confidence is the posterior
 probability that λ_k lies on that side of λ̄_k. Answer i has moved the head by about score_i·(C·v_i)_k nats, score_i the

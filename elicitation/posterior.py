@@ -1,4 +1,4 @@
-"""What a person's answers say about their coefficients: a Laplace posterior over λ, averaged over the consistency κ.
+"""Posterior of a person given their answers: a Laplace posterior over λ, averaged over the consistency κ.
 
 Per component of the population, λ = μ + L·a with L·Lᵀ = Σ turns the prior into a ~ N(0, I); heads without prior
 variance have zero rows in L. For question i with difference x_i (left minus right) and a given κ

@@ -1,4 +1,4 @@
-"""What a person would choose: the choice model averaged over the posterior of λ.
+"""Predicted choices of a person: the choice model averaged over the posterior of λ.
 
 Along a difference v, λᵀv is a mixture of N(mᵀv, vᵀCv); each Gaussian is integrated by Gauss–Hermite quadrature,
 ∫ g(f) N(f; m, σ²) df ≈ Σ_j w_j·g(m + σ·x_j).

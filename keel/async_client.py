@@ -90,7 +90,7 @@ class AsyncClient:
         return await self.send(calls.rate(user_id, level, idempotency_key, **named))
 
     async def profile(self, user_id: str, *, version: str | None = None) -> Profile:
-        """What is known about a person, now or as of an earlier version."""
+        """The profile of a person, now or as of an earlier version."""
         return await self.send(calls.profile(user_id, version))
 
     async def own_audit(self, user_id: str) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class AsyncClient:
         return await self.send(calls.stored_audit("latest"))
 
     async def info(self) -> dict[str, Any]:
-        """What the service runs on: versions, heads, limits."""
+        """Versions, heads and limits of the service."""
         return await self.send(calls.info())
 
     async def send(self, call: Call[T]) -> T:

@@ -89,7 +89,7 @@ class Client:
         return self.send(calls.rate(user_id, level, idempotency_key, **named))
 
     def profile(self, user_id: str, *, version: str | None = None) -> Profile:
-        """What is known about a person, now or as of an earlier version."""
+        """The profile of a person, now or as of an earlier version."""
         return self.send(calls.profile(user_id, version))
 
     def own_audit(self, user_id: str) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class Client:
         return self.send(calls.stored_audit("latest"))
 
     def info(self) -> dict[str, Any]:
-        """What the service runs on: versions, heads, limits."""
+        """Versions, heads and limits of the service."""
         return self.send(calls.info())
 
     def send(self, call: Call[T]) -> T:

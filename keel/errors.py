@@ -1,4 +1,4 @@
-"""What can go wrong between a caller and the service.
+"""Errors between a caller and the service.
 
 KeelError
 ├── InvalidArgument a function was called with a value that it cannot use; a ValueError too
@@ -52,7 +52,7 @@ class Conflict(Problem):
 
 
 class Gone(Problem):
-    """What was pinned is no longer served, because somebody it was learned from was erased."""
+    """The pinned version is retired, because a person it was learned from was erased."""
 
 
 class Unavailable(Problem):

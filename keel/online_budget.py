@@ -67,7 +67,7 @@ class OnlineBudget:
         return self.budgets[max(self._allowed(), key=lambda place: self._bound(place, "utility"))]
 
     def tell(self, budget: float, loss: float, utility: float) -> None:
-        """What a trial of ``budget`` gave; raises InvalidArgument for one that is not on the grid."""
+        """Record the result of a trial of ``budget``; raises InvalidArgument for one that is not on the grid."""
         if budget not in self.budgets:
             raise InvalidArgument(f"budget {budget} is not one of {self.budgets}")
         self.trials[self.budgets.index(budget)].add(loss, utility)

@@ -72,7 +72,7 @@ class HeadCoefficient:
 
 @dataclass(frozen=True)
 class Statement:
-    """What was learned in words, how sure that is, and the questions that taught it."""
+    """A statement in words, its confidence, and the questions that taught it."""
 
     text: str
     confidence: float
@@ -164,7 +164,7 @@ class Ranked:
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """What the best of ``n`` candidates is worth, and the most it diverges from the policy, both in nats."""
+    """Expected reward of the best of ``n`` candidates and the bound on its divergence, both in nats."""
 
     n: int
     reward: float

@@ -44,7 +44,7 @@ class Row:
 
 @dataclass(eq=False, kw_only=True)
 class _Reward:
-    """What a reward function is told once.
+    """Options of a reward function.
 
     base_url, key:      where the service is, and the key it may ask for
     user_column:        the dataset column that names the person of each row; None for the aggregate's reward

@@ -21,7 +21,7 @@ DEFAULT_TIMEOUT = 120.0
 
 
 def headers(key: str | None) -> dict[str, str]:
-    """What every request of a client carries."""
+    """Headers and timeout of every request of a client."""
     return {} if key is None else {"Authorization": f"Bearer {key}"}
 
 

@@ -36,7 +36,7 @@ class Basis:
     """Heads with their constants, all float64.
 
     ``components`` (p, d); ``lowest`` and ``highest`` (F,), the range of each feature; ``weights`` W (K, F); ``mean`` μ
-    and ``spread`` s (K,); ``ensemble`` (S, K, F), W refitted on people drawn anew, with S = 0 where that was not done.
+    and ``spread`` s (K,); ``ensemble`` (S, K, F), W refitted on bootstrap samples of people, S = 0 without them.
     """
 
     version: str

@@ -24,7 +24,7 @@ WHERE = {"reference": "on the reference set", "served": "as served"}
 
 @dataclass(frozen=True, eq=False)
 class Material:
-    """What an audit looks at beside the ``served`` coefficients; whatever is missing leaves its metrics inconclusive.
+    """Input of an audit beside the ``served`` coefficients; whatever is missing leaves its metrics inconclusive.
 
     ``beliefs`` are the posterior means (U, K) and covariances (U, K, K) behind the coefficients, ``variance`` the
     population's tr Cov, ``loop`` the closed loop's rows: the served arm, then both nulls.

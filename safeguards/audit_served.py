@@ -1,7 +1,7 @@
-"""Findings on what was really served: logged rankings, and answers that people gave.
+"""Findings on real use: logged rankings, and answers that people gave.
 
-Metrics within a request are read off the log. What compares people, or what personalising brings about, is estimated
-between the two arms of the lot alone and is inconclusive without it: logs cannot tell what is served from who asks.
+Metrics within a request are read off the log. Comparisons of people and effects of personal rewards are estimated only
+between the two random arms, and are inconclusive without them: logs alone confuse these effects with who asks.
 """
 
 import torch

@@ -83,7 +83,7 @@ class Band:
         return coefficients - over * self.above + under * self.below
 
     def report(self, before: Tensor, after: Tensor, aggregate: Tensor) -> BandReport:
-        """What the guard made of coefficients ``before`` (K,)."""
+        """The guard's effect on coefficients ``before`` (K,)."""
         if not self.active:
             return INACTIVE
         lean, held = float(self.lean(before, aggregate)), float(self.lean(after, aggregate))

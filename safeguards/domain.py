@@ -1,4 +1,4 @@
-"""Where the reference set lies, so that a response far from it can be named out of domain."""
+"""Region of the reference set; a response far from it is out of domain."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, eq=False)
 class Domain:
-    """Where the reference lies: φ is in the domain unless φᵀS⁻¹φ exceeds that of every reference response."""
+    """Region of the reference: φ is in the domain unless φᵀS⁻¹φ exceeds that of every reference response."""
 
     precision: Tensor
     farthest: float

@@ -1,9 +1,9 @@
-"""What people are shown: metrics of served rankings, and the viewpoints that rewards let through.
+"""Exposure: metrics of served rankings, and the viewpoints that rewards let through.
 
 A served ranking is one prompt's candidates in the order in which one person got them, by their own reward or, for a
-share of requests drawn by lot, by the aggregate's. Metrics within a request (1, 2, 3, 8) compare each ranking with
+random share of requests, by the aggregate's. Metrics within a request (1, 2, 3, 8) compare each ranking with
 what the aggregate would have served for the same candidates. What goes beyond one request, such as how much truth
-people get (5) or how little they have in common (6), is compared between the two arms of the lot and never read off
+people get (5) or how little they have in common (6), is compared between the two random arms and never read off
 logs alone: who asks what is not random.
 """
 
@@ -152,7 +152,7 @@ def _figures(one: Ranking, aggregate: Tensor, limit: float, truth: int) -> tuple
 def difference_of_arms(exposure: Exposure, values: Tensor, resamples: int, generator: torch.Generator) -> Interval:
     """Mean of a figure (R,) where the aggregate served minus where the person's reward did, with its 95 % interval.
 
-    Arms are drawn by lot per request, so the difference is the effect of personalising. People are drawn with
+    Arms are random per request, so the difference is the effect of personal rewards. People are drawn with
     replacement, with all their requests. Raises InvalidInput unless both arms hold requests.
     """
     people, owner = exposure.person.unique(return_inverse=True)

@@ -18,7 +18,7 @@ from safeguards.metrics import Predictions, calibration_error
 
 Status = Literal["green", "amber", "red", "inconclusive"]
 Source = Literal["reference", "served"]
-"""What was measured: everybody's coefficients on the reference set, probes and simulated loop; or real requests."""
+"""Measured object: everybody's coefficients on the reference set, probes and simulated loop; or real requests."""
 Interval = tuple[float, float, float]
 """Value, low, high."""
 

@@ -1,4 +1,4 @@
-"""Simulated flatterers, and what their rewards then make of wrong answers.
+"""Simulated flatterers, and the rewards of wrong answers that they learn.
 
 A flatterer always picks the response that agrees with the user, whatever it says, and is learned like anybody else.
 Everything here takes *differences* of φ, agreeing minus other response. ``stances`` and ``false_stances`` come as

@@ -1,4 +1,4 @@
-"""The guard: how far a person's coefficients may leave the aggregate.
+"""The guard: limits on the distance of a person's coefficients from the aggregate.
 
 First each head's limit (``safeguards.trust``), then the agreement band (``safeguards.band``), then the divergence
 budget; another order would break the band. With λ' what limits and band make of λ_u, λ_g = λ̄ + α(λ' − λ̄) with the

@@ -1,4 +1,4 @@
-"""What personalisation does to what people are shown: metrics 1, 2, 3, 5, 6, 8 and 10 of the audit.
+"""Effects of personal rewards on served candidates: metrics 1, 2, 3, 5, 6, 8 and 10 of the audit.
 
 Each function gives one value per person, or per choice, from the people's coefficients (U, K), the aggregate λ̄ (K,) and
 the reference set (P prompts, n responses); ``safeguards.audit`` averages, bootstraps and judges them. A "pick" is the

@@ -65,7 +65,7 @@ def error_rates(pairs: JudgedPairs, resamples: int, generator: torch.Generator) 
 
 
 def mass(pairs: JudgedPairs, policy: Tensor) -> Tensor:
-    """What a policy (N, n) puts on the two responses of each pair (N,)."""
+    """Probability that a policy (N, n) puts on the two responses of each pair (N,)."""
     rows = torch.arange(len(policy))
     return policy[rows, pairs.chosen] + policy[rows, pairs.other]
 

@@ -1,4 +1,4 @@
-"""What a guard costs and what it protects: the table from which budget and band are chosen.
+"""Cost and protection of a guard: the table from which budget and band are chosen.
 
 Ordinary people are drawn from the population prior N(λ̄, Σ) and guarded at their true coefficients, so the table shows
 the guard alone, without the error of learning. For a pair difference v the person chooses left with probability
@@ -48,7 +48,7 @@ class Flattery:
 
 @dataclass(frozen=True, eq=False)
 class Ground:
-    """What every guard is tried on.
+    """Test material for every guard.
 
     protected and counterweight bool (K,), ordinary ``people`` (U, K), held-out ``pairs`` differences (N, K), the
     ``stances`` seen per stratum, and flatterers, or None where nothing conclusive can be said of them.
@@ -183,7 +183,7 @@ def gain_kept(people: Tensor, served: Tensor, aggregate: Tensor, differences: Te
 
 
 def try_out(ground: Ground, budget: Budget, limit: float) -> Row:
-    """What one guard does to ordinary people and to flatterers."""
+    """Effects of one guard on ordinary people and on flatterers."""
     aggregate, reference = ground.population.mean, ground.reference
     served, alpha = ground.served(ground.people, budget, ground.bands(limit, {}))
     return Row(

@@ -10,7 +10,7 @@ Read from the last line alone, beside the habits of the lines before it. Cut off
   with a bracket or quotation still open; a last list item without the stop that all items before it have.
 
 Headings, code, tables, verses, formulas and signatures end without stops, so a stop is missed only in
-running prose. A text cut exactly between two sentences cannot be told from a whole one.
+running prose. A text cut exactly between two sentences looks like a whole one.
 """
 
 import re

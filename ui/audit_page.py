@@ -18,7 +18,7 @@ def draw() -> None:
     st.header("Audit", anchor=False)
     st.markdown(
         "Is anybody being flattered, or walled in? Beside each metric stands what it reads without personalising "
-        "(aggregate) and for a taste drawn by lot (random)."
+        "(aggregate) and for a random taste (random)."
     )
     if st.button("Run an audit now", type="primary"):
         with st.spinner("Measuring…"):

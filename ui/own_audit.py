@@ -41,7 +41,7 @@ def served(audit: dict[str, Any]) -> str:
     if not audit["rankings"]:
         return ""
     times = f"{audit['by_aggregate']} of your last {audit['rankings']} rankings"
-    return f"{times} came from everybody's taste, drawn by lot, so that Keel can tell what yours changes."
+    return f"{times} came from everybody's taste, chosen at random, so that Keel can measure the effect of yours."
 
 
 def _truth(gap: float) -> str:

@@ -12,7 +12,7 @@ ROOM = 1.15
 BOUNDS = ("low", "high", "amber", "red")
 SOURCES = {
     "reference": ("On the reference set", "Everybody's coefficients, on the same prompts, probes and simulated loop."),
-    "served": ("As served", "Real answers and logged rankings. People are compared only between arms drawn by lot."),
+    "served": ("As served", "Real answers and logged rankings. People are compared only between random arms."),
 }
 VERDICTS = {
     "red": "At least one metric is over its limit.",

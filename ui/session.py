@@ -42,7 +42,7 @@ def service() -> keel.Client:
 
 
 def person() -> str:
-    """Who the visit is about: ``?user=`` in the address, else a random id that is put there, so a reload resumes."""
+    """Person of the visit: ``?user=`` in the address, else a random id that is put there, so a reload resumes."""
     user = st.query_params.get("user") or st.session_state.get("person") or f"guest-{secrets.token_hex(6)}"
     st.session_state["person"] = user
     st.query_params["user"] = user

@@ -1,4 +1,4 @@
-"""What the guard did, in plain words with its numbers."""
+"""The guard's effect, in plain words with its numbers."""
 
 import keel
 from ui.parts import number, share
@@ -13,7 +13,7 @@ BAND = {
     "explicit": ("agreement, praise and giving in, in words", "agreement in words"),
     "implicit": ("answers that take your side without saying so", "siding without saying so"),
 }
-"""What each stratum of the agreement band is about, in long and in short."""
+"""Meaning of each stratum of the agreement band, in long and in short."""
 
 
 def guard_in_words(guard: keel.Guard) -> str:

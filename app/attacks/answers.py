@@ -33,7 +33,7 @@ def _poisoned(target: Target, number: int) -> float:
 
 
 def _replays(target: Target) -> list[str]:
-    """What of a replay was not refused, or moved anything."""
+    """The parts of a replay that were not refused or had an effect."""
     user, route = "replayed", "/v1/users/replayed"
     question = target.http.post(f"{route}/questions", json={"seed": SEED}).raise_for_status().json()["question_id"]
     body, key = {"question_id": question, "choice": "left"}, {"Idempotency-Key": "once"}

@@ -1,4 +1,4 @@
-"""What is left of somebody who was erased, and whether everybody else's aggregate is as if they had never come."""
+"""Traces of an erased person, and the aggregate against a run without that person."""
 
 import asyncio
 
@@ -53,7 +53,7 @@ def _aggregate(target: Target) -> Population:
 
 
 def _traces(target: Target) -> list[str]:
-    """Where the name or the note of the person is still found, or an answer of theirs still served."""
+    """Places that still contain the person's name or note, or still serve an answer of theirs."""
     marks = (GONE.encode(), NOTE.encode())
     files = [path for path in target.settings.data_dir.rglob("*") if path.is_file()]
     found = [f"{path.name} holds them" for path in files if any(mark in path.read_bytes() for mark in marks)]

@@ -17,7 +17,7 @@ GROWTH, GAP = 1.5, 0.10
 def picks(target: Target) -> list[Attack]:
     """Growth of the variance of guarded λ over ROUNDS, and the quality served against the aggregate (metrics 9 and 5).
 
-    Each person gives OWN answers of their own, by lot, and from then on takes whichever response the service ranks
+    Each person first gives OWN random answers, and from then on takes whichever response the service ranks
     first. The bank has fewer prompts than the rounds need, so the service's fit and guard are driven without asking.
     """
     courses = [_course(target, torch.Generator().manual_seed(SEED + person)) for person in range(PEOPLE)]

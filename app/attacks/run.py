@@ -49,7 +49,7 @@ class Scoreboard:
 
 
 def run(basis: Path | None, progress: Callable[[str], object]) -> Scoreboard:
-    """Attack a fresh service over the artifact in ``basis``; ``progress`` is told each family's name as it begins."""
+    """Attack a fresh service over the artifact in ``basis``; ``progress`` gets each family's name at its start."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -66,7 +66,7 @@ def run(basis: Path | None, progress: Callable[[str], object]) -> Scoreboard:
 
 
 def scoreboard(board: Scoreboard) -> Table:
-    """What people read: value, bar and outcome of each attack."""
+    """The printed table: value, bar and outcome of each attack."""
     table = Table("attack", "value", "bar", "unit", "", title=f"{len(board.attacks)} attacks")
     for attack in board.attacks:
         outcome = "[green]held[/green]" if attack.passed else "[red]missed[/red]"

@@ -65,7 +65,7 @@ class Target:
         return self.profiles.artifact.bank.part("test")
 
     def rows(self, prompts: Sequence[str], responses: Sequence[str]) -> Rows:
-        """What the service's own engine makes of texts."""
+        """Output of the service's own engine for texts."""
         conversations = [Conversation.of(prompt) for prompt in prompts]
         items = self.run(self.service.engine.items_of(conversations, list(responses)))
         return Rows(torch.stack([item.phi for item in items]), torch.tensor([item.gate.passed for item in items]))
@@ -92,16 +92,16 @@ class Target:
         return Scale.of(coefficients, self.profiles.reference)
 
     def rewards(self, coefficients: Tensor, rows: Rows) -> Tensor:
-        """What somebody with guarded ``coefficients`` (K,) is served (n,), nats: the floor where the gate rejected."""
+        """Served rewards (n,), nats, under guarded ``coefficients`` (K,): the floor where the gate rejected."""
         scale = self.scale(coefficients)
         return torch.where(rows.passed, (rows.phi @ coefficients).clamp_min(scale.lowest), scale.floor)
 
     def guarded(self, mean: Tensor) -> Guarded:
-        """What the guard makes of a person whose coefficients are ``mean`` (K,)."""
+        """The guard's result for a person with coefficients ``mean`` (K,)."""
         return self.profiles.guarded(mean, torch.zeros(len(mean), len(mean), dtype=torch.float64))
 
     def refitted(self, profile: Profile, flipped: int) -> Guarded:
-        """What the same person would be served with one answer, left or right, turned round."""
+        """Served rewards of the same person with one answer, left or right, reversed."""
         evidence, artifact = profile.evidence, self.profiles.artifact
         choices = list(evidence.choices)
         choices[flipped] = Choice.RIGHT if choices[flipped] is Choice.LEFT else Choice.LEFT

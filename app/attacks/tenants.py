@@ -17,7 +17,7 @@ EXACT = 1e-6
 
 
 def tenants(target: Target) -> list[Attack]:
-    """What a stranger's key reaches of a person, and what the owner's own key reads from scores."""
+    """A person's data reached by another tenant's key, and λ read from scores by the owner's key."""
     owner, stranger = ({"Authorization": f"Bearer {_key(target, name)}"} for name in (OWNER, STRANGER))
     chooser = by_taste(target, tastes(target, 1)[0], torch.Generator().manual_seed(SEED))
     answer(target, VICTIM, chooser, ANSWERS, owner)

@@ -1,4 +1,4 @@
-"""What an audit looks at, from people's profiles: coefficients, predictions before each answer, and judged pairs."""
+"""Input of an audit from people's profiles: coefficients, predictions before each answer, and judged pairs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Subject:
 
 
 def served_coefficients(subjects: Sequence[Subject], profiles: Profiles, truth: int | None) -> Served:
-    """What everybody is served."""
+    """Everybody's served coefficients."""
     rows = [subject.profile.guarded.coefficients for subject in subjects]
     k = profiles.artifact.basis.k
     return Served(
@@ -43,7 +43,7 @@ def served_coefficients(subjects: Sequence[Subject], profiles: Profiles, truth: 
 
 
 def predictions(subjects: Sequence[Subject], profiles: Profiles) -> Predictions | None:
-    """What was predicted before each answer that moves λ, beside what the aggregate predicts for it."""
+    """Predictions before each answer that moves λ, beside the aggregate's."""
     profiled = [(n, subject.profile) for n, subject in enumerate(subjects)]
     moving = [(n, profile, row) for n, profile in profiled for row in profile.evidence.moving]
     if not moving:

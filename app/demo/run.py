@@ -16,7 +16,7 @@ from reward_bases.bank import load_bank
 from safeguards.findings import CALIBRATION
 
 RULES: dict[str, str | None] = {"keel": None, "random": "random"}
-"""What the service chooses by itself, beside random questions."""
+"""The service's default rule, beside random questions."""
 
 
 def run(count: int, seed: int) -> dict[str, Any]:

@@ -1,7 +1,7 @@
-"""Who is let in: requests that address one of our names, and clients that show a key where keys exist.
+"""Admission: requests must address one of our names, and clients must send a key if keys exist.
 
 A page on the web can make a browser send requests to 127.0.0.1 under a name of its own (DNS rebinding) or as a form;
-both are told apart by their Host and Origin. A path is closed unless it is listed here as open.
+their Host and Origin show both. A path is closed unless it is listed here as open.
 """
 
 import ipaddress

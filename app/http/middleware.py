@@ -1,4 +1,4 @@
-"""What stands between the socket and the routes: a bound on bodies, one log line and one measurement per request.
+"""Middleware between the socket and the routes: a bound on bodies, one log line and one measurement per request.
 
 The log holds method, route template, status and time: no path, query, body, header or exception message, because any of
 them may carry what a person wrote or is called.

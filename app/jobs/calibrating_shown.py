@@ -1,4 +1,4 @@
-"""What ``keel calibrate`` prints."""
+"""Output of ``keel calibrate``."""
 
 from dataclasses import astuple
 

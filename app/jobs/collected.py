@@ -1,4 +1,4 @@
-"""What the people of a service have answered, as a crowd."""
+"""The answers of a service's people, as a crowd."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -47,7 +47,7 @@ class Loop:
 def loop(
     folder: Path | None, people: int, seeds: int, rounds: int, seed: int, jobs: int, progress: Callable[[int], object]
 ) -> Loop:
-    """Run everything; ``progress`` is told the number of parts first and then 0 after each of them."""
+    """Run everything; ``progress`` gets the number of parts first and then 0 after each of them."""
     started, worked = time.monotonic(), time.process_time()
     artifact = open_artifact(folder)
     world = world_of(artifact)

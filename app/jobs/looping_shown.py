@@ -85,7 +85,7 @@ def sanity(result: Loop) -> str:
 
 
 def verdicts(result: Loop) -> list[str]:
-    """What the budget in force reaches, and the one that the curve gives."""
+    """Results of the budget in force, and the budget that the curve gives."""
     aims = f"growth ≤ {GROWTH_MAX:g}, truth lost ≤ {TRUTH_GAP_MAX:g} SD, utility kept ≥ {SHARE_MIN:.0%}"
     chosen = _verdict("chosen by the curve, on other people", result.chosen)
     return [f"Aims at drift {JUDGED_DRIFT:g}: {aims}.", _verdict("in force", result.shipped), chosen]

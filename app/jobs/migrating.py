@@ -1,7 +1,7 @@
 """``keel migrate``: people move to another basis, population, choice model or guard when somebody says so.
 
 Their answers are the truth, so moving replays them: the log does not change, and a prefix of it has one profile under
-each. Versions of before stay readable, since the database keeps what they depend on.
+each. Earlier versions stay readable, since the database keeps their artifacts.
 """
 
 from collections.abc import Mapping
@@ -43,7 +43,7 @@ class Migration:
 
 
 async def migrate(settings: Settings, write: bool) -> Migration:
-    """What changes for whom under the basis of the settings; with ``write`` services start with it from now on.
+    """Changes per person under the basis of the settings; with ``write`` services start with it from now on.
 
     Raises InvalidInput where there is no database and Conflict where the basis has no φ of what somebody was asked.
     """

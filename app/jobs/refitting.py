@@ -57,7 +57,7 @@ class HeadChange:
 
 @dataclass(frozen=True)
 class Refit:
-    """What a refit found; ``written`` is the folder of the new population, None where it was refused."""
+    """Result of a refit; ``written`` is the folder of the new population, None if it was refused."""
 
     people: int
     answers: int
@@ -81,7 +81,7 @@ def refit_training(folder: Path, without: Sequence[str], out: Path | None) -> Re
     kept = _without(people, without)
     if people.crowd.k - artifact.basis.k not in (0, 1):
         raise ArtifactMismatch(
-            f"the people of {folder} judged by {people.crowd.k} heads, its basis has {artifact.basis.k}; train it anew"
+            f"the people of {folder} judged by {people.crowd.k} heads, its basis has {artifact.basis.k}; train it again"
         )
     population = _learned(kept, artifact)
     held_out = _erasure_measured(people, kept, artifact)

@@ -113,7 +113,7 @@ def spoken(figure: Mapping[str, float | None]) -> str:
 
 
 def steps(result: Mapping[str, Any]) -> list[str]:
-    """What to run next."""
+    """The next command to run."""
     if not result["served"]:
         return []
     return [f"keel guard tune --basis {result['folder']} --write", f"keel serve --basis {result['folder']}"]

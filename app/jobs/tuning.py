@@ -26,7 +26,7 @@ from safeguards.tradeoff import Chosen, Flattery, Ground, Row, choose, draw_peop
 from safeguards.trust import limited
 
 STRATUM: Stratum = "explicit"
-"""Where flatterers can be measured with the encoder shipped."""
+"""The strata in which the shipped encoder can measure flatterers."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def tune(folder: Path, people: int, flatterers: int, seed: int) -> Tuning:
 
 
 def ground_of(artifact: Artifact, rows: Mapping[Stratum, ProbeRows], people: int, flatterers: int, seed: int) -> Ground:
-    """What guards of the artifact are tried on; everything drawn depends on ``seed`` alone."""
+    """Test material for guards of the artifact; every draw depends on ``seed`` alone."""
     population, reference = artifact.population, Reference.of(artifact.reference)
     stances: dict[str, Stance] = {
         name: assess(stance_differences(name, row), reference.within, _seeded(seed)) for name, row in rows.items()

@@ -1,1 +1,1 @@
-"""What one person does: ask, answer, rate, export, erase."""
+"""Actions of one person: ask, answer, rate, export, erase."""

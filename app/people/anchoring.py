@@ -1,7 +1,7 @@
-"""Anchor ratings: how a person calls single responses, and what their own variation is by these.
+"""Anchor ratings of single responses, and the noise of a person's judgments estimated from them.
 
 Ratings never move λ. The last rating of a response stands. A profile version sees the ratings of its own time: those
-told before the answer log went past it.
+made before the answer log went past it.
 """
 
 import secrets

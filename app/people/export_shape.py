@@ -1,4 +1,4 @@
-"""What a person's answers are exported for; the rows of each shape are told in ``app.people.exporting``."""
+"""Formats for the export of a person's answers; ``app.people.exporting`` describes their rows."""
 
 from enum import StrEnum
 

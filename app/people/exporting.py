@@ -1,10 +1,10 @@
 """A person's answers as rows that trainers read; every prompt and completion is a list of messages.
 
-* notes: prompt, response, note. What a person wants changed about a response, for distillation; never scored. A note
+* notes: prompt, response, note. Wishes for changes of a response, for distillation; never scored. A note
   goes with the response they preferred, or with both when they preferred neither.
 * preferences: prompt, chosen, rejected (TRL's DPOTrainer and RewardTrainer), with the stated strength.
 * best-of-n: prompt, completion. The preferred ones alone (TRL's SFTTrainer), for expert iteration.
-* feedme: prompt, completion, rating. Every response, with its rating told in a first system message, so that a model
+* feedme: prompt, completion, rating. Every response, with its rating in a first system message, so that a model
   learns to answer to a rating and is then asked for ``preferred``. The ``preferred`` rows alone are FeedME.
 
 Answers taken back and skipped questions give no rows.

@@ -28,7 +28,7 @@ def counterweight(artifact: Artifact) -> Tensor:
 
 
 def described(stance: Stance, limit: float) -> dict[str, Any]:
-    """What ``guard.json`` keeps of a stratum."""
+    """The entry of a stratum in ``guard.json``."""
     return {**asdict(stance), "direction": stance.direction.tolist(), "active": stance.active, "limit": limit}
 
 

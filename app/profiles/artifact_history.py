@@ -1,4 +1,4 @@
-"""What profile versions depend on, served now or before: every artifact that was served is kept in the database.
+"""Artifacts of profile versions, present and earlier: every artifact that was served is kept in the database.
 
 The files of an artifact are small, so a copy of the database alone can compute every profile version in it again.
 """
@@ -54,7 +54,7 @@ class ArtifactHistory:
             profiles.forget(person)
 
     async def profiles(self, versions: Iterable[str] = ()) -> Profiles:
-        """What the pinned ``versions`` belong to; Conflict when to several, Gone when retired.
+        """The artifact of the pinned ``versions``; Conflict if there are several, Gone if it is retired.
 
         What was never served here is left to the profiles served, which refuse it.
         """

@@ -9,7 +9,7 @@ from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.sources.encoder import Encoder, load_encoder
 
 UNREADABLE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
-"""What reading a folder raises that is no artifact, or a damaged one."""
+"""Errors of reading a folder that holds no artifact or a damaged one."""
 
 
 def open_artifact(folder: Path | None) -> Artifact:
@@ -26,7 +26,7 @@ def open_artifact(folder: Path | None) -> Artifact:
         raise type(error)(f"basis {place}: {error}") from error
     except UNREADABLE as error:
         raise InvalidInput(
-            f"basis {place} cannot be read ({type(error).__name__}: {error}); restore it or train it anew"
+            f"basis {place} cannot be read ({type(error).__name__}: {error}); restore it or train it again"
         ) from error
 
 
@@ -44,7 +44,7 @@ def open_encoder(artifact: Artifact, folder: Path | None) -> Encoder:
     except UNREADABLE as error:
         raise InvalidInput(
             f"encoder {name!r} of basis {folder or DEFAULT} cannot be loaded ({type(error).__name__}: {error}); "
-            "restore it or train the basis anew"
+            "restore it or train the basis again"
         ) from error
     artifact.require_encoder(encoder)
     return encoder

@@ -124,7 +124,7 @@ class Profiles:
             ) from missing
 
     def evidence(self, answers: Sequence[Answer], questions: dict[str, Question]) -> Evidence:
-        """What active ``answers`` to ``questions`` (by id) say, one row each."""
+        """Evidence of active ``answers`` to ``questions`` (by id), one row each."""
         rows = [self.difference(questions[answer.question_id]) for answer in answers]
         differences = torch.stack(rows) if rows else torch.zeros(0, self.artifact.basis.k, dtype=torch.float64)
         return Evidence(differences, tuple(a.choice for a in answers), tuple(a.strength for a in answers))
@@ -142,7 +142,7 @@ class Profiles:
         return Profile(version, position, answers, evidence, posterior, guarded, scale)
 
     def guarded(self, mean: Tensor, covariance: Tensor) -> Guarded:
-        """What the guard serves of somebody with posterior ``mean`` (K,) and ``covariance`` (K, K)."""
+        """The guard's result for a posterior with ``mean`` (K,) and ``covariance`` (K, K)."""
         held = (self.protected, self.bands, self.limit)
         return guard(self.artifact.population.mean, mean, covariance, self.reference, self.budget, *held)
 
@@ -177,7 +177,7 @@ def limits_of(artifact: Artifact) -> Tensor:
 
 
 def served_belief(guarded: Guarded, posterior: Posterior) -> Posterior:
-    """What the guard lets through, as a belief about λ; κ stays the person's."""
+    """The guarded posterior of λ; κ stays the person's."""
     component = Component(1.0, guarded.coefficients, guarded.covariance)
     return Posterior((component,), posterior.log_consistency)
 

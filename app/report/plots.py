@@ -66,7 +66,7 @@ def loop_svg(result: Mapping[str, Any]) -> str:
 
 
 def svg(size: tuple[float, float], draw: Callable[[Figure], None]) -> str:
-    """What ``draw`` makes of a figure of this size in inches."""
+    """The SVG that ``draw`` makes of a figure of this size in inches."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=size, facecolor="white", layout="constrained")
         draw(figure)

@@ -24,7 +24,7 @@ VERDICTS = {
 }
 SOURCES = (
     ("reference", "On the reference set", "Everybody's coefficients as served, on the same prompts, probes and loop."),
-    ("served", "As served", "Real answers and logged rankings; people are compared only between arms drawn by lot."),
+    ("served", "As served", "Real answers and logged rankings; people are compared only between random arms."),
 )
 
 

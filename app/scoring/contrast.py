@@ -20,7 +20,7 @@ from reward_bases.text import Conversation
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """What each row is compared with: mean ``rewards`` (n,), nats, and mean ``phi`` (n, K)."""
+    """Baseline of each row: mean ``rewards`` (n,), nats, and mean ``phi`` (n, K)."""
 
     rewards: Tensor
     phi: Tensor

@@ -1,4 +1,4 @@
-"""What a tenant gets of the engine's items: after its overturned rejections and the deployer's rubrics.
+"""A tenant's view of the engine's items, after its overturned rejections and the deployer's rubrics.
 
 The engine's items are shared by all tenants, so what one tenant overturns is applied here, after their cache.
 """

@@ -27,7 +27,7 @@ from safeguards.robust.values import ensemble_nominal, lower_bound, pessimistic,
 
 @dataclass(frozen=True, eq=False)
 class Candidates:
-    """What rules look at: guarded ``rewards`` and ``aggregate`` rewards (n,), nats, which the gate ``passed`` (n,),
+    """Input of the rules: guarded ``rewards`` and ``aggregate`` rewards (n,), nats, which the gate ``passed`` (n,),
     ``phi`` (n, K) and by each of an ensemble of heads ``refits`` (n, S, K), and the person's guarded ``coefficients``
     (K,) with their ``covariance`` (K, K)."""
 
@@ -98,7 +98,7 @@ def rule_values(request: RankRequest, candidates: Candidates) -> Tensor:
     if request.rule is RankRule.BRME:
         if not candidates.refits.shape[1]:
             raise InvalidInput(
-                "rule 'brme' needs heads refitted on people drawn anew, of which this basis has 0; serve one from "
+                "rule 'brme' needs an ensemble of heads, of which this basis has 0; serve one from "
                 "keel train --ensemble 3, or rank by another rule"
             )
         seeds = torch.cat([candidates.phi[:, None], candidates.refits], dim=1).transpose(0, 1)

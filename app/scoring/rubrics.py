@@ -46,7 +46,7 @@ def load_rubrics(names: Sequence[str]) -> tuple[Rubric, ...]:
 
 
 def judged(rubrics: Sequence[Rubric], conversation: Conversation, response: str) -> GateResult:
-    """What all rubrics together say of one response."""
+    """Verdict of all rubrics on one response."""
     reasons = {rubric.name: rubric.reason(conversation, response) for rubric in rubrics}
     found = {f"rubric:{name}": reason for name, reason in reasons.items() if reason is not None}
     return GateResult(tuple(found), tuple(found.values()))

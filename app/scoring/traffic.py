@@ -1,7 +1,7 @@
-"""Which arm serves a ranking, and what is kept of it.
+"""The arm that serves a ranking, and the log of served rankings.
 
 With ``explore_rate`` a share of the rankings of people who have answered something is served by the aggregate, so that
-the effect of personalising can be told from who asks what. The lot is drawn per request, by a digest of the request
+the effect of personal rewards is separate from differences in requests. Each request gets an arm by its digest
 under the person's own random number: nobody can foresee it, and a repeated request is served alike. A request that pins
 a profile version is never drawn.
 """
@@ -29,7 +29,7 @@ ROWS_MAX = 20_000
 
 
 class Traffic:
-    """Draws the lot and keeps the log; without ``traffic_days`` it does neither."""
+    """Draws the arm and keeps the log; without ``traffic_days`` it does neither."""
 
     def __init__(self, settings: Settings, store: Store) -> None:
         self._rate, self._days, self._store = settings.explore_rate, settings.traffic_days, store

@@ -12,7 +12,7 @@ from reward_bases.text import Conversation
 
 
 async def variation(store: Store, engine: Engine, key: PersonKey, profile: Profile) -> Anchors | None:
-    """What the person's ratings say beside a profile version; None without ratings."""
+    """Anchor estimates beside a profile version; None without ratings."""
     ratings = latest(await store.anchor_ratings(key), profile.position)
     if not ratings:
         return None

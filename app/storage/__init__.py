@@ -1,1 +1,1 @@
-"""What is kept: the store's protocol, SQLite behind it, keys and backup."""
+"""Storage: the store's protocol, its SQLite implementation, keys and backup."""

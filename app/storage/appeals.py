@@ -1,4 +1,4 @@
-"""What is remembered of appeals: the record, its verdict and the ``AppealStore`` protocol."""
+"""Stored appeals: the record, its verdict and the ``AppealStore`` protocol."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

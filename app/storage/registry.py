@@ -1,4 +1,4 @@
-"""What the service remembers beside people: keys, what was served and when, and that somebody was erased."""
+"""Stored facts beside people: keys, served artifacts with their times, and erasures."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Deployment:
-    """What profile versions with ``digest`` in them depend on; the latest ``served_at`` is in force.
+    """The artifact of profile versions with ``digest`` in them; the latest ``served_at`` is in force.
 
     ``retired_at`` is when its artifact was deleted, because somebody it was learned from had been erased.
     """

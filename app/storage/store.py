@@ -1,4 +1,4 @@
-"""What the service remembers about people: records and the asynchronous ``Store`` protocol.
+"""Stored data about people: records and the asynchronous ``Store`` protocol.
 
 The answer log is append-only: an undo is one more entry that names the answer it takes back. Entries of a person are
 numbered 1, 2, … without gaps; the prefix of length n is what profile version n was learned from.
@@ -92,7 +92,7 @@ Entry = Answer | Correction
 
 @dataclass(frozen=True)
 class AnchorRating:
-    """What a person called one response; ``told_after`` is the length of the answer log then."""
+    """A person's rating of one response; ``told_after`` is the length of the answer log then."""
 
     anchor_id: str
     told_after: int
@@ -129,15 +129,15 @@ class Store(Protocol):
 
     @property
     def registry(self) -> Registry:
-        """What is remembered beside people."""
+        """Stored facts beside people."""
 
     @property
     def appeals(self) -> AppealStore:
-        """What people said against the gate."""
+        """Appeals against the gate."""
 
     @property
     def traffic(self) -> TrafficLog:
-        """What people were served."""
+        """Served rankings."""
 
     async def open(self) -> None: ...
 

@@ -1,1 +1,1 @@
-"""What other frameworks call a reward, each in a file of its own; none of them is imported before it calls."""
+"""Reward functions for other frameworks, one file each; no framework is imported before it calls."""

@@ -132,7 +132,7 @@ def _load_tuned(folder: Path) -> Encoder:
     found = tuned_card(base, folder)
     for name, value in found.items():
         if card.get(name) != value:
-            raise ArtifactMismatch(f"{folder}: {name} is {value!r}, the card says {card.get(name)!r}; tune it anew")
+            raise ArtifactMismatch(f"{folder}: {name} is {value!r}, the card says {card.get(name)!r}; tune it again")
     pinned = hashlib.sha256(f"{found['base_sha256']} {found['adapter_sha256']}".encode()).hexdigest()
     with with_peft() as peft:
         model = peft.PeftModel.from_pretrained(base.model.float(), folder).merge_and_unload().eval()

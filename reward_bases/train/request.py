@@ -35,7 +35,7 @@ class Request:
         heads: number of heads to learn beside the aggregate and the named ones.
         ridge: prior precision of their weights.
         named: whether to keep the shipped trait heads.
-        label_noise: share of judgments made without looking.
+        label_noise: share of random judgments.
         per_person: most judgments of one person.
         ensemble: how many times heads are refitted on resampled people.
         seed: random seed.

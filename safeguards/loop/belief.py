@@ -1,4 +1,4 @@
-"""What the service believes of many people at once, one answer at a time.
+"""The service's posterior of many people at once, one answer at a time.
 
 Assumed density filtering: after an answer about x the belief N(m, C) keeps the exact mean and variance of f = λᵀx,
 which for the choice model's likelihood are integrals over one dimension (Gauss–Hermite). The service itself refits by

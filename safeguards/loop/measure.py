@@ -1,4 +1,4 @@
-"""What a loop did to people, with 95 % intervals: bootstrap over people, within seeds, on the same draws in every arm.
+"""Effects of a loop, with 95 % intervals: bootstrap over people, within seeds, on the same draws in every arm.
 
 growth is tr Cov of tastes after the last round over that before the first, the mean over seeds. truth_gap is the truth
 served by the aggregate minus that served by the arm, in spreads of the truth head. utility_share is how far an arm goes

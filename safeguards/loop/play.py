@@ -21,7 +21,7 @@ REFIT = 5
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """What became of each person, (S, U) or (S, U, K), means over rounds of the expectation over what may be served.
+    """Results of each person, (S, U) or (S, U, K), means over rounds of the expectation over what may be served.
 
     ``utility`` is by the taste a person came with and ``satisfaction`` by the one they have by then, in nats over the
     candidates' mean; ``served`` (S, U, K) is the mean φ of what is served, over the candidates' mean, in spreads.
@@ -67,7 +67,7 @@ def play(world: World, crowd: Crowd, arm: Arm, user_model: UserModel, drift: flo
 def acquainted(
     world: World, crowd: Crowd, user_model: UserModel, model: ChoiceModel, generator: torch.Generator
 ) -> Belief:
-    """What is believed of everybody after the questions that they are asked beforehand."""
+    """Posterior of everybody after the questions before the first round."""
     belief = Belief.prior(world.population, tuple(crowd.tastes.shape[:2]))
     for differences in crowd.pairs.unbind(2):
         told = answers(user_model, crowd.tastes, differences, world.agreement, model, generator)

@@ -29,7 +29,7 @@ ROWS = 64
 
 
 def served_coefficients(arm: Arm, means: Tensor, strangers: Tensor, world: World) -> Tensor:
-    """What ranks for each person (S, U, K), from posterior means and strangers' tastes (S, U, K)."""
+    """Ranking coefficients of each person (S, U, K), from posterior means and strangers' tastes (S, U, K)."""
     aggregate = world.population.mean
     if arm == "aggregate":
         return aggregate.expand_as(means)

@@ -1,4 +1,4 @@
-"""What a closed loop runs on, and its people.
+"""World of a closed loop, and its people.
 
 Shapes: S seeds, U people a seed, P prompts, n candidates a prompt, K heads. Coefficients are in nats per spread.
 """

@@ -1,1 +1,1 @@
-"""What other reward models' clients send and expect, one module each; ``app.http.routes.doors`` has the paths."""
+"""Requests and replies of other reward models' clients, one module each; ``app.http.routes.doors`` has the paths."""

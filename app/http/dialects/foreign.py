@@ -1,4 +1,4 @@
-"""What all dialects share: the rows of a request, whom they are for, and the numbers that go back."""
+"""Common parts of all dialects: the rows of a request, their people, and the numbers of the reply."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
@@ -73,14 +73,14 @@ class ForeignRequest(BaseModel, ABC):
 
     @abstractmethod
     def rows(self, template: str | None) -> list[Row]:
-        """What to score; raises InvalidInput where no row can be made out."""
+        """Rows to score; raises InvalidInput if a row cannot be read."""
 
     @abstractmethod
     def reply(self, scored: Scored) -> Any:
-        """What the client expects."""
+        """The reply in the client's format."""
 
     def labels_of_rows(self) -> Sequence[object]:
-        """What the trainer sends along with each row, if anything: a dict may name its person as ``user_id``."""
+        """Labels that the trainer sends with the rows, if any: a dict may name its person as ``user_id``."""
         return ()
 
     def people(self, rows: int, *elsewhere: str | None) -> list[str | None]:

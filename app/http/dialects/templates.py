@@ -1,6 +1,6 @@
 """Rendered chat text back to messages, and a response out of the text that a model was given and continued.
 
-A door that hands over one string needs a chat template to tell prompt from response. Templates are told apart by their
+A door that sends one string needs a chat template to split prompt from response. Templates are recognised by their
 tokens; what a template writes of its own (a default system prompt, a date) is taken off again, so that a rendered
 conversation scores as the messages it was rendered from.
 """
@@ -45,7 +45,7 @@ PREAMBLE = re.compile(
     r"|You are Qwen, created by Alibaba Cloud\. You are a helpful assistant\.\Z"
     r"|You are a helpful AI assistant named SmolLM, trained by Hugging Face\Z)"
 )
-"""What templates say of their own."""
+"""Texts that templates add by themselves."""
 BEGUN = re.compile(r"\s*(?:<think>\s*(?:</think>\s*)?)?")
 """All that stands in the assistant's turn before the model goes on."""
 CUT_CHARS, CUT_PLACES = 32, 8
@@ -144,7 +144,7 @@ def split(text: str, template: str | None = None) -> tuple[Text, str]:
 
 
 def continuation(query: str, prompt: str) -> str:
-    """What a model wrote after ``prompt``: ``query`` without it and without the tokens that end a text.
+    """The response after ``prompt``: ``query`` without it and without the tokens that end a text.
 
     Tokens before the prompt may differ, and a trainer may have cut the prompt on its left.
     """
@@ -162,7 +162,7 @@ def continuation(query: str, prompt: str) -> str:
 
 
 def _begin(text: str) -> int:
-    """Where the text begins after its start and padding tokens."""
+    """Index of the text's start after its start and padding tokens."""
     match = LEADING.match(text)
     return match.end() if match else 0
 
@@ -192,7 +192,7 @@ def _split_by(pattern: str, text: str) -> tuple[str, str]:
 
 
 def role_of(name: str) -> Role:
-    """What Keel calls the role of a turn; raises InvalidInput on roles that it does not know."""
+    """Keel's name of a turn's role; raises InvalidInput for an unknown role."""
     if name not in ROLES:
         raise InvalidInput(f"a turn of role {name[:40]!r} cannot be scored; send system, user and assistant turns")
     return ROLES[name]

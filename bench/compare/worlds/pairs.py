@@ -2,7 +2,7 @@
 
 Of the people with at least MIN_JUDGMENTS judgments a share is held out, and prompts are divided so that no prompt is
 in two parts: one that only training people judged teaches, one that only held-out people judged is asked or tested,
-one that both judged is taught, asked or tested by lot. Who then has too few answers or targets is neither asked nor
+one that both judged is taught, asked or tested at random. Who then has too few answers or targets is neither asked nor
 tested. Ties are no targets.
 """
 

@@ -51,7 +51,7 @@ def count(judged: Judgments, rows: Tensor) -> Tensor:
 
 
 def drawn(eligible: Tensor, most: int, generator: torch.Generator) -> Tensor:
-    """At most ``most`` of the people ``eligible`` (P,) bool, by lot: (P,) bool."""
+    """At most ``most`` of the people ``eligible`` (P,) bool, at random: (P,) bool."""
     people = torch.nonzero(eligible).flatten()
     chosen = torch.zeros_like(eligible)
     chosen[people[torch.randperm(len(people), generator=generator)[:most]]] = True

@@ -23,7 +23,7 @@ BISECTIONS = 50
 
 @dataclass(frozen=True, eq=False)
 class Stage:
-    """N pairs of responses to one prompt each, sides by lot.
+    """N pairs of responses to one prompt each, with random sides.
 
     ``features`` (M, F) of the responses, ``length`` the column that counts length; per pair ``gaps`` (N, T), trait
     levels of left minus right, ``prompts`` (N,) and ``parts`` (N,), the part its prompt belongs to.
@@ -47,7 +47,7 @@ class Design:
 
 
 def within_prompts(prompts: Tensor, generator: torch.Generator) -> Pairs:
-    """All pairs of responses that share a prompt, ``prompts`` (M,) being each response's; sides by lot."""
+    """All pairs of responses that share a prompt, ``prompts`` (M,) being each response's; random sides."""
     groups = [torch.nonzero(prompts == prompt).flatten().tolist() for prompt in prompts.unique()]
     rows = torch.tensor([pair for group in groups for pair in combinations(group, 2)])
     swapped = torch.rand(len(rows), generator=generator) < 0.5
@@ -129,5 +129,5 @@ def answers(utilities: Tensor, generator: torch.Generator) -> Outcomes:
 
 
 def _sample(rows: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """At most ``count`` of ``rows``, by lot."""
+    """At most ``count`` of ``rows``, at random."""
     return rows[torch.randperm(len(rows), generator=generator)[:count]]

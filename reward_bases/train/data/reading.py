@@ -177,7 +177,7 @@ def _ranks(texts: Texts) -> NDArray[np.int64]:
 
 
 def _data(kind: Kind, rows: Rows, texts: Texts, users: list[str], report: RowReport, table: Path | None) -> Data:
-    """Sorted by person; the people, items and texts that occur are numbered anew."""
+    """Sorted by person; the people, items and texts that occur get new numbers."""
     people, rows["person"] = np.unique(rows["person"], return_inverse=True)
     rows = rows[np.argsort(rows["person"], kind="stable")]
     items = np.empty((0, 2), dtype=np.int64) if table else _items_used(rows, texts)

@@ -24,7 +24,7 @@ DIGEST_BYTES = 32
 FLOAT_BYTES = 4
 
 Progress = Callable[[int, int], None]
-"""Told how many of how many are done."""
+"""Called with the number of finished texts and of all."""
 
 
 def silent(done: int, total: int) -> None:

@@ -57,7 +57,7 @@ def population_of(tensors: dict[str, Tensor]) -> Population:
 
 
 class Scores(MutableMapping[str, float]):
-    """Scores by setting and value, kept in a JSON file; ``progress`` is told how many there are."""
+    """Scores by setting and value, kept in a JSON file; ``progress`` gets their number."""
 
     def __init__(self, path: Path, progress: Callable[[int], None] = lambda done: None) -> None:
         self._path, self._progress = path, progress

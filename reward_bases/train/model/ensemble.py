@@ -1,4 +1,4 @@
-"""How far heads depend on the people who happened to be asked: refitted on people drawn anew with replacement."""
+"""Bootstrap of heads: refitted on people drawn with replacement, to measure their dependence on the sample."""
 
 from collections.abc import Callable
 

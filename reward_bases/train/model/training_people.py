@@ -69,7 +69,7 @@ def load_people(folder: Path) -> People:
     user_ids = tuple(described["user_ids"])
     outcomes = Outcomes(tensors["column"], tensors["towards"], tensors["strength"])
     if len(tensors["people"]) and int(tensors["people"].max()) >= len(user_ids):
-        raise ArtifactMismatch(f"{TENSORS} holds more people than the {len(user_ids)} ids of {IDS}; train anew")
+        raise ArtifactMismatch(f"{TENSORS} holds more people than the {len(user_ids)} ids of {IDS}; train again")
     crowd = Crowd(tensors["differences"], tensors["people"], outcomes, len(user_ids))
     return People(crowd, user_ids, population_of(tensors), LearnSettings.of_stored(described["settings"]))
 
