@@ -1,4 +1,4 @@
-"""What a person said: conversations and their digests.
+"""Conversations and their digests.
 
 A conversation keeps its roles and system prompt; equality and caching go by the SHA-256 of its canonical JSON.
 """
@@ -54,7 +54,7 @@ class Conversation:
         return next(message.content for message in reversed(self.messages) if message.role == "user")
 
     def window(self, limit: int) -> str:
-        """What the encoder reads, ``limit`` characters at most beyond the last user turn, which is kept whole.
+        """Text for the encoder, ``limit`` characters at most beyond the last user turn, which is kept whole.
 
         The last user turn comes first, then the system prompt, then the other turns from the newest back, as they fit.
         """

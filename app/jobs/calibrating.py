@@ -115,7 +115,7 @@ def _forecasts(judged: Data, rows: Sequence[Tensor], artifact: Artifact, phi: Ma
 
 
 def _chances(profiles: Profiles, differences: Tensor, choices: Sequence[Choice], told: int) -> Tensor:
-    """The chance of left over right for every difference after the first ``told``, these being read as answers."""
+    """The chance of left over right for every difference after the first ``told``, which are read as answers."""
     artifact = profiles.artifact
     evidence = Evidence(differences[:told], tuple(choices[:told]), (None,) * told)
     posterior = infer(artifact.population, artifact.choice_model, evidence)

@@ -1,4 +1,4 @@
-"""What real people's judgments teach: the quality head, two taste heads, the aggregate λ̄, the taste heads' spread and
+"""Learned from real people's judgments: the quality head, two taste heads, the aggregate λ̄, the taste heads' spread and
 the choice constants.
 
 UKPConvArg1 (Habernal & Gurevych, ACL 2016): which of two arguments is more convincing, 2,664 crowd workers. PandaLM's
@@ -103,7 +103,7 @@ def slopes_on(styles: Tensor, differences: Tensor, weights: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Controls:
-    """What people's heads must not ride on.
+    """Directions that people's heads must not use.
 
     ``styles`` (S, F): log length and the designed heads; ``bank`` (M, F): differences between the bank's answers, of
     equal quality by design; ``allowed`` (F,) bool: features that do not count length or layout.

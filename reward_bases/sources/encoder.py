@@ -62,7 +62,7 @@ class Encoder:
         return self.vectors(texts)
 
     def vectors(self, texts: Sequence[str]) -> Tensor:
-        """What ``encode`` gives, for whoever needs its gradient with respect to the model."""
+        """Vectors as ``encode`` gives them, with gradients with respect to the model."""
         chunks = sorted(self._windows(texts), key=lambda chunk: len(chunk[1])) if texts else []
         sums = torch.zeros(len(texts), self.dimension)
         for batch in _token_bounded(chunks):
@@ -140,7 +140,7 @@ def _load_tuned(folder: Path) -> Encoder:
 
 
 def tuned_card(base: Encoder, folder: Path) -> dict[str, str]:
-    """What the card of a tuned folder must say: its base, how it pools, and the SHA-256 of base and adapter."""
+    """Content of the card of a tuned folder: its base, how it pools, and the SHA-256 of base and adapter."""
     digest = hashlib.sha256(b"".join((folder / name).read_bytes() for name in ADAPTER_FILES))
     return {
         "base": base.name,

@@ -1,4 +1,4 @@
-"""The layouts a preference file may have, told apart by their columns, and what a row of each says.
+"""Layouts of preference files, recognised by their columns, and the meaning of a row in each.
 
 | kind | columns |
 | --- | --- |
@@ -41,7 +41,7 @@ NAMES = {"user": ("user", "user_id", "annotator"), "statement": ("statement", "r
 
 
 class Kind(StrEnum):
-    """What people were asked for."""
+    """The kind of judgments in a file."""
 
     PAIRS = "pairs"
     RATINGS = "ratings"
@@ -102,7 +102,7 @@ class Layout:
     read: Callable[..., Judgment | None]
 
     def columns(self, found: Sequence[str]) -> list[str] | None:
-        """What the columns are called in a file that has the columns ``found``; None where a needed one is missing."""
+        """Names of the columns in a file that has the columns ``found``; None if a needed one is missing."""
         names = [next((n for n in NAMES.get(column, ()) if n in found), column) for column in self.needed]
         return [*names, *self.optional] if set(names) <= set(found) else None
 

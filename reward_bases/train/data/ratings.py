@@ -44,7 +44,7 @@ def compared(rows: Rows, rank: Indices, limit: int, seed: int) -> Rows:
 
 
 def _starts(rows: Rows) -> Indices:
-    """Where each person's ratings of a prompt start in sorted rows, and where the last ones end."""
+    """Starts of each person's ratings of a prompt in sorted rows, and the end of the last ones."""
     changes = (np.diff(rows["person"]) != 0) | (np.diff(rows["prompt"]) != 0)
     return np.flatnonzero(np.concatenate([[len(rows) > 0], changes, [True]]))
 

@@ -1,4 +1,4 @@
-"""What became of the rows of preference files: counted and located, never quoted."""
+"""Fate of the rows of preference files: counted and located, never quoted."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -21,7 +21,7 @@ class Refusal:
 
 @dataclass(frozen=True)
 class RowReport:
-    """What became of the rows: ``used``, ``kept_out`` (skip, both poor) as saying nothing of tastes, or ``refused``."""
+    """Fate of the rows: ``used``, ``kept_out`` (skip, both poor) as saying nothing of tastes, or ``refused``."""
 
     used: int
     kept_out: int

@@ -1,4 +1,4 @@
-"""What one value of a preference file means, or the reason why it is refused.
+"""Meaning of one value of a preference file, or the reason why it is refused.
 
 Choices, votes and strengths are read without regard to case and outer spaces, in the spellings below and no others.
 A prompt is a text or a list of messages ``{role, content}``; a response is a text or a list of one assistant message.

@@ -1,4 +1,4 @@
-"""What an encoder is tuned on: judgments on pairs of texts, in groups that fit into memory."""
+"""Training data of encoder tuning: judgments on pairs of texts, in groups that fit into memory."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What heads learned from people are called: after what they resemble most, which the card says in numbers."""
+"""Names of heads learned from people, after their largest correlations, which the card holds in numbers."""
 
 from dataclasses import dataclass
 
@@ -28,7 +28,7 @@ class NamedDirections:
 
 @dataclass(frozen=True)
 class Resemblance:
-    """What a head correlates with most on the reference."""
+    """Largest correlations of a head on the reference."""
 
     name: str
     correlation: float

@@ -1,4 +1,4 @@
-"""What is known of texts before anybody judged them: an encoder, the bank read by it, heads its traits teach."""
+"""Knowledge of texts before any judgment: an encoder, the bank read by it, heads its traits teach."""
 
 from dataclasses import dataclass
 from pathlib import Path

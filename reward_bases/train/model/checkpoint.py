@@ -1,4 +1,4 @@
-"""What a broken run has finished, in a folder: scores of settings, and factors after every round of EM.
+"""Finished parts of an interrupted run, in a folder: scores of settings, and factors after every round of EM.
 
 Files are written beside their name and take it when they are whole.
 """
@@ -88,6 +88,6 @@ def save_factors(path: Path, factors: Factors) -> None:
 
 
 def load_factors(path: Path) -> Factors:
-    """What ``save_factors`` wrote."""
+    """Factors as ``save_factors`` wrote them."""
     tensors = load(path.read_bytes())
     return Factors(tensors["heads"], population_of(tensors), int(tensors["rounds"]))
