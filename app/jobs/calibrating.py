@@ -101,26 +101,26 @@ def _forecasts(judged: Data, rows: Sequence[Tensor], artifact: Artifact, phi: Ma
     chances, happened, owners, cohorts, distances = [], [], [], [], []
     for person, own in enumerate(rows):
         left, right = (torch.stack([phi[item] for item in side[own].tolist()]) for side in (judged.left, judged.right))
-        column, told = judged.outcomes.column[own], min(ANSWERS, len(own) // 2)
-        chance = _chances(profiles, left - right, [OUTCOMES[c] for c in column.tolist()], told)
-        decided = column[told:] != OUTCOMES.index(Choice.SAME)
+        column, observed = judged.outcomes.column[own], min(ANSWERS, len(own) // 2)
+        chance = _chances(profiles, left - right, [OUTCOMES[c] for c in column.tolist()], observed)
+        decided = column[observed:] != OUTCOMES.index(Choice.SAME)
         chances.append(chance[decided])
-        happened.append(column[told:][decided] == OUTCOMES.index(Choice.LEFT))
-        far = torch.maximum(domain.distances(left), domain.distances(right))[told:]
+        happened.append(column[observed:][decided] == OUTCOMES.index(Choice.LEFT))
+        far = torch.maximum(domain.distances(left), domain.distances(right))[observed:]
         distances.append(far[decided])
         owners += [person] * int(decided.sum())
-        cohorts += [COHORTS[told >= FEW]] * int(decided.sum())
+        cohorts += [COHORTS[observed >= FEW]] * int(decided.sum())
     parts = (torch.cat(chances), torch.cat(happened), torch.tensor(owners), tuple(cohorts), torch.cat(distances))
     return Forecasts(*parts)
 
 
-def _chances(profiles: Profiles, differences: Tensor, choices: Sequence[Choice], told: int) -> Tensor:
-    """The chance of left over right for every difference after the first ``told``, which are read as answers."""
+def _chances(profiles: Profiles, differences: Tensor, choices: Sequence[Choice], observed: int) -> Tensor:
+    """The chance of left over right for every difference after the first ``observed``, read as answers."""
     artifact = profiles.artifact
-    evidence = Evidence(differences[:told], tuple(choices[:told]), (None,) * told)
+    evidence = Evidence(differences[:observed], tuple(choices[:observed]), (None,) * observed)
     posterior = infer(artifact.population, artifact.choice_model, evidence)
     served = served_belief(profiles.guarded(posterior.mean, posterior.covariance), posterior)
-    p = predict(served, replace(artifact.choice_model, side_bias=0.0), differences[told:])
+    p = predict(served, replace(artifact.choice_model, side_bias=0.0), differences[observed:])
     return p[:, 0] / (p[:, 0] + p[:, 2])
 
 

@@ -73,8 +73,8 @@ class Refit:
 def refit_training(folder: Path, without: Sequence[str], out: Path | None) -> Refit:
     """The population of a training run without the people named, in ``out`` or in place of the old.
 
-    Raises InvalidInput for unknown people or an ``out`` that exists, ArtifactMismatch where the folder's people are not
-    those of its population. What predicts worse is written all the same: erasing somebody does not depend on it.
+    Raises InvalidInput for unknown people or an ``out`` that exists, ArtifactMismatch if the folder's people are not
+    those of its population. A population that predicts worse is written all the same: an erasure must not fail.
     """
     require_new(out)
     artifact, people = open_artifact(folder), load_people(folder)

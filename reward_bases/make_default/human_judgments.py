@@ -252,10 +252,11 @@ def choice_constants(utilities: Tensor, signs: Tensor) -> dict[str, float]:
 def taste_spread(
     judgments: SignedJudgments, mean: Tensor, free: Tensor, start: Tensor, model: ChoiceModel
 ) -> tuple[Tensor, dict[str, float]]:
-    """Covariance (K, K) over people of the ``free`` heads (K,) bool, the others held at ``mean``, and what decided it.
+    """Covariance (K, K) over people of the ``free`` heads (K,) bool, and the log-likelihoods that decided its scale.
 
-    ``judgments.pairs`` hold φ-differences. By empirical Bayes, at the strength that people left out support on debates
-    that taught nothing; people with MIN_JUDGMENTS count, with at most MAX_JUDGMENTS of theirs, so that no one decides.
+    The other heads are held at ``mean``. ``judgments.pairs`` hold φ-differences. The covariance is learned by empirical
+    Bayes; its scale is the one that held-out people support on debates that taught nothing. People with MIN_JUDGMENTS
+    count, with at most MAX_JUDGMENTS of theirs, so that no one decides.
     """
     judged, heads = _judged(judgments), torch.eye(len(mean), dtype=torch.float64)
     prior = Population((Component(1.0, mean, start * (free[:, None] & free)),))
@@ -263,15 +264,14 @@ def taste_spread(
     def learned(of: Judgments) -> Learned:
         return Learned(heads, learn(of.crowd(heads), model, prior, EM_ROUNDS).population, model)
 
-    parts, scores = inner_folds(judged, True, torch.Generator().manual_seed(0)), dict[str, float]()
+    parts, memory = inner_folds(judged, True, torch.Generator().manual_seed(0)), dict[str, float]()
     known = [learned(part.teach) for part in parts]
-    for strength in COVARIANCE_SCALES:
-        scores[f"strength {strength}"] = fmean(
-            p.mean_log_likelihood(one, strength) for p, one in zip(parts, known, strict=True)
-        )
-    best = max(COVARIANCE_SCALES, key=lambda strength: scores[f"strength {strength}"])
-    assured = supported_covariance_scale(parts, lambda: known, best, scores)
-    return with_covariance_scaled(learned(judged).population, assured).covariance, {"strength": assured, **scores}
+    for scale in COVARIANCE_SCALES:
+        pairs = zip(parts, known, strict=True)
+        memory[f"strength {scale}"] = fmean(part.mean_log_likelihood(one, scale) for part, one in pairs)
+    best = max(COVARIANCE_SCALES, key=lambda scale: memory[f"strength {scale}"])
+    supported = supported_covariance_scale(parts, lambda: known, best, memory)
+    return with_covariance_scaled(learned(judged).population, supported).covariance, {"strength": supported, **memory}
 
 
 def _judged(judgments: SignedJudgments) -> Judgments:

@@ -65,7 +65,7 @@ def logistic_direction(pairs: Pairs, scale: Tensor, inverse_ridge: float) -> Ten
 
 
 def chosen_inverse_ridge(pairs: Pairs, scale: Tensor) -> float:
-    """The ridge inverse_ridge with the best accuracy over folds that hold out whole prompts."""
+    """The inverse ridge with the best accuracy over folds that hold out whole prompts."""
     folds = list(GroupKFold(FOLDS).split(pairs.groups, groups=pairs.groups.numpy()))
 
     def held_out(inverse_ridge: float) -> float:

@@ -52,11 +52,11 @@ def test_forecasts_are_made_from_other_judgments_with_the_guard_in_force(tmp_pat
     differences = torch.randn(9, ARTIFACT.basis.k, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     profiles = Profiles(SqliteStore(tmp_path), ARTIFACT, 1)
     choices = [Choice.LEFT, Choice.RIGHT, Choice.SAME] * 3
-    told = calibrating._chances(profiles, differences, choices, 4)
+    observed = calibrating._chances(profiles, differences, choices, 4)
     other = calibrating._chances(profiles, differences, [*choices[:4], *reversed(choices[4:])], 4)
     swapped = calibrating._chances(profiles, torch.cat([differences[:4], -differences[4:]]), choices, 4)
-    assert torch.equal(told, other), "what is predicted is not read"
-    torch.testing.assert_close(told + swapped, torch.ones(5, dtype=torch.float64))
+    assert torch.equal(observed, other), "what is predicted is not read"
+    torch.testing.assert_close(observed + swapped, torch.ones(5, dtype=torch.float64))
 
 
 @pytest.mark.slow

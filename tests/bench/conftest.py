@@ -55,8 +55,8 @@ def taste_world(taste_directions: Tensor) -> Callable[..., World]:
         def person(number: int) -> HeldOut:
             pool, targets, weights = pairs(ASKED), pairs(TARGETS), taste()
             labels = columns(targets, weights, 0.0) == 0
-            told = outcomes(columns(pool, weights, TIES))
-            return HeldOut(pool, torch.arange(ASKED), told, targets, labels, number)
+            answers = outcomes(columns(pool, weights, TIES))
+            return HeldOut(pool, torch.arange(ASKED), answers, targets, labels, number)
 
         judged = pairs(people * JUDGMENTS)
         weights = torch.stack([taste() for _ in range(people)]).repeat_interleave(JUDGMENTS, 0)

@@ -1,4 +1,4 @@
-"""What most peers believe: one weight per feature and person; they ask at random."""
+"""The belief of most peers: one weight per feature and person; their questions are random."""
 
 from dataclasses import dataclass
 

@@ -11,7 +11,7 @@ and 6,000 pairs, those with most judgments, enter it; a ridge 0.1·mean|λ|² ov
 maximum exists, after whom the heads are scaled so that their coefficients have mean square 1.
 
 ``pref-published`` tunes K alone. ``pref`` also tunes a common factor of both penalties and, beyond what was published,
-an L2 ridge on W, without which PReF learns its training prompts by heart where features are many. ``pref-tuned`` has a
+an L2 ridge on W, without which PReF memorises its training prompts if features are many. ``pref-tuned`` has a
 tuned ridge on a new person's λ besides: a prior, if one with mean zero, which the published rule has not.
 """
 

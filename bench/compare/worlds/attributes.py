@@ -85,8 +85,8 @@ def split(seed: int) -> tuple[Tensor, Tensor]:
     cycle, step = divmod(seed, CYCLE)
     opposites = (tastes() @ tastes().T).argmin(1)
     couples = torch.nonzero(torch.arange(len(opposites)) < opposites).flatten()
-    lot = torch.randperm(len(couples), generator=torch.Generator().manual_seed(cycle))
-    firsts = couples[lot].roll(-step * math.ceil(len(couples) / CYCLE))
+    shuffled = torch.randperm(len(couples), generator=torch.Generator().manual_seed(cycle))
+    firsts = couples[shuffled].roll(-step * math.ceil(len(couples) / CYCLE))
     order = torch.stack([firsts, opposites[firsts]], dim=1).flatten()
     return order[HELD_OUT:], order[:HELD_OUT]
 
@@ -142,8 +142,8 @@ def _web_texts(data: Path, generator: torch.Generator) -> Texts:
     table = pd.concat([_pandalm(data), _ukp(data)], ignore_index=True)
     table = table[table["text"].str.strip() != ""].drop_duplicates(["prompt", "text"])
     topics = table.groupby("source", sort=True)["topic"].unique()
-    lots = [zip(some, parted(len(some), SHARES, generator).tolist(), strict=True) for some in topics]
-    part = dict(itertools.chain(*lots))
+    assigned = [zip(some, parted(len(some), SHARES, generator).tolist(), strict=True) for some in topics]
+    part = dict(itertools.chain(*assigned))
     return Texts(
         tuple(Conversation.of(prompt) for prompt in table["prompt"]),
         tuple(table["text"]),

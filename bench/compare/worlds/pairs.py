@@ -13,7 +13,7 @@ from torch import Tensor
 
 from bench.compare.world import Judgments, Pairs, World, differences
 from bench.compare.worlds.parts import QUESTIONS, TARGETS, TRAIN, parted
-from bench.compare.worlds.recorded import SAME, Division, count, drawn, judgments, sides_by_lot, world
+from bench.compare.worlds.recorded import SAME, Division, count, drawn, judgments, random_sides, world
 from bench.compare.worlds.text import LENGTH, Encode, encode, response_features
 from elicitation.errors import InvalidInput
 from reward_bases.train.data.layouts import Kind
@@ -36,7 +36,7 @@ def worlds(seed: int, quick: bool, data: Path | None, encode: Encode = encode) -
     if found.kind == Kind.VOTES:
         raise InvalidInput(f"{data.name} holds votes, not comparisons; run keel bench votes on it")
     generator = torch.Generator().manual_seed(seed)
-    judged = sides_by_lot(judgments(found), generator)
+    judged = random_sides(judgments(found), generator)
     own = _held_out(judged, quick, generator)[judged.people]
     parts = _parts(judged, own, generator)
     division = _division(judged, parts, own)

@@ -33,7 +33,7 @@ def judgments(data: Data) -> Judgments:
     return Judgments(Pairs(data.left, data.right), data.people, prompts, data.outcomes, len(data.user_ids))
 
 
-def sides_by_lot(judged: Judgments, generator: torch.Generator) -> Judgments:
+def random_sides(judged: Judgments, generator: torch.Generator) -> Judgments:
     """The same judgments with the sides of half of the pairs exchanged; votes have no sides."""
     left, right = judged.pairs.left, judged.pairs.right
     swap = (torch.rand(len(left), generator=generator) < 0.5) & (right != NOBODY)

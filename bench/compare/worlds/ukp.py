@@ -16,7 +16,7 @@ from torch import Tensor
 
 from bench.compare.world import Judgments, Pairs, World
 from bench.compare.worlds.parts import QUESTIONS, TARGETS, TRAIN, parted
-from bench.compare.worlds.recorded import SAME, Division, count, drawn, judgments, sides_by_lot, world
+from bench.compare.worlds.recorded import SAME, Division, count, drawn, judgments, random_sides, world
 from bench.compare.worlds.simulated import within_prompts
 from bench.compare.worlds.text import LENGTH, Encode, encode, response_features
 from elicitation.errors import InvalidInput
@@ -40,7 +40,7 @@ def worlds(seed: int, quick: bool, data: Path | None, encode: Encode = encode) -
     generator = torch.Generator().manual_seed(seed)
     debates = _debates(found)
     parts = parted(int(debates.max()) + 1, SHARES, generator)
-    judged = sides_by_lot(judgments(found), generator)
+    judged = random_sides(judgments(found), generator)
     judged = replace(judged, prompts=debates[judged.prompts])
     division = _division(judged, parts, HELD_OUT_QUICK if quick else HELD_OUT, generator)
     of_item = parts[debates][found.items[:, 0]]

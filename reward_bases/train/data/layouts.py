@@ -67,7 +67,7 @@ class Judgment(NamedTuple):
 class Texts:
     """Conversations, responses and their combinations (items), each numbered by first appearance.
 
-    ``library`` holds (conversation, item) of every id, where texts have ids; ``table_rows`` is the number of rows that
+    ``library`` holds (conversation, item) of every id, if texts have ids; ``table_rows`` is the number of rows that
     indexed judgments may name.
     """
 

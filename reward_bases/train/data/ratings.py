@@ -17,7 +17,7 @@ Indices = NDArray[np.int64]
 
 
 def alone(rows: Rows) -> NDArray[np.bool_]:
-    """Which ratings are their person's only one of their prompt."""
+    """(N,) ratings that are their person's only one of the prompt."""
     order = np.lexsort((rows["prompt"], rows["person"]))
     starts = _starts(rows[order])
     found = np.zeros(len(rows), dtype=bool)

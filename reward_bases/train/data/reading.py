@@ -157,7 +157,7 @@ def _without(rows: Rows, unusable: NDArray[np.bool_], reason: Reason, builder: R
 
 
 def _repeated(rows: Rows) -> NDArray[np.bool_]:
-    """Which rows judge what their person has judged before."""
+    """(N,) rows whose pair their person has judged before."""
     low, high = np.minimum(rows["left"], rows["right"]), np.maximum(rows["left"], rows["right"])
     order = np.lexsort((high, low, rows["person"]))
     same = np.ones(max(len(rows) - 1, 0), dtype=bool)

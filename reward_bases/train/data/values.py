@@ -2,7 +2,7 @@
 
 Choices, votes and strengths are read without regard to case and outer spaces, in the spellings below and no others.
 A prompt is a text or a list of messages ``{role, content}``; a response is a text or a list of one assistant message.
-Where a format has no lists, a text that is the JSON of a list of messages stands for that list.
+In a format without lists, a text that is the JSON of a list of messages stands for that list.
 """
 
 import itertools

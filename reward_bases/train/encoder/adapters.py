@@ -29,7 +29,7 @@ def trainable(encoder: Encoder) -> dict[str, Tensor]:
 
 
 def write_adapter(folder: Path, model: Any, base: str) -> None:
-    """The configuration for peft; the base goes by its name, not by the place it was loaded from."""
+    """The adapter in peft's files; the base model is given by its name, not by its path."""
     with with_peft() as peft:
         tensors = peft.get_peft_model_state_dict(model, save_embedding_layers=False)
     contiguous = {name: tensor.cpu().contiguous() for name, tensor in sorted(tensors.items())}

@@ -1,6 +1,6 @@
 """Adapting the encoder itself to many people's judgments: LoRA adapters and a small head, learned together.
 
-A text with unit vector v is worth to person u
+The reward of a text with unit vector v for person u is
 
     r_u = s·(wᵀv + λ_uᵀBv)        λ_u ~ N(0, 1), K directions in B; entries of w and B ~ N(0, head_std²)
 

@@ -1,4 +1,4 @@
-"""The head that is learned with an encoder's adapters, and how well it predicts people whose tastes it must infer."""
+"""The head that is learned with an encoder's adapters, and its predictions of people whose tastes it must infer."""
 
 from dataclasses import dataclass
 
@@ -38,7 +38,7 @@ class Head:
         return parts[:, 0] + (parts[:, 1:] * self.tastes[people]).sum(1)
 
     def held_out(self, differences: Tensor, pairs: TuningPairs) -> dict[str, float]:
-        """How well every second judgment of these people is predicted from their others."""
+        """Accuracy and log-likelihood of every second judgment of these people, predicted from their others."""
         parts = self.parts(differences)
         _, people = pairs.people.unique(return_inverse=True)
         asked = rank_within(people) % 2 == 0

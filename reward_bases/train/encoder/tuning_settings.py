@@ -1,4 +1,4 @@
-"""How an encoder is tuned."""
+"""Settings of encoder tuning."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from elicitation.checks import K_MAX, require_number
 
 @dataclass(frozen=True)
 class TuneSettings:
-    """How to tune; a run can only be resumed with the settings it began with.
+    """A run can only be resumed with the settings with which it began.
 
     Attributes:
         epochs: passes over the judgments, at most.

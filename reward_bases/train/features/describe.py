@@ -9,16 +9,18 @@ from reward_bases.basis import Head
 from reward_bases.traits.heads import HEADS, TRAITS
 
 COUNTED = 0.8
-"""A countable feature names a head only where a trait's correlation is below this share of its own."""
+"""A countable feature names a head only if a trait's correlation is below this share of its own."""
 ALIKE = 0.3
-"""Correlation below which a head is said to resemble nothing that has a name."""
+"""A head with less correlation resembles nothing that has a name."""
 NAMED = tuple(head for head in HEADS if head.name in TRAITS)
 
 
 @dataclass(frozen=True, eq=False)
 class NamedDirections:
-    """Things with names: ``phrases`` (low, high) of each, their ``weights`` (L, F) on features, and whether they are
-    ``plain`` (L,) traits rather than counts."""
+    """Directions with names: ``phrases`` (low, high) of each and their ``weights`` (L, F) on features.
+
+    ``plain`` (L,) bool: traits, as opposed to counts.
+    """
 
     names: tuple[str, ...]
     phrases: tuple[tuple[str, str], ...]
@@ -28,7 +30,7 @@ class NamedDirections:
 
 @dataclass(frozen=True)
 class Resemblance:
-    """Largest correlations of a head on the reference."""
+    """The named direction with which a head correlates most on the reference."""
 
     name: str
     correlation: float
@@ -37,7 +39,7 @@ class Resemblance:
 
     @property
     def words(self) -> tuple[str, str]:
-        """How low and how high answers look, in the head's own direction."""
+        """Phrases for low and high answers, in the head's own direction."""
         if abs(self.correlation) < ALIKE:
             return ("like nothing that has a name",) * 2
         ordered = (self.low, self.high) if self.correlation > 0 else (self.high, self.low)

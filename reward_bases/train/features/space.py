@@ -83,7 +83,7 @@ def scaled(judged: Judgments, lowest: Tensor, highest: Tensor) -> Scaled:
 
 
 def held(rows: Rows) -> Rows:
-    """The rows in memory, where they fit."""
+    """The rows in memory, if they fit."""
     count, width = rows.shape
     if count * width > IN_MEMORY:
         return rows

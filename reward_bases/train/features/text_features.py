@@ -1,4 +1,4 @@
-"""Knowledge of texts before any judgment: an encoder, the bank read by it, heads its traits teach."""
+"""Features of texts: an encoder, the bank read by it, and the heads that the bank's traits teach."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class TextFeatures:
 
     @classmethod
     def of(cls, encoder: Encoder, vectors: VectorCache, folder: Path, encoding: Progress) -> "TextFeatures":
-        """The bank under ``encoder``; the axes are the shipped ones for the encoder that they were found with.
+        """The bank under ``encoder``; the shipped encoder has the shipped axes, another one its own.
 
         Features are kept in ``folder``; ``encoding`` counts texts.
         """
@@ -61,7 +61,7 @@ class TextFeatures:
         )
 
     def named_directions(self, traits: NamedDirections) -> NamedDirections:
-        """Traits and countable features: all that a head may be said to resemble."""
+        """Traits and countable features: all directions that a head can resemble."""
         return joined(traits, surface(feature_names(0), traits.weights.shape[1]))
 
 

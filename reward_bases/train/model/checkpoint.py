@@ -1,6 +1,6 @@
 """Finished parts of an interrupted run, in a folder: scores of settings, and factors after every round of EM.
 
-Files are written beside their name and take it when they are whole.
+A file is written under another name and renamed when it is complete.
 """
 
 import json

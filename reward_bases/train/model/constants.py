@@ -1,4 +1,4 @@
-"""How people choose, whatever they like: tie and side bias of a choice model by maximum likelihood."""
+"""Tie and side bias of a choice model, the same for all tastes, by maximum likelihood."""
 
 import math
 from dataclasses import replace
@@ -11,11 +11,11 @@ from elicitation.choice import OUTCOMES, Choice, ChoiceModel, Outcomes
 
 SAME = OUTCOMES.index(Choice.SAME)
 NO_TIES = 1e-6
-"""Davidson's ν where nobody was ever undecided; its likelihood has no maximum there."""
+"""Davidson's ν if there are no ties at all; its likelihood then has no maximum."""
 
 
 def with_constants(model: ChoiceModel, utilities: Tensor, outcomes: Outcomes, sides: bool) -> ChoiceModel:
-    """``model`` with the tie and, where pairs have ``sides``, the side bias of answers to utilities (N,), nats."""
+    """``model`` with the tie and, if pairs have ``sides``, the side bias of answers to utilities (N,), nats."""
     tied = bool((outcomes.column == SAME).any())
     raw = torch.zeros(2, dtype=torch.float64, requires_grad=True)
     optimiser = torch.optim.LBFGS([raw], max_iter=100, line_search_fn="strong_wolfe")

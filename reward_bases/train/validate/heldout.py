@@ -1,4 +1,4 @@
-"""How well a population predicts people it was not learned from.
+"""The prediction of people by a population that was learned without them.
 
 The people are divided at random into folds; for each fold a population is learned from the others. Under it up to
 ``ANSWERS`` answers of every person in the fold, at most half, are observed, and their other answers are predicted.

@@ -1,4 +1,4 @@
-"""People held out within training, on whom the heads and population learned from the others are measured.
+"""People held out within training, to measure the heads and population learned from the others.
 
 The people of a fold teach nothing. Up to ``ANSWERS`` judgments of each are read as answers, and the measure is the
 log-likelihood of their other judgments.
