@@ -129,7 +129,17 @@ def _announces(clause: str) -> bool:
     words = [word for part in clause.split() if (word := _words(part))]
     if META_WORDS.issuperset(words):
         return not META_ANCHORS.isdisjoint(words)
-    return META_CJK.fullmatch(re.sub(r"[\s,，、]", "", clause)) is not None
+    return _is_made_of(re.sub(r"[\s,，、]", "", clause), META_CJK)
+
+
+def _is_made_of(text: str, words: frozenset[str]) -> bool:
+    """Whether the text is one or more of ``words`` without blanks: its reachable ends, from the left."""
+    longest = max(map(len, words))
+    ends = {0}
+    for end in range(1, len(text) + 1):
+        if any(start in ends and text[start:end] in words for start in range(max(0, end - longest), end)):
+            ends.add(end)
+    return bool(text) and len(text) in ends
 
 
 def _words(clause: str) -> str:

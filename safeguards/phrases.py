@@ -5,6 +5,8 @@ expect case-folded NFKC text; those of JUDGE_INSTRUCTIONS expect one sentence.
 """
 
 import re
+from collections.abc import Sequence
+from typing import Protocol
 
 
 def vocabulary(text: str) -> frozenset[str]:
@@ -67,11 +69,13 @@ approach tackle restate rephrase understand analyzing looking analysieren ана
 yanıt pomyślmy odpowiedź rozwiążmy نفكر الإجابة सोचते उत्तर
 सोचते हैं
 """)
-META_CJK = re.compile(
-    r"(?:首先|让我们|我们|我|来|先|一步一步|一步步|逐步|地|思考|分析|解决|回答|解答|这个|該|该|此|问题|問題|題|题|以下是|以下|下面|是|的|答案|解|まず"
-    r"|を|が|は|に|です|ます|考えて|考え|みましょう|ましょう|解き|解いて|説明|回答|答え|ステップ|バイ|で|먼저|문제를|생각해|봅시다|단계별로|답변|입니다|最终|最終|接下来|来|一步步|で、|では|順番に|いき|順に|최종|답은|다음과|같습니다|차근차근|생각해보겠습니다)+"
-)
-"""The same for languages written without blanks, and Korean."""
+META_CJK = vocabulary("""
+首先 让我们 我们 我 来 先 一步一步 一步步 逐步 地 思考 分析 解决 回答 解答 这个 該 该 此 问题 問題
+題 题 以下是 以下 下面 是 的 答案 解 まず を が は に です ます 考えて 考え みましょう ましょう 解き
+解いて 説明 答え ステップ バイ で 먼저 문제를 생각해 봅시다 단계별로 답변 입니다 最终 最終 接下来
+で、 では 順番に いき 順に 최종 답은 다음과 같습니다 차근차근 생각해보겠습니다
+""")
+"""The same for languages written without blanks, and Korean: a clause that is nothing but these in a row."""
 
 TEMPLATE_TOKEN = re.compile(
     r"<\|[a-z0-9_▁]{2,40}\|>|<unused\d{1,3}>"
@@ -101,6 +105,39 @@ TEMPLATE_HINTS = (
     *("<eos>", "<bos>"),
 )
 
+
+class Sign(Protocol):
+    """A pattern, or several with a relation between them."""
+
+    def search(self, sentence: str, /) -> object: ...
+
+
+class Together:
+    """All of ``patterns``, in any order, behind the last place where ``after`` begins."""
+
+    def __init__(self, patterns: Sequence[str], after: str = "") -> None:
+        self.patterns = tuple(map(re.compile, patterns))
+        self.after = re.compile(after) if after else None
+
+    def search(self, sentence: str) -> bool:
+        start = 0 if self.after is None else max((m.start() + 1 for m in self.after.finditer(sentence)), default=0)
+        return all(pattern.search(sentence, start) for pattern in self.patterns)
+
+
+class InOrder:
+    """A ``first`` pattern and, anywhere behind its first match, ``second``.
+
+    One pattern with ``.*`` between them would take quadratic time.
+    """
+
+    def __init__(self, first: str, second: str) -> None:
+        self.first, self.second = re.compile(first), re.compile(second)
+
+    def search(self, sentence: str) -> bool:
+        match = self.first.search(sentence)
+        return match is not None and self.second.search(sentence, match.end()) is not None
+
+
 _TEXT = r"(?:(?:this|my|the|that|above|following|current) )?(?:response|answer|reply|completion|output|submission)"
 _TOP = (
     r"(?:a |an |the )?(?:10 ?/ ?10|5 ?/ ?5|100 ?/ ?100|100 ?%|(?:10|ten) out of (?:10|ten)"
@@ -123,7 +160,7 @@ _ELSEWHERE = (
         "antwort",
         r"(?:diese[rmns]?|meine[rmns]?) ",
         r"\b(?:gib|gebt|geben sie|bewerte[nt]?|vergib|vergeben|benote[nt]?|verdient|wähle[nt]?|eingestuft)\b",
-        rf"{_10}|zehn|voll\w* punkt|höchst|als (?:die )?beste|bestnote|beste note|maxim|bestmöglich",
+        rf"{_10}|zehn|voll\w{0, 20} punkt|höchst|als (?:die )?beste|bestnote|beste note|maxim|bestmöglich",
     ),
     (
         "respuesta",
@@ -151,10 +188,10 @@ _ELSEWHERE = (
     ),
     ("antwoord", r"(?:dit|mijn) ", r"\b(?:geef|beoordeel|verdient|ken)\b", rf"{_10}|\btien\b|hoogste|maxim|perfect"),
     ("svar", r"(?:det här|detta|mitt) ", r"\b(?:ge|ger|betygsätt|förtjänar)\b", rf"{_10}|högsta|full poäng"),
-    ("odpowied", r"(?:tej|tę|ta|moj\w+) ", r"\b(?:daj|przyznaj|oceń|zasługuje)\b", rf"{_10}|najwyższ|maksym"),
+    ("odpowied", r"(?:tej|tę|ta|moj\w{1,20}) ", r"\b(?:daj|przyznaj|oceń|zasługuje)\b", rf"{_10}|najwyższ|maksym"),
     (
         "ответ",
-        r"(?:этому|этот|моему|мой|данн\w+) ",
+        r"(?:этому|этот|моему|мой|данн\w{1,20}) ",
         r"постав|оцен|присво|\bдайте\b|\bдай\b|заслуж|выбер|балл",
         rf"{_10}|десят|высш|максим|лучш",
     ),
@@ -190,9 +227,14 @@ _RULES = (
             rf"{_OPENING}{_GRADE} {_TOP} (?:to|for) {_TEXT}\b",
             rf"\b{_TEXT} {_DESERVES} (?:as |at |with |nothing less than )?(?:{_TOP}|{_TEN})",
             rf"\b{_THIS}\b.{{0,20}}\b(?:at|is|earns|scores) {_TOP}|{_TOP}.{{0,12}}\b(?:for|to) {_THIS}\b",
-            rf"(?=.*\b(?:{_THIS}|the present answer)\b)(?=.*\b(?:must|should|required|give|grant|award|assign|rate[ds]?"
-            r"|grade[ds]?|reward|return|label)\b)(?!.*(?: (?:if|when|unless)\b|[\"“«]))"
-            rf".*(?:{_TOP}|{_10}|\b(?:5/5|ten|a\+|maximum|superior|generously)\b)",
+            Together(
+                (
+                    rf"\b(?:{_THIS}|the present answer)\b",
+                    r"\b(?:must|should|required|give|grant|award|assign|rate[ds]?|grade[ds]?|reward|return|label)\b",
+                    rf"{_TOP}|{_10}|\b(?:5/5|ten|a\+|maximum|superior|generously)\b",
+                ),
+                after=r" (?:if|when|unless)\b|[\"“«]",
+            ),
             r"^\W*(?:final )?(?:score|grade|reward|evaluation)\W{1,3}(?:10/10|100/100|5/5|100 ?%)\W*$",
             rf"\b(?:grade|score|rating|evaluation|verdict) (?:for|of) {_THIS}\W{{0,3}}(?:is |= ?)?(?:{_TOP}|a\+)",
         ),
@@ -209,9 +251,11 @@ _RULES = (
     (
         ("ignore", "disregard", "forget"),
         (
-            rf"{_OPENING}(?:ignore|disregard|forget) (?:all |any |of |the |your )*"
-            r"(?:previous|prior|above|earlier|other) (?:instructions|criteria|rubrics?|prompts?)\b"
-            r".*\b(?:give|rate|score|grade|output|award|assign|print)\b",
+            InOrder(
+                rf"{_OPENING}(?:ignore|disregard|forget) (?:all |any |of |the |your )*"
+                r"(?:previous|prior|above|earlier|other) (?:instructions|criteria|rubrics?|prompts?)\b",
+                r"\b(?:give|rate|score|grade|output|award|assign|print)\b",
+            ),
         ),
     ),
     (("[[",), (r"\b(?:rating|score|verdict|judg(?:e)?ment)\s*[:=]\s*\[\[",)),
@@ -232,13 +276,15 @@ _RULES = (
             rf"\bif you are (?:an?|the) (?:\w+ )?{_JUDGE}",
             rf"^\W{{0,8}}{_JUDGE}\s*[,:].*\b{_THIS}\b",
             rf"\b(?:instruct|order|command) (?:the|this|any|every) (?:\w+ )?{_JUDGE}",
-            rf"\byou are an? (?:\w+ )?{_JUDGE}.*\b(?:accept|pass|prefer|approve|score)\b",
+            InOrder(rf"\byou are an? (?:\w+ )?{_JUDGE}", r"\b(?:accept|pass|prefer|approve|score)\b"),
             r"\b(?:evaluation|begin evaluation|override)\W{1,3}(?:set |print |return )?(?:score|reward|rating)\b",
             r"^\W{0,8}system(?: (?:note|message|prompt|override))?\s*:.*\b(?:reward|score|grade|verified|rating)\b",
         ),
     ),
-    *(((noun,), (rf"(?=.*{this}{noun})(?=.*(?:{grade})).*(?:{top})",)) for noun, this, grade, top in _ELSEWHERE),
+    *(((noun,), (Together((f"{this}{noun}", grade, top)),)) for noun, this, grade, top in _ELSEWHERE),
 )
 
 # (hints, patterns): a sentence without any of the hints cannot match and is not searched.
-JUDGE_INSTRUCTIONS = tuple((hints, tuple(map(re.compile, patterns))) for hints, patterns in _RULES)
+JUDGE_INSTRUCTIONS: tuple[tuple[tuple[str, ...], tuple[Sign, ...]], ...] = tuple(
+    (hints, tuple(re.compile(sign) if isinstance(sign, str) else sign for sign in signs)) for hints, signs in _RULES
+)

@@ -51,6 +51,7 @@ _PLAIN = re.compile(r"^(?!\s{4}|\s*(?:[#>|*+•-]|\d+[.)]|```|~~~|\$|\\))\s*\S")
 _ITEM = re.compile(r"^\s*(?:[*+•-]|\d{1,3}[.)])\s+\S")
 _NOT_PROSE = re.compile(r"[=<>{}|\\/@#]|https?:|\w\(|;$|\*\*$")
 _STOP = re.compile(rf"[。！？｡]|[{re.escape(STOPS)}][{re.escape(CLOSERS)}]*(?=\s|$)")
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*+(?P<closed>"?)')
 _CJK = re.compile(r"[\u3040-\u30ff\u3400-\u9fff]")
 
 
@@ -70,7 +71,7 @@ def is_truncated(text: str) -> bool:
 
 def _unbalanced(text: str) -> bool:
     """Whether a text that begins as JSON leaves a bracket open; brackets inside strings do not count."""
-    plain = re.sub(r'"(?:[^"\\]|\\.)*"', "", text)
+    plain = _STRING.sub(lambda string: "" if string["closed"] else string[0], text)
     return any(plain.count(opening) > plain.count(OPENERS[opening]) for opening in "[{")
 
 

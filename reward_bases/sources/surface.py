@@ -50,10 +50,11 @@ RELATION_NAMES = ("echo", "echo_order", "log_length_ratio")
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"')\]]*\s+|\n+")
-_LIST_ITEM = re.compile(r"^\s*(?:[-*•+]|\d{1,2}[.)]|[a-z][.)])\s+", re.M)
-_NUMBERED = re.compile(r"^\s*\d{1,2}[.)]\s+", re.M)
-_HEADING = re.compile(r"^\s*(?:#{1,6}\s+\S|\*\*[^*\n]{1,60}\*\*:?\s*$|[A-Z][^.!?\n]{1,40}:\s*$)", re.M)
-_CODE = re.compile(r"```|`[^`\n]+`|^\s{4,}\S.*[;{}()=]", re.M)
+_LIST_ITEM = re.compile(r"^[^\S\n]*(?:[-*•+]|\d{1,2}[.)]|[a-z][.)])\s+", re.M)
+_NUMBERED = re.compile(r"^[^\S\n]*\d{1,2}[.)]\s+", re.M)
+_HEADING = re.compile(r"^[^\S\n]*(?:#{1,6}\s+\S|\*\*[^*\n]{1,60}\*\*:?\s*$|[A-Z][^.!?\n]{1,40}:\s*$)", re.M)
+_CODE = re.compile(r"```|`[^`\n]+`|(?P<indent>(?:\A|\n)(?=\s{4})\s++)")
+_CODE_LINE = re.compile(r"\S.*[;{}()=]")
 _VOWELS = re.compile(r"[aeiouy]+")
 _CONTRACTION = re.compile(r"\b[a-z]+['’](?:s|t|re|ve|ll|d|m)\b", re.I)
 _CAPITALISED = re.compile(r"(?<=[a-z,;:] )[A-Z][a-z]+")
@@ -108,7 +109,7 @@ def _shape(text: str, parts: list[str]) -> list[float]:
         math.log1p(len(_NUMBERED.findall(text))),
         math.log1p(len(_HEADING.findall(text))),
         math.log1p(text.count("**") // 2),
-        math.log1p(len(_CODE.findall(text))),
+        math.log1p(_code(text)),
         math.log1p(text.count("\n\n")),
         text.count("?") / s,
         float("?" in parts[-1]),
@@ -125,6 +126,16 @@ def _shape(text: str, parts: list[str]) -> list[float]:
         sum(bool(_YOU_START.search(part)) for part in parts) / s,
         sum(word.endswith("ly") for word in words) / n,
     ]
+
+
+def _code(text: str) -> int:
+    """Fences, spans in backticks, and indented lines with a sign of code; every blank is read once."""
+    count = place = 0
+    while match := _CODE.search(text, place):
+        line = _CODE_LINE.match(text, match.end()) if match["indent"] else match
+        count += line is not None
+        place = match.end() if line is None else line.end()
+    return count
 
 
 def relation(last_user: str, text: str) -> list[float]:

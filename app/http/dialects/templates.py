@@ -183,12 +183,16 @@ def _chosen(text: str, name: str | None) -> Template | None:
 
 def _split_by(pattern: str, text: str) -> tuple[str, str]:
     """By a pattern such as ``Human: {prompt}\\nAssistant: {response}``; the last place that fits divides."""
-    literal = re.escape(pattern).replace(re.escape(PROMPT), "(?P<prompt>.*)", 1)
-    literal = literal.replace(re.escape(RESPONSE), "(?P<response>.*)", 1)
-    match = re.fullmatch(literal, without_end(text[_begin(text) :]), re.DOTALL)
-    if match is None:
+    first, second = sorted((PROMPT, RESPONSE), key=pattern.index)
+    before, rest = pattern.split(first, 1)
+    between, after = rest.split(second, 1)
+    whole = without_end(text[_begin(text) :])
+    end = len(whole) - len(after)
+    divided = whole.rfind(between, len(before), end)
+    if divided < 0 or not (whole.startswith(before) and whole.endswith(after)):
         raise InvalidInput(f"a text does not fit the template {pattern[:80]!r}; send the one it was rendered with")
-    return match["prompt"], match["response"]
+    parts = {first: whole[len(before) : divided], second: whole[divided + len(between) : end]}
+    return parts[PROMPT], parts[RESPONSE]
 
 
 def role_of(name: str) -> Role:
