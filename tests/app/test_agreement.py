@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -43,6 +44,7 @@ def test_warmth_is_held_back_as_far_as_it_leans_to_agreement_and_agreement_itsel
     assert float(served.coefficients[NAMES.index("warmth")]) > 0.5
 
 
+@pytest.mark.slow
 @given(direction=DIRECTIONS, exponent=st.floats(-2, 3))
 def test_guarding_what_is_served_changes_nothing_and_no_head_leaves_its_limit(
     direction: list[float], exponent: float

@@ -48,6 +48,7 @@ async def rate_the_bank(http: httpx.AsyncClient, bank: Bank) -> dict[str, Any]:
     return last
 
 
+@pytest.mark.slow
 async def test_enough_ratings_tell_the_persons_own_variation_and_few_do_not(
     http: httpx.AsyncClient, bank: Bank
 ) -> None:
@@ -68,6 +69,7 @@ async def test_enough_ratings_tell_the_persons_own_variation_and_few_do_not(
     assert {detail["aleatoric"] for detail in (await scored(http, detail=True))["details"]} == {None}
 
 
+@pytest.mark.slow
 async def test_what_is_reported_is_the_estimate_from_the_posterior_and_the_rated_texts(
     http: httpx.AsyncClient, service_app: FastAPI, bank: Bank
 ) -> None:
@@ -109,6 +111,7 @@ async def test_a_repeat_with_the_same_key_is_stored_once_and_with_another_body_r
     assert (await rated(http, "k1", level="excellent")).status_code == 422
 
 
+@pytest.mark.slow
 async def test_a_pinned_profile_sees_the_ratings_of_its_time(http: httpx.AsyncClient, bank: Bank) -> None:
     await taught(http, choices="lr")
     version = (await scored(http, user_id="ada"))["profile_versions"]["ada"]

@@ -3,6 +3,7 @@
 from typing import Any
 
 import httpx
+import pytest
 import torch
 from fastapi import FastAPI
 
@@ -10,6 +11,8 @@ from reward_bases.artifact import Artifact
 from safeguards.audit import Audit
 from safeguards.findings import MIN_PEOPLE
 from safeguards.guard import starc
+
+pytestmark = pytest.mark.slow
 
 PEOPLE = MIN_PEOPLE + 1
 

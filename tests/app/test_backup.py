@@ -32,6 +32,7 @@ def answer(client: Client, user_id: str, times: int) -> None:
         client.tell(user_id, question.question_id, "left")
 
 
+@pytest.mark.slow
 def test_a_copy_taken_while_people_answer_is_whole_and_holds_a_prefix_of_every_log(
     live: str, settings: Settings, tmp_path: Path
 ) -> None:

@@ -18,6 +18,8 @@ from typer.testing import CliRunner
 from app.cli import app
 from keel import Client
 
+pytestmark = pytest.mark.slow
+
 KEEL = [sys.executable, "-m", "app"]
 COMMANDS = ("serve", "demo", "ask", "score", "rank", "profile", "audit", "bench", "export", "erase")
 NOBODY = "http://127.0.0.1:9"
@@ -143,7 +145,6 @@ def test_without_a_service_a_command_says_how_to_start_one() -> None:
     assert "keel serve" in result.stderr
 
 
-@pytest.mark.slow
 def test_questions_are_answered_in_the_terminal(live: str) -> None:
     typed = "nonsense\nl\nu\nR\ns\nq\n"
     result = CliRunner().invoke(app, ["ask", "--user", "ada", "--url", live, "--json"], input=typed)
@@ -156,7 +157,6 @@ def test_questions_are_answered_in_the_terminal(live: str) -> None:
     assert log[2]["strength"] == "clear"
 
 
-@pytest.mark.slow
 def test_each_command_gives_one_json_object(live: str, tmp_path: Path) -> None:
     with Client(live) as client:
         client.ask("ada")
@@ -171,7 +171,6 @@ def test_each_command_gives_one_json_object(live: str, tmp_path: Path) -> None:
     assert json_of(live, "erase", "--user", "ada", "--yes") == {"user_id": "ada", "erased": True}
 
 
-@pytest.mark.slow
 def test_people_get_tables(live: str) -> None:
     with Client(live) as client:
         client.ask("ada")
@@ -186,7 +185,6 @@ def test_people_get_tables(live: str) -> None:
         assert all(word in result.stdout for word in words), result.stdout
 
 
-@pytest.mark.slow
 def test_erasing_asks_first(live: str) -> None:
     with Client(live) as client:
         client.ask("ada")
@@ -195,7 +193,6 @@ def test_erasing_asks_first(live: str) -> None:
         assert client.profile("ada").answered == 0
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
 def test_a_service_serves_both_and_ends_cleanly(tmp_path: Path, end: signal.Signals) -> None:
     ui_port = free_port()
@@ -212,7 +209,6 @@ def test_a_service_serves_both_and_ends_cleanly(tmp_path: Path, end: signal.Sign
             httpx.get(page)
 
 
-@pytest.mark.slow
 def test_an_acknowledged_answer_survives_a_killed_service(tmp_path: Path) -> None:
     with serving(tmp_path, "--no-ui") as (process, url), Client(url) as client:
         question = client.ask("ada")

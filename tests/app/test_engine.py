@@ -64,6 +64,7 @@ async def test_simultaneous_requests_share_batches_sorted_by_length(engine: Engi
     await engine.close()
 
 
+@pytest.mark.slow
 async def test_the_event_loop_stays_free_while_the_encoder_works(engine: Engine) -> None:
     ticks = 0
 

@@ -74,6 +74,7 @@ def test_without_any_key_whoever_is_on_this_machine_is_the_tenant_local(live: st
     connection.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "headers",
     [
@@ -123,6 +124,7 @@ def test_both_headers_open_the_tenant_of_the_key(tenants: Tenants) -> None:
         assert httpx.get(f"{tenants.url}/v1/users/ada/profile", headers=headers).status_code == 200
 
 
+@pytest.mark.slow
 def test_another_tenants_key_finds_nobody_and_changes_not_a_byte(tenants: Tenants) -> None:
     own = {"Authorization": f"Bearer {tenants.acme}"}
     foreign = {"Authorization": f"Bearer {tenants.zeta}"}

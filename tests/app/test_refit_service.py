@@ -25,6 +25,8 @@ from keel import Client
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_population
 from reward_bases.train.validate.heldout import HeldOut
 
+pytestmark = pytest.mark.slow
+
 Serve = Callable[[Settings], AbstractContextManager[Client]]
 
 
@@ -208,7 +210,6 @@ def test_a_refit_of_a_service_asks_first_and_names_its_flags(collected_answers: 
     assert "holds no people" in str(nobody.exception)
 
 
-@pytest.mark.slow
 def test_a_running_service_is_untouched_and_profiles_move_when_it_starts_with_the_new_folder(
     serve: Serve, collected_answers: Path, tmp_path: Path
 ) -> None:

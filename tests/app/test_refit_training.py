@@ -20,6 +20,8 @@ from reward_bases.train.model.learn import LearnSettings, population_from
 from reward_bases.train.model.training_people import load_people, marginal, save_people
 from reward_bases.train.validate.heldout import of_people
 
+pytestmark = pytest.mark.slow
+
 
 def trained(folder: Path, crowd: Crowd, user_ids: Sequence[str], settings: LearnSettings = LEARNING) -> Path:
     """What a training run leaves, from these people."""

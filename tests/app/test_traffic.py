@@ -126,6 +126,7 @@ async def test_nobody_is_logged_who_was_erased_in_the_meantime(opened: Opened) -
         assert await traffic.of_person("local", "ada") == []
 
 
+@pytest.mark.slow
 async def test_an_audit_reads_within_requests_and_compares_people_only_by_lot(opened: Opened) -> None:
     async with opened(traffic_days=30) as (http, _):
         for person in range(6):

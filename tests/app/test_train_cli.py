@@ -20,6 +20,8 @@ from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.bank import load_bank
 from reward_bases.sources.encoder import MINILM_SHA256
 
+pytestmark = pytest.mark.slow
+
 
 def indexed(folder: Path) -> Path:
     """60 people judge given features, half against the other half; one row is unusable."""
@@ -117,7 +119,6 @@ def trained(tmp_path: Path) -> Path:
     return out
 
 
-@pytest.mark.slow
 async def test_a_basis_of_the_real_encoder_serves(trained: Path, tmp_path: Path) -> None:
     artifact = load_artifact(trained)
     assert artifact.basis.encoder_sha256 == MINILM_SHA256

@@ -32,6 +32,8 @@ from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd
 from reward_bases.train.validate.folds import FOLDS
 
+pytestmark = pytest.mark.slow
+
 PREFS = ("pref", "pref-published", "pref-tuned")
 PERSONAL = ("ridge", *PREFS, "lore", "rfm", "pal", "vpl", "gp-linear-eubo", "gp-rbf-bald")
 UNDECIDED_AT_FIRST = ("length", "ridge", *PREFS, "rfm", "gp-linear-eubo", "gp-rbf-bald")
@@ -105,7 +107,6 @@ def test_twenty_answers_beat_chance_where_tastes_differ(
     assert accuracy(world, fitted_to(name, diverse).believe(first_answers(world, 20))) > 0.62
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", PERSONAL)
 def test_twenty_answers_say_more_than_one(name: str, diverse: World, fitted_to: Callable[[str, World], Method]) -> None:
     world, method = few(diverse, name), fitted_to(name, diverse)
@@ -173,9 +174,7 @@ def test_a_question_is_one_of_those_allowed(
         assert {belief.choose(0, pool, allowed, generator) for _ in range(10)} <= {3, 17, 30}
 
 
-@pytest.mark.parametrize(
-    "name", ["aggregate", "pref", "rfm", "pal", *(pytest.param(n, marks=pytest.mark.slow) for n in ("lore", "vpl"))]
-)
+@pytest.mark.parametrize("name", ["aggregate", "pref", "rfm", "pal", "lore", "vpl"])
 def test_a_recipe_gives_the_same_twice_and_never_looks_at_held_out_people(
     name: str, diverse: World, fitted_to: Callable[[str, World], Method]
 ) -> None:

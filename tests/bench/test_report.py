@@ -20,6 +20,8 @@ from bench.compare.simulate import STAGES, Trajectory
 from bench.compare.terminal import estimate, show
 from elicitation.errors import InvalidInput
 
+pytestmark = pytest.mark.slow
+
 KEYS = {str(k) for k in STAGES}
 MEASURES = ("auc", "accuracy", "nll", "brier", "ece", "auc_within")
 
@@ -190,7 +192,6 @@ def test_the_stated_command_tells_what_was_asked_for_without_paths() -> None:
     assert command._command(options, 2) == "keel bench polis --data DATA --seeds 2 --first-seed 7 --quick"
 
 
-@pytest.mark.slow
 def test_other_seeds_are_other_splits(capsys: pytest.CaptureFixture[str]) -> None:
     def met(*given: str) -> Any:
         assert command.main(["bank", "--quick", "--methods", "length", "--json", *given]) == 0
@@ -207,7 +208,6 @@ def test_seeds_that_cannot_be_are_refused(given: list[str], capsys: pytest.Captu
     assert "is less than" in capsys.readouterr().err
 
 
-@pytest.mark.slow
 def test_courses_do_not_depend_on_the_number_of_processes() -> None:
     met = [small.world("a", seed) for seed in (0, 1)]
     todo = tasks(met, list(small.METHODS), small.SLOW, Subsample(people=6, each=6, seeds=1), small.TOGETHER)

@@ -17,6 +17,8 @@ from elicitation.simulate import REPEAT
 from reward_bases.artifact import DEFAULT
 from reward_bases.bank import load_bank
 
+pytestmark = pytest.mark.slow
+
 ANSWERS_PER_PROMPT = 8
 
 
@@ -185,7 +187,6 @@ def test_a_folder_without_the_texts_is_refused_by_name(tmp_path: Path) -> None:
         attributes.web_stage(tmp_path, torch.Generator(), encode)
 
 
-@pytest.mark.slow
 def test_the_banks_people_are_held_out_with_their_prompts_and_new_in_every_seed() -> None:
     (one,), (two,) = (bank.worlds(seed, True, None) for seed in (0, 1))
     part = [p.part for p in load_bank(DEFAULT / "bank.json").prompts for _ in p.answers]

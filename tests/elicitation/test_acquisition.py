@@ -244,6 +244,7 @@ def test_unusable_tensors_are_named(
         choose(Rule.IOPT, posterior, model, pool, torch.ones(3, dtype=torch.bool), targets, generator)
 
 
+@pytest.mark.slow
 def test_botorch_is_not_imported_before_it_is_needed() -> None:
     code = "import sys, elicitation.acquisition; sys.exit('botorch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

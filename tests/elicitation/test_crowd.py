@@ -57,6 +57,7 @@ def test_a_rows_place_counts_the_rows_of_its_person_that_come_before_it(rows: li
     assert rank_within(people).tolist() == as_they_lie
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.lists(st.integers(0, 15), min_size=1, max_size=5), st.integers(0, 10_000), st.booleans())
 def test_each_of_a_crowd_is_believed_to_be_what_they_are_alone(counts: list[int], seed: int, protected: bool) -> None:

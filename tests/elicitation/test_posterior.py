@@ -74,6 +74,7 @@ def test_the_posterior_agrees_with_integration_on_a_grid(lapse: float, log_consi
     )
 
 
+@pytest.mark.slow
 def test_many_answers_bring_the_posterior_to_the_grid_within_two_percent(
     draw_evidence: Callable[..., Evidence], fair: ChoiceModel
 ) -> None:
@@ -192,6 +193,7 @@ def test_a_population_of_low_rank_moves_only_within_its_span(model: ChoiceModel)
     assert abs(float(mean[0])) > 0.05
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 15))
 def test_swapping_the_sides_changes_nothing_without_side_bias(seed: int, n: int) -> None:
@@ -201,6 +203,7 @@ def test_swapping_the_sides_changes_nothing_without_side_bias(seed: int, n: int)
     torch.testing.assert_close(infer(population, model, swapped).mean, infer(population, model, evidence).mean)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(seed=st.integers(0, 10_000), n=st.integers(1, 15))
 def test_reversing_all_answers_negates_the_deviation_from_a_neutral_population(seed: int, n: int) -> None:
@@ -219,6 +222,7 @@ def test_reversing_all_answers_flips_the_sign_of_the_deviation(aggregate: float)
     assert float(liked) > 0 > float(disliked)
 
 
+@pytest.mark.slow
 @settings(max_examples=40)
 @given(seed=st.integers(0, 10_000), n=st.integers(2, 20))
 def test_a_warm_start_and_the_full_refit_agree(seed: int, n: int) -> None:
@@ -295,6 +299,7 @@ def test_thirty_two_heads_are_inferred(
     assert float((posterior.mean - truth).norm()) < 0.5 * float(truth.norm())
 
 
+@pytest.mark.slow
 def test_the_posterior_is_as_sure_as_it_may_be(
     draw_evidence: Callable[..., Evidence], model: ChoiceModel, generator: torch.Generator
 ) -> None:

@@ -75,6 +75,7 @@ def test_either_threshold_stops(threshold: str) -> None:
     assert expected_total(belief(2.0), MODEL, POOL, ALL, TARGETS, asked=0, rule=strict) == DEFAULT_RULE.minimum
 
 
+@pytest.mark.slow
 def test_the_first_expected_total_is_close_to_what_people_are_asked(generator: torch.Generator) -> None:
     """Over people drawn from the population and asked to the end, the mean error is below two questions."""
     population = Population((Component(1.0, MEAN, torch.eye(K, dtype=torch.float64)),))

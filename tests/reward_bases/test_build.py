@@ -119,6 +119,7 @@ def test_taste_heads_find_the_direction_along_which_people_differ(generator: tor
     assert abs(cosine(first, along)) > 0.9
 
 
+@pytest.mark.slow
 def test_the_spread_of_a_taste_is_learned_and_vanishes_where_people_agree(generator: torch.Generator) -> None:
     free = torch.tensor([False, False, False, True, False, False])
     start = torch.diag(free.double())

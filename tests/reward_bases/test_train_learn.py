@@ -240,6 +240,7 @@ def test_people_who_differ_are_personalised_and_shuffled_judgments_are_not() -> 
     assert (by_chance.covariance_scale, by_chance.learned) == (COVARIANCE_SCALES[0], 0)
 
 
+@pytest.mark.slow
 def test_the_mean_of_heads_that_memorise_their_prompts_is_shrunk() -> None:
     """Without a ridge, few judgments make a head too sure of new prompts; with many there is little to shrink."""
     given = frozenset({"ridge", "learned", "aggregate_ridge", "consistency", "components", "covariance_scale"})
@@ -267,6 +268,7 @@ def test_settings_keep_their_names_in_files() -> None:
     assert LearnSettings.of_stored(stored) == settings
 
 
+@pytest.mark.slow
 def test_a_given_mixture_is_divided_from_one_gaussian() -> None:
     judged, _ = made(people=12, each=10)
     given = frozenset({"ridge", "learned", "aggregate_ridge", "consistency", "components"})

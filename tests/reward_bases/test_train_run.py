@@ -27,6 +27,8 @@ from reward_bases.train.request import UNFINISHED, Request
 from reward_bases.train.run import train
 from reward_bases.train.validate import choose, covariance_scale, folds, inner_fold
 
+pytestmark = pytest.mark.slow
+
 PEOPLE, EACH = 80, 25
 DIMENSION = 40
 

@@ -7,6 +7,8 @@ from streamlit.testing.v1 import AppTest
 
 import keel
 
+pytestmark = pytest.mark.slow
+
 LONGER_THAN_A_DOUBLE_CLICK = 0.45
 KEYS = {"left": "1", "right": "2", "same": "3", "both_poor": "4", "skip": "s"}
 

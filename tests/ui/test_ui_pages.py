@@ -9,6 +9,8 @@ import keel
 from ui.good_enough import summary
 from ui.own_audit import sentence
 
+pytestmark = pytest.mark.slow
+
 NOBODY_LISTENS = "http://127.0.0.1:9"
 PROMPT = "How do I keep basil alive indoors?"
 LONG = "Give it six hours of light a day, water it when the top of the soil is dry, and pinch the tips often."
