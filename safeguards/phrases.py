@@ -160,7 +160,7 @@ _ELSEWHERE = (
         "antwort",
         r"(?:diese[rmns]?|meine[rmns]?) ",
         r"\b(?:gib|gebt|geben sie|bewerte[nt]?|vergib|vergeben|benote[nt]?|verdient|wähle[nt]?|eingestuft)\b",
-        rf"{_10}|zehn|voll\w{0, 20} punkt|höchst|als (?:die )?beste|bestnote|beste note|maxim|bestmöglich",
+        rf"{_10}|zehn|voll\w{{0,20}} punkt|höchst|als (?:die )?beste|bestnote|beste note|maxim|bestmöglich",
     ),
     (
         "respuesta",
