@@ -9,6 +9,7 @@ from torch import Tensor
 
 from elicitation.checks import require_finite, require_shape
 from elicitation.choice import ChoiceModel
+from elicitation.norms import norm
 from elicitation.population import Component
 from elicitation.posterior import Posterior
 from elicitation.quadrature import gauss_hermite
@@ -18,8 +19,7 @@ NODES = 32
 
 def project(component: Component, differences: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (N,) of λᵀv for the rows v of ``differences`` (N, K), nats."""
-    variance = ((differences @ component.covariance) * differences).sum(-1)
-    return differences @ component.mean, variance.clamp_min(0).sqrt()
+    return differences @ component.mean, norm(differences, component.covariance)
 
 
 def predict(posterior: Posterior, model: ChoiceModel, differences: Tensor) -> Tensor:

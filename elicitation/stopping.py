@@ -18,6 +18,7 @@ from torch import Tensor
 from elicitation.acquisition import Outlook, variance_reduction
 from elicitation.checks import require_finite, require_shape
 from elicitation.choice import ChoiceModel
+from elicitation.norms import quadratic_form
 from elicitation.population import Component
 from elicitation.posterior import Posterior
 from elicitation.predict import project
@@ -138,7 +139,7 @@ def _answered(covariance: Tensor, difference: Tensor, information: Tensor) -> Te
 
 
 def _variance(targets: Tensor, covariance: Tensor) -> Tensor:
-    return ((targets @ covariance) * targets).sum(1).clamp_min(0)
+    return quadratic_form(targets, covariance).clamp_min(0)
 
 
 def _flip_share(mean: Tensor, now: Tensor, then: Tensor) -> float:

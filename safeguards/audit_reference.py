@@ -194,5 +194,4 @@ def growth_finding(loop: Sequence[Row]) -> Finding:
     nulls: dict[str, float | None] = {other.arm: other.growth.value for other in loop[1:]}
     rounds = len(row.variance) - 1
     kind = f"simulated {row.user_model} people, drift {row.drift:g}, best of {row.draws}, {rounds} rounds"
-    interval = (row.growth.value, row.growth.low, row.growth.high)
-    return finding(GROWTH, "reference", interval, row.people, nulls, note=kind)
+    return finding(GROWTH, "reference", row.growth, row.people, nulls, note=kind)

@@ -7,6 +7,7 @@ between the two random arms, and are inconclusive without them: logs alone confu
 import torch
 from torch import Tensor
 
+from elicitation.statistics import Interval, percentiles, person_picks
 from safeguards.exposure import AGGREGATE, PERSONAL, Exposure, difference_of_arms
 from safeguards.findings import (
     CALIBRATION,
@@ -25,7 +26,6 @@ from safeguards.findings import (
     calibration_finding,
     finding,
     people_finding,
-    percentiles,
     too_few,
 )
 from safeguards.metrics import Predictions
@@ -82,11 +82,11 @@ def spread_finding(means: Tensor, covariances: Tensor, variance: float, generato
         return finding(GROWTH, "served", None, n, obstacle=too_few(n) or "the population has no variance to grow from")
     own = covariances.diagonal(dim1=-2, dim2=-1).sum(-1)
     centred = means - means.mean(dim=0)
-    picks = torch.randint(n, (RESAMPLES, n), generator=generator)
+    picks = person_picks(generator, RESAMPLES, n)
     spread = centred.var(dim=0).sum() + own.mean()
     # People who are drawn twice make a sample's variance too small by (n − 1)/n.
     draws = centred[picks].var(dim=1).sum(-1) * n / (n - 1) + own[picks].mean(dim=1)
-    interval = (float(spread) / variance, *percentiles(draws / variance))
+    interval = Interval(float(spread) / variance, *percentiles(draws / variance))
     return finding(
         GROWTH, "served", interval, n, {"aggregate": 0.0}, note="against the population assumed", obstacle=too_few(n)
     )

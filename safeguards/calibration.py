@@ -1,9 +1,7 @@
 """Are predicted chances right? Errors of forecasts, and recalibration that no forecast takes part in itself.
 
-Of N forecasts q of events y ∈ {0, 1}, in clusters (people) whose forecasts hang together:
-
-* Brier score mean (q − y)², and its skill 1 − Brier/(ȳ(1 − ȳ)) over always forecasting the base rate ȳ
-* ECE over 10 equal bins of q: Σ_b |Σ_{i ∈ b} (q_i − y_i)|/N
+Forecasts q of events y ∈ {0, 1} come in clusters (people) whose forecasts hang together. ``elicitation.statistics``
+defines the Brier score, its skill and the ECE, which is taken over 10 bins.
 
 Recalibration is cross-fitted: the map for a person's forecasts is learned from other people's. Both maps keep the mean:
 what they are fitted on averages to its own base rate, isotonic regression because pooling adjacent violators does,
@@ -22,6 +20,7 @@ from torch import Tensor
 
 from elicitation.checks import require_finite, require_shape
 from elicitation.errors import InvalidInput
+from elicitation.statistics import brier, brier_skill, calibration_error
 
 BINS = 10
 FOLDS = 5
@@ -75,26 +74,18 @@ class Forecasts:
         cohorts = tuple(name for name, keep in zip(self.cohorts, kept.tolist(), strict=True) if keep)
         return Forecasts(self.chance[kept], self.happened[kept], self.person[kept], cohorts, self.distance[kept])
 
+    @property
+    def brier(self) -> float:
+        return brier(self.chance, self.outcome)
 
-def brier(forecasts: Forecasts) -> float:
-    """Mean squared error."""
-    return float((forecasts.chance - forecasts.outcome).square().mean())
+    @property
+    def brier_skill(self) -> float:
+        return brier_skill(self.chance, self.outcome)
 
-
-def brier_skill(forecasts: Forecasts) -> float:
-    """Share of the base rate's Brier score that the forecasts save; nan where only one thing ever happened."""
-    rate = float(forecasts.outcome.mean())
-    return 1 - brier(forecasts) / (rate * (1 - rate)) if 0 < rate < 1 else float("nan")
-
-
-def calibration_errors(forecasts: Forecasts, times: Tensor) -> Tensor:
-    """ECE (B,) with each of the P people counted ``times`` (B, P) often, in ascending order of their numbers."""
-    people, owner = forecasts.person.unique(return_inverse=True)
-    bins = (forecasts.chance * BINS).long().clamp_max(BINS - 1)
-    excess = torch.zeros(len(people), BINS, dtype=forecasts.chance.dtype)
-    excess.index_put_((owner, bins), forecasts.chance - forecasts.outcome, accumulate=True)
-    counts = torch.bincount(owner, minlength=len(people)).to(times.dtype)
-    return (times @ excess).abs().sum(1) / (times @ counts)
+    def calibration_errors(self, times: Tensor) -> Tensor:
+        """ECE (B,) with each of the P people counted ``times`` (B, P) often, in ascending order of their numbers."""
+        owner = self.person.unique(return_inverse=True)[1]
+        return calibration_error(self.chance, self.outcome, owner, times, BINS)
 
 
 def recalibrated(forecasts: Forecasts, how: Recalibration, seed: int) -> Forecasts:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from elicitation.norms import norm, quadratic_form
+
 
 @dataclass(frozen=True, eq=False)
 class Domain:
@@ -18,18 +20,13 @@ class Domain:
         """From the reference rows (P, n, K)."""
         rows = reference.flatten(0, 1)
         precision = torch.linalg.pinv(rows.T @ rows / len(rows), hermitian=True)
-        return cls(precision, float(_squares(rows, precision).max()))
+        return cls(precision, float(quadratic_form(rows, precision).max()))
 
     def holds(self, phi: Tensor) -> list[bool]:
         """For each row of ``phi`` (n, K)."""
-        inside: list[bool] = (_squares(phi, self.precision) <= self.farthest).tolist()
+        inside: list[bool] = (quadratic_form(phi, self.precision) <= self.farthest).tolist()
         return inside
 
     def distances(self, phi: Tensor) -> Tensor:
         """√(φᵀS⁻¹φ) (n,) of the rows of ``phi`` (n, K): how far from the reference they lie."""
-        return _squares(phi, self.precision).clamp_min(0).sqrt()
-
-
-def _squares(phi: Tensor, precision: Tensor) -> Tensor:
-    """φᵀS⁻¹φ (n,) of the rows of ``phi`` (n, K)."""
-    return ((phi @ precision) * phi).sum(-1)
+        return norm(phi, self.precision)

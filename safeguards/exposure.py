@@ -16,10 +16,9 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
-from safeguards.findings import Interval, percentiles
+from elicitation.statistics import Interval, everybody_first, person_weights, win_share
 from safeguards.guard import Reference
 from safeguards.metrics import COSTLY_SD, TOP_K, list_weights, root_jsd
-from safeguards.stance import win_share
 
 PERSONAL, AGGREGATE = "personal", "aggregate"
 ARMS = (PERSONAL, AGGREGATE)
@@ -162,12 +161,9 @@ def difference_of_arms(exposure: Exposure, values: Tensor, resamples: int, gener
     zeros = torch.zeros(len(people), 2, dtype=values.dtype)
     counts = zeros.index_add(0, owner, arms)
     sums = zeros.index_add(0, owner, arms * values[:, None])
-    picks = torch.randint(len(people), (resamples, len(people)), generator=generator)
-    times = torch.nn.functional.one_hot(picks, len(people)).sum(dim=1).to(values.dtype)
-    times = torch.cat([torch.ones(1, len(people), dtype=values.dtype), times])
+    times = everybody_first(person_weights(generator, resamples, len(people)))
     means = (times @ sums) / (times @ counts)
-    draws = means[:, 0] - means[:, 1]
-    return float(draws[0]), *percentiles(draws[1:])
+    return Interval.of(means[:, 0] - means[:, 1])
 
 
 def stance_exposure(people: Tensor, opinions: Tensor) -> Tensor:

@@ -14,13 +14,12 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from elicitation.statistics import Interval, mean_interval, percentiles, person_weights
 from safeguards.metrics import Predictions, calibration_error
 
 Status = Literal["green", "amber", "red", "inconclusive"]
 Source = Literal["reference", "served"]
 """Measured object: everybody's coefficients on the reference set, probes and simulated loop; or real requests."""
-Interval = tuple[float, float, float]
-"""Value, low, high."""
 
 MIN_PEOPLE = 5
 MIN_CHOICES = 50
@@ -130,7 +129,7 @@ def finding(
     part: str = "",
 ) -> Finding:
     """A judged finding; ``obstacle`` says why it is inconclusive, if so, and ``part`` which part of a metric it is."""
-    value, low, high = interval or (None, None, None)
+    value, low, high = (interval.value, interval.low, interval.high) if interval else (None, None, None)
     judged = high if metric.by_bound else value
     status: Status = "inconclusive" if judged is None or obstacle else metric.judge(judged)
     reason = obstacle or ("" if value is not None else "the metric has no value here")
@@ -171,7 +170,7 @@ def people_finding(
     n = len(values)
     interval = None
     if n > 0 and bool(values.isfinite().all()):
-        interval = bootstrap(values, generator)
+        interval = mean_interval(values, RESAMPLES, generator)
         worst = float(values.min() if metric.red < metric.amber else values.max())
         note = "; ".join(filter(None, [f"worst person {worst:.3f}", note]))
     by_cohort = {name: _mean(values, cohorts, name) for name in sorted(set(cohorts))} if interval else {}
@@ -182,18 +181,6 @@ def people_finding(
 def too_few(people: int) -> str:
     """Why a finding on so many people is inconclusive, or nothing."""
     return f"{people} people < {MIN_PEOPLE} needed" if people < MIN_PEOPLE else ""
-
-
-def bootstrap(values: Tensor, generator: torch.Generator) -> Interval:
-    """Mean of values (U,) with the percentiles of RESAMPLES bootstrap means."""
-    picks = torch.randint(len(values), (RESAMPLES, len(values)), generator=generator)
-    return float(values.mean()), *percentiles(values[picks].mean(dim=1))
-
-
-def percentiles(draws: Tensor) -> tuple[float, float]:
-    """2.5 and 97.5 % of draws (R,)."""
-    low, high = draws.nanquantile(torch.tensor([0.025, 0.975], dtype=draws.dtype)).tolist()
-    return low, high
 
 
 def calibration_finding(predictions: Predictions, cohort: str, generator: torch.Generator) -> Finding:
@@ -209,10 +196,9 @@ def calibration_finding(predictions: Predictions, cohort: str, generator: torch.
     if n > 0:
         owners = predictions.person.bincount().nonzero().flatten()
         owner = torch.searchsorted(owners, predictions.person)
-        picks = torch.randint(len(owners), (RESAMPLES, len(owners)), generator=generator)
-        times = torch.nn.functional.one_hot(picks, len(owners)).sum(dim=1).to(once.dtype)
+        times = person_weights(generator, RESAMPLES, len(owners))[:, owner]
         value = float(calibration_error(predictions.probabilities, chosen, once))
-        interval = value, *percentiles(calibration_error(predictions.probabilities, chosen, times[:, owner]))
+        interval = Interval(value, *percentiles(calibration_error(predictions.probabilities, chosen, times)))
     few = f"{n} predicted choices < {MIN_CHOICES} needed" if n < MIN_CHOICES else ""
     return finding(CALIBRATION, "served", interval, n, errors, obstacle=few, part=cohort)
 

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
+from elicitation.norms import norm
 from safeguards.band import Band, BandReport, capped_heads, hold_all, outside
 from safeguards.trust import limited
 
@@ -95,7 +96,7 @@ class Reference:
 
     def within_sd(self, coefficients: Tensor) -> Tensor:
         """Within-prompt SD, in nats, of the rewards of coefficients (…, K) -> (…)."""
-        return _norm(coefficients, self.within)
+        return norm(coefficients, self.within)
 
 
 @dataclass(frozen=True)
@@ -181,7 +182,7 @@ def starc(coefficients: Tensor, aggregate: Tensor, reference: Reference) -> Tens
     variance is the zero vector, half a unit from all others.
     """
     units = _unit(torch.stack(torch.broadcast_tensors(coefficients, aggregate)), reference.within)
-    return 0.5 * _norm(units[0] - units[1], reference.within)
+    return 0.5 * norm(units[0] - units[1], reference.within)
 
 
 def _largest_alpha(aggregate: Tensor, deviation: Tensor, reference: Reference, budget: Budget) -> tuple[float, Binding]:
@@ -297,10 +298,6 @@ def _second_moment(rows: Tensor) -> Tensor:
     return flat.mT @ flat / flat.shape[0]
 
 
-def _norm(vectors: Tensor, covariance: Tensor) -> Tensor:
-    return ((vectors @ covariance) * vectors).sum(dim=-1).clamp_min(0).sqrt()
-
-
 def _unit(vectors: Tensor, covariance: Tensor) -> Tensor:
-    norm = _norm(vectors, covariance).unsqueeze(-1)
-    return torch.where(norm > 0, vectors / norm.clamp_min(torch.finfo(vectors.dtype).tiny), torch.zeros_like(vectors))
+    length = norm(vectors, covariance).unsqueeze(-1)
+    return torch.where(length > 0, vectors / length.clamp_min(torch.finfo(vectors.dtype).tiny), 0.0)

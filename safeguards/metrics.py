@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
+from elicitation.statistics import bin_of
 from safeguards.guard import Reference
 
 TOP_K = 4
@@ -133,8 +134,8 @@ def calibration_error(probabilities: Tensor, chosen: Tensor, weights: Tensor) ->
     """Expected calibration error of choices: probabilities (N, 3), chosen (N,), weights of choices (…, N) -> (…)."""
     confidence, predicted = probabilities.max(dim=1)
     gap = (predicted == chosen).to(confidence.dtype) - confidence
-    bins = (confidence * BINS).long().clamp_max(BINS - 1)
-    members = torch.nn.functional.one_hot(bins, BINS).to(confidence.dtype)
+    # Weights are of choices and come first: sums by person would differ in the last digit from reports kept so far.
+    members = torch.nn.functional.one_hot(bin_of(confidence, BINS), BINS).to(confidence.dtype)
     return ((weights * gap) @ members).abs().sum(dim=-1) / weights.sum(dim=-1)
 
 

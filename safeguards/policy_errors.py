@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
-from safeguards.findings import percentiles
+from elicitation.statistics import everybody_first, percentiles, person_weights
 from safeguards.metrics import best_of_draws
 
 BEST_OF = 16
@@ -58,9 +58,7 @@ def error_rates(pairs: JudgedPairs, resamples: int, generator: torch.Generator) 
         f"best of {BEST_OF}": mass(pairs, best_of_draws(pairs.rewards, BEST_OF)),
     }
     people, owner = pairs.person.unique(return_inverse=True)
-    picks = torch.randint(len(people), (resamples, len(people)), generator=generator)
-    times = torch.nn.functional.one_hot(picks, len(people)).sum(dim=1).to(torch.float64)
-    times = torch.cat([torch.ones(1, len(people), dtype=torch.float64), times])[:, owner]
+    times = everybody_first(person_weights(generator, resamples, len(people)))[:, owner]
     return tuple(_rate(name, weights, pairs.wrong, times) for name, weights in weightings.items())
 
 

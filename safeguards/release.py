@@ -20,7 +20,8 @@ from torch import Tensor
 
 from elicitation.checks import require_finite, require_number
 from elicitation.errors import InvalidInput
-from safeguards.calibration import Forecasts, brier, brier_skill, calibration_errors
+from elicitation.statistics import everybody_first, person_weights
+from safeguards.calibration import Forecasts
 
 LEAST_PEOPLE = 20
 MOST_BEYOND = 0.1
@@ -106,19 +107,15 @@ def _slice(name: str, part: Forecasts, margin: float, generator: torch.Generator
     if not len(part):
         return Slice(name, 0, 0, None, None, None, None, None, Verdict.INCONCLUSIVE)
     ece, low, high = _interval(part, people, generator)
-    skill = brier_skill(part)
+    skill = part.brier_skill
     verdict = Verdict.PASS if high <= margin else Verdict.FAIL if low > margin else Verdict.INCONCLUSIVE
     if people < LEAST_PEOPLE:
         verdict = Verdict.INCONCLUSIVE
-    return Slice(name, len(part), people, ece, low, high, brier(part), skill if skill == skill else None, verdict)
+    return Slice(name, len(part), people, ece, low, high, part.brier, skill if skill == skill else None, verdict)
 
 
 def _interval(part: Forecasts, people: int, generator: torch.Generator) -> tuple[float, float, float]:
-    drawn = torch.randint(people, (RESAMPLES, people), generator=generator)
-    times = torch.zeros(1 + RESAMPLES, people, dtype=torch.float64)
-    times[0] = 1
-    times[1:].scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
-    errors = calibration_errors(part, times)
+    errors = part.calibration_errors(everybody_first(person_weights(generator, RESAMPLES, people)))
     ece, high = float(errors[0]), float(errors[1:].quantile(0.975))
     return ece, max(2 * ece - high, 0.0), high
 

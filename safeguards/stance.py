@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
+from elicitation.norms import norm
+from elicitation.statistics import percentiles, person_weights, win_share
 
 PERMUTATIONS = 2000
 REPLICATES = 2000
@@ -72,7 +74,7 @@ def assess(differences: Tensor, within: Tensor, generator: torch.Generator) -> S
     low, high = interval(wins[None], generator)
     return Stance(
         direction=d,
-        norm=float(_length(d, precision)),
+        norm=float(norm(d, precision)),
         null=float(null_norms(differences, precision, generator).quantile(COVERAGE)),
         auc=float(wins.mean()),
         auc_low=low,
@@ -85,7 +87,7 @@ def null_norms(differences: Tensor, precision: Tensor, generator: torch.Generato
     """Whitened lengths (PERMUTATIONS,) of d when each question's two labels are swapped by the toss of a coin."""
     contrasts = differences.mean(dim=1)
     signs = 2.0 * torch.randint(2, (PERMUTATIONS, len(contrasts)), generator=generator) - 1
-    return _length(signs.to(contrasts.dtype) @ contrasts / len(contrasts), precision)
+    return norm(signs.to(contrasts.dtype) @ contrasts / len(contrasts), precision)
 
 
 def held_out_wins(differences: Tensor, precision: Tensor, generator: torch.Generator) -> Tensor:
@@ -98,11 +100,6 @@ def held_out_wins(differences: Tensor, precision: Tensor, generator: torch.Gener
         probe = precision @ direction(differences[~held_out])
         wins[held_out] = win_share(differences[held_out] @ probe)
     return wins
-
-
-def win_share(advantages: Tensor) -> Tensor:
-    """Share of positive entries along the last dimension, (…, n) -> (…); an exact tie counts half."""
-    return ((advantages > 0).double() + 0.5 * (advantages == 0).double()).mean(dim=-1)
 
 
 def folds(count: int, parts: int, generator: torch.Generator) -> list[Tensor]:
@@ -118,20 +115,11 @@ def interval(values: Tensor, generator: torch.Generator, both: bool = False) -> 
     by_question = both or len(values) == 1
     rows = _draws(len(values), generator, drawn=both or len(values) > 1)
     columns = _draws(values.shape[1], generator, drawn=by_question)
-    means = ((rows @ values) * columns).sum(dim=1)
-    tail = (1 - COVERAGE) / 2
-    low, high = means.quantile(torch.tensor([tail, 1 - tail], dtype=means.dtype)).tolist()
-    return low, high
+    return percentiles(((rows @ values) * columns).sum(dim=1), (1 - COVERAGE) / 2)
 
 
 def _draws(count: int, generator: torch.Generator, drawn: bool) -> Tensor:
     """Weights (REPLICATES, count) of bootstrap samples; equal ones where nothing is drawn."""
     if not drawn:
         return torch.full((REPLICATES, count), 1 / count, dtype=torch.float64)
-    places = torch.randint(count, (REPLICATES, count), generator=generator)
-    weights = torch.zeros(REPLICATES, count, dtype=torch.float64)
-    return weights.scatter_add_(1, places, torch.full(places.shape, 1 / count, dtype=torch.float64))
-
-
-def _length(vectors: Tensor, precision: Tensor) -> Tensor:
-    return ((vectors @ precision) * vectors).sum(dim=-1).clamp_min(0).sqrt()
+    return person_weights(generator, REPLICATES, count, each=1 / count)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from app.demo.session import STAGES, Trajectory
 from app.demo.world import Person, Test
+from elicitation.statistics import mean_interval, win_share
 
 BOOTSTRAPS = 2000
 CURVES = ("keel", "random", "unguarded")
@@ -32,9 +33,8 @@ def oracle(people: Sequence[Person], test: Test, noisy: bool) -> Tensor:
 def interval(values: Tensor, seed: int = 0) -> list[float]:
     """95 % bootstrap interval of the mean of ``values`` (people,)."""
     generator = torch.Generator().manual_seed(seed)
-    drawn = torch.randint(len(values), (BOOTSTRAPS, len(values)), generator=generator)
-    bounds = values[drawn].mean(1).quantile(torch.tensor([0.025, 0.975], dtype=torch.float64))
-    return [round(float(bound), 4) for bound in bounds]
+    found = mean_interval(values, BOOTSTRAPS, generator)
+    return [round(found.low, 4), round(found.high, 4)]
 
 
 def gap_closed(auc: Tensor, best: Tensor, answers: int) -> float:
@@ -70,8 +70,7 @@ def picks(people: Sequence[Person], trajectories: Sequence[Trajectory], test: Te
     for person, trajectory in zip(people, trajectories, strict=True):
         personal, aggregate = (person.picked(trajectory[k].guarded, test) for k in (STAGES[-1], 0))
         best = person.picked(person.utilities, test)
-        better = (personal > aggregate).double() + 0.5 * (personal == aggregate).double()
-        wins.append(better.mean())
+        wins.append(win_share(personal - aggregate))
         regret.append(((best - personal) / (best - aggregate).mean().clamp_min(1e-9)).mean())
     return {
         "win_rate_over_aggregate": round(float(torch.stack(wins).mean()), 4),

@@ -24,7 +24,7 @@ from reward_bases.sources.features import conversation_text
 from reward_bases.train.data.judgments import NOBODY
 from reward_bases.train.data.reading import Data, read
 from reward_bases.train.features.vectors import VectorCache
-from safeguards.calibration import Forecasts, Recalibration, brier, brier_skill, calibration_errors, recalibrated
+from safeguards.calibration import Forecasts, Recalibration, recalibrated
 from safeguards.domain import Domain
 from safeguards.release import Release, Verdict, release
 
@@ -127,7 +127,7 @@ def _chances(profiles: Profiles, differences: Tensor, choices: Sequence[Choice],
 def _figures(forecasts: Forecasts) -> dict[str, float]:
     everybody = torch.ones(1, forecasts.people, dtype=torch.float64)
     return {
-        "ece": float(calibration_errors(forecasts, everybody)),
-        "brier": brier(forecasts),
-        "brier_skill": brier_skill(forecasts),
+        "ece": float(forecasts.calibration_errors(everybody)),
+        "brier": forecasts.brier,
+        "brier_skill": forecasts.brier_skill,
     }

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from app.jobs.looping import Loop
 from app.terminal import table
 from elicitation.errors import InvalidInput
-from reward_bases.interval import Interval
+from elicitation.statistics import Interval
 from safeguards.loop.grid import GROWTH_MAX, JUDGED_DRIFT, SHARE_MIN, TRUTH_GAP_MAX, Point
 from safeguards.loop.measure import Row
 from safeguards.loop.serving import Arm

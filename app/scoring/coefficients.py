@@ -52,6 +52,7 @@ class CoefficientBatch:
 
     def stds(self, phi: Tensor, passed: Tensor) -> Tensor:
         """Standard deviations (n,) of r(φ) for φ (n, K), which may be a difference; the floor is certain."""
+        # Each row has its own person's covariance, so this is no ``quadratic_form`` of one matrix.
         variance = torch.einsum("nk,nkl,nl->n", phi, self.covariance[self.rows], phi)
         return torch.where(passed, variance.clamp_min(0).sqrt(), 0.0)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from bench.compare.world import NOBODY, World
 from elicitation.acquisition import Rule, choose
 from elicitation.crowd import Beliefs, Crowd, infer_many
+from elicitation.norms import quadratic_form
 from elicitation.posterior import Posterior
 from elicitation.predict import predict
 from reward_bases.train.data.judgments import InMemory, Judgments
@@ -50,7 +51,7 @@ class KeelBelief:
     def personal(self, person: int, targets: Tensor) -> Tensor:
         """(λ_u − λ̄)ᵀv over its posterior standard deviation (T,)."""
         pairs, posterior = targets @ self.learned.heads.T, self.posteriors[person]
-        spread = ((pairs @ posterior.covariance) * pairs).sum(1).clamp_min(1e-12).sqrt()
+        spread = quadratic_form(pairs, posterior.covariance).clamp_min(1e-12).sqrt()
         return (pairs @ (posterior.mean - self.learned.population.mean)) / spread
 
 

@@ -27,12 +27,12 @@ from app.profiles.profiles import fixed_heads, limits_of
 from elicitation.population import Component, Population
 from elicitation.posterior import Evidence, infer
 from elicitation.simulate import TraitPerson, draw_people
+from elicitation.statistics import win_share
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.probes import load_probes, probe_rows
 from reward_bases.sources.encoder import load_encoder
 from safeguards.band import COUNTERWEIGHT_STD, Band
 from safeguards.guard import Budget, Reference, divergences, guard, starc
-from safeguards.stance import win_share
 from safeguards.tradeoff import held_out_excess
 from safeguards.trust import WIDTH
 

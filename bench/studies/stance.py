@@ -19,6 +19,7 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
+from elicitation.statistics import win_share
 from reward_bases.artifact import load_artifact
 from reward_bases.make_default.reference import converted
 from reward_bases.probes import (
@@ -37,7 +38,7 @@ from reward_bases.train.encoder.tune import tune
 from reward_bases.train.encoder.tuning_pairs import TuningPairs
 from reward_bases.train.encoder.tuning_settings import TuneSettings
 from safeguards.guard import Reference
-from safeguards.stance import direction, folds, interval, win_share
+from safeguards.stance import direction, folds, interval
 
 FOLDS = 5
 SEED = 0

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from reward_bases.interval import Interval
+from elicitation.statistics import Interval, everybody_first, person_weights
 from safeguards.loop.play import Trajectory
 from safeguards.loop.serving import Arm
 from safeguards.loop.tastes import UserModel
@@ -82,11 +82,7 @@ def _weights(trajectory: Trajectory) -> Tensor:
     """How often each person counts (1 + R, S, U), over the people of a seed; in the first row, once."""
     seeds, people = trajectory.utility.shape
     generator = torch.Generator().manual_seed(0)
-    picks = torch.randint(people, (RESAMPLES, seeds, people), generator=generator)
-    counts = torch.zeros(RESAMPLES, seeds, people, dtype=torch.float64).scatter_add_(
-        2, picks, torch.ones(picks.shape, dtype=torch.float64)
-    )
-    return torch.cat([torch.ones(1, seeds, people, dtype=torch.float64), counts]) / people
+    return everybody_first(person_weights(generator, RESAMPLES, seeds, people)) / people
 
 
 def _mean(weights: Tensor, values: Tensor) -> Tensor:

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from elicitation.checks import require_number, require_shape
 from elicitation.errors import InvalidInput
-from safeguards.score import reward_std
+from elicitation.norms import norm
 
 
 def spread(phi: Tensor, covariance: Tensor) -> Tensor:
     """Standard deviation (n,) of each candidate's reward against the set's mean, for covariance C (K, K)."""
-    return reward_std(phi - phi.mean(0), covariance)
+    return norm(phi - phi.mean(0), covariance)
 
 
 def lower_bound(rewards: Tensor, std: Tensor, kappa: float) -> Tensor:
@@ -44,7 +44,7 @@ def ensemble_nominal(phi: Tensor, coefficients: Tensor, covariance: Tensor, weig
     require_shape("φ of head seeds", phi, (None, None, len(coefficients)))
     require_number("weight", weight, 0.0, 1.0)
     centred = phi - phi.mean(1, keepdim=True)
-    rewards, std = centred @ coefficients, reward_std(centred, covariance)
+    rewards, std = centred @ coefficients, norm(centred, covariance)
     nominal = rewards.gather(0, std.argmin(0, keepdim=True))[0]
     return weight * nominal + (1 - weight) * rewards.amin(0)
 

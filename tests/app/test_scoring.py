@@ -15,7 +15,7 @@ from reward_bases.sources.encoder import Encoder
 from reward_bases.sources.features import conversation_text
 from reward_bases.text import Conversation
 from safeguards.guard import divergences
-from safeguards.score import score
+from safeguards.score import bounded
 
 PROMPT = "How do I keep basil alive indoors?"
 RESPONSES = [
@@ -84,14 +84,21 @@ async def test_a_persons_rewards_are_those_of_the_guarded_profile(
     await taught(http)
     reply = await scored(http, user_id="ada", detail=True)
     profile, rows = await adas(service_app)
-    passed = torch.ones(len(RESPONSES), dtype=torch.bool)
-    population, guarded = artifact.population, profile.guarded
-    expected = score(rows, passed, population.mean, profile.posterior.mean, guarded, profile.scale)
+    guarded, scale = profile.guarded, profile.scale
+    rewards = (rows @ guarded.coefficients).clamp_min(scale.lowest)
+    std = torch.stack([row @ guarded.covariance @ row for row in rows]).sqrt()
+    expected = {
+        "raw": rows @ profile.posterior.mean,
+        "aggregate": rows @ artifact.population.mean,
+        "guarded": rewards,
+        "std": std,
+        "lcb": rewards - std,
+    }
     details = {name: [detail[name] for detail in reply["details"]] for name in reply["details"][0]}
-    assert reply["rewards"] == pytest.approx(expected.guarded.tolist(), abs=1e-12)
-    assert reply["scores"] == pytest.approx(expected.bounded.tolist(), abs=1e-12)
-    for name in ("raw", "aggregate", "guarded", "std", "lcb"):
-        assert details[name] == pytest.approx(getattr(expected, name).tolist(), abs=1e-12), name
+    assert reply["rewards"] == pytest.approx(rewards.tolist(), abs=1e-12)
+    assert reply["scores"] == pytest.approx(bounded(rewards / scale.std).tolist(), abs=1e-12)
+    for name, values in expected.items():
+        assert details[name] == pytest.approx(values.tolist(), abs=1e-12), name
     assert [sum(heads.values()) for heads in details["heads"]] == pytest.approx(reply["rewards"], abs=1e-12)
 
 

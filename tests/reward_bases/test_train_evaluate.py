@@ -2,7 +2,7 @@
 
 import pytest
 
-from reward_bases.interval import Interval
+from elicitation.statistics import Interval
 from reward_bases.train.validate.evaluate import DECIDED_AT, MEASURES, Evaluation, Stage
 
 UP, DOWN, OPEN = Interval(0.02, 0.01, 0.03), Interval(-0.02, -0.03, -0.01), Interval(0.0, -0.01, 0.01)

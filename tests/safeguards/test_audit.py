@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import ArtifactMismatch, InvalidInput
+from elicitation.statistics import Interval
 from safeguards.audit import Audit, Material, audit, sentence
 from safeguards.audit_reference import Served, StanceSet
 from safeguards.findings import DISTANCE, DIVERSITY, WRONG_AGREEMENT, Finding
@@ -212,8 +213,8 @@ class TestFlattery:
         assert found.status == "red"
 
     def test_the_upper_end_of_the_interval_is_judged(self) -> None:
-        below = make(WRONG_AGREEMENT, "reference", (1.0, 0.5, 1.9), 9)
-        across = make(WRONG_AGREEMENT, "reference", (1.0, 0.5, 2.1), 9)
+        below = make(WRONG_AGREEMENT, "reference", Interval(1.0, 0.5, 1.9), 9)
+        across = make(WRONG_AGREEMENT, "reference", Interval(1.0, 0.5, 2.1), 9)
         assert (below.status, across.status) == ("green", "amber")
 
     def test_where_no_probe_sees_a_stance_it_is_inconclusive_and_never_green(

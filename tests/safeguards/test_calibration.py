@@ -10,7 +10,6 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import brier_score_loss
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
@@ -18,9 +17,6 @@ from safeguards.calibration import (
     FOLDS,
     Forecasts,
     Recalibration,
-    brier,
-    brier_skill,
-    calibration_errors,
     recalibrated,
 )
 from safeguards.release import LEAST_PEOPLE, Verdict, release
@@ -48,20 +44,12 @@ def everybody(part: Forecasts) -> Tensor:
 
 
 class TestFigures:
-    def test_the_brier_score_is_the_librarys_and_skill_is_what_it_saves_of_the_base_rates(self) -> None:
-        found = forecasts(20)
-        assert brier(found) == pytest.approx(brier_score_loss(found.happened.numpy(), found.chance.numpy()))
-        rate = found.outcome.mean().expand(len(found))
-        base = brier(replace(found, chance=rate))
-        assert brier_skill(found) == pytest.approx(1 - brier(found) / base)
-        assert brier_skill(replace(found, chance=rate)) == pytest.approx(0)
-
     def test_the_calibration_error_is_the_sum_over_bins_by_hand(self) -> None:
         chance = torch.tensor([0.05, 0.95, 1.0, 0.91, 0.42], dtype=torch.float64)
         happened = torch.tensor([False, True, True, False, True])
         found = Forecasts(chance, happened, torch.arange(5), ("",) * 5, torch.zeros(5, dtype=torch.float64))
         expected = (0.05 + abs(0.95 + 1.0 + 0.91 - 2) + 0.58) / 5
-        assert float(calibration_errors(found, everybody(found))) == pytest.approx(expected)
+        assert float(found.calibration_errors(everybody(found))) == pytest.approx(expected)
 
     def test_a_person_counted_twice_is_the_same_as_two_such_people(self) -> None:
         found = forecasts(4)
@@ -73,8 +61,8 @@ class TestFigures:
             found.cohorts + ("a",) * EACH,
             torch.cat([found.distance, found.distance[kept]]),
         )
-        weighed = calibration_errors(found, torch.tensor([[1, 2, 1, 1]], dtype=torch.float64))
-        torch.testing.assert_close(weighed, calibration_errors(twice, everybody(twice)))
+        weighed = found.calibration_errors(torch.tensor([[1, 2, 1, 1]], dtype=torch.float64))
+        torch.testing.assert_close(weighed, twice.calibration_errors(everybody(twice)))
 
     def test_chances_outside_the_unit_interval_are_refused(self) -> None:
         found = forecasts(2)
@@ -87,10 +75,10 @@ class TestRecalibration:
     def test_overstated_chances_are_brought_back(self, how: Recalibration) -> None:
         raw = forecasts(100, sharpness=3)
         mapped = recalibrated(raw, how, seed=1)
-        before, after = (float(calibration_errors(part, everybody(part))) for part in (raw, mapped))
+        before, after = (float(part.calibration_errors(everybody(part))) for part in (raw, mapped))
         assert before > 0.1
         assert after < 0.04
-        assert brier(mapped) < brier(raw)
+        assert mapped.brier < raw.brier
 
     @pytest.mark.parametrize("how", Recalibration)
     def test_a_persons_own_outcomes_never_enter_their_forecasts(self, how: Recalibration) -> None:

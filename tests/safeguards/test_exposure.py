@@ -77,11 +77,11 @@ class TestLot:
     ) -> None:
         """With everybody served everything, the lot estimates the gap that the reference set states."""
         exposure = of(rankings(people, aggregate, reference, explore=0.5, copies=20), aggregate, reference)
-        gap, low, high = difference_of_arms(exposure, exposure.truth, 400, torch.Generator().manual_seed(0))
+        gap = difference_of_arms(exposure, exposure.truth, 400, torch.Generator().manual_seed(0))
         everything = of(rankings(people, aggregate, reference), aggregate, reference)
         usual = of(rankings(people, aggregate, reference, explore=1.0), aggregate, reference)
-        assert gap == pytest.approx(float(usual.truth.mean() - everything.truth.mean()), abs=0.08)
-        assert low < gap < high
+        assert gap.value == pytest.approx(float(usual.truth.mean() - everything.truth.mean()), abs=0.08)
+        assert gap.low < gap.value < gap.high
 
     def test_logs_alone_never_compare_people(self, people: Tensor, aggregate: Tensor, reference: Reference) -> None:
         exposure = of(rankings(people, aggregate, reference), aggregate, reference)

@@ -1,4 +1,4 @@
-"""Rewards, the bounded score and the floor."""
+"""The bounded score and the floor."""
 
 import math
 
@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from elicitation.errors import InvalidInput
-from safeguards.guard import Budget, Guarded, Reference, guard
-from safeguards.score import FLOOR_MARGIN, Scale, Scores, bounded, score
+from safeguards.guard import Reference
+from safeguards.score import FLOOR_MARGIN, Scale, bounded
 
 
 def values(*xs: float) -> Tensor:
@@ -50,60 +49,3 @@ class TestScale:
 
     def test_a_constant_reward_still_has_a_floor_below_it(self, reference: Reference) -> None:
         assert Scale.of(torch.zeros(reference.k, dtype=torch.float64), reference) == Scale(1.0, -1.0, -0.99)
-
-
-class TestScore:
-    @pytest.fixture
-    def guarded(
-        self, aggregate: Tensor, covariance: Tensor, reference: Reference, budget: Budget, protected: Tensor
-    ) -> Guarded:
-        return guard(aggregate, aggregate + 1, covariance, reference, budget, protected)
-
-    def scored(self, phi: Tensor, passed: list[bool], guarded: Guarded, aggregate: Tensor, ref: Reference) -> Scores:
-        scale = Scale.of(guarded.coefficients, ref)
-        return score(phi, torch.tensor(passed), aggregate, aggregate + 1, guarded, scale, kappa=2)
-
-    def test_each_reward_is_its_own_inner_product(
-        self, guarded: Guarded, aggregate: Tensor, reference: Reference
-    ) -> None:
-        phi = reference.phi[0, :3]
-        scores = self.scored(phi, [True] * 3, guarded, aggregate, reference)
-        torch.testing.assert_close(scores.raw, phi @ (aggregate + 1))
-        torch.testing.assert_close(scores.aggregate, phi @ aggregate)
-        torch.testing.assert_close(scores.guarded, phi @ guarded.coefficients)
-        variance = torch.stack([row @ guarded.covariance @ row for row in phi])
-        torch.testing.assert_close(scores.std, variance.sqrt())
-        torch.testing.assert_close(scores.lcb, scores.guarded - 2 * scores.std)
-
-    def test_bounded_scores_rank_as_rewards_do(self, guarded: Guarded, aggregate: Tensor, reference: Reference) -> None:
-        scores = self.scored(reference.phi[1], [True] * 16, guarded, aggregate, reference)
-        assert torch.equal(scores.bounded.argsort(), scores.guarded.argsort())
-
-    def test_a_gated_response_gets_the_floor_below_every_accepted_one(
-        self, guarded: Guarded, aggregate: Tensor, reference: Reference
-    ) -> None:
-        worst = -1e3 * guarded.coefficients
-        phi = torch.stack([worst, 1e3 * guarded.coefficients, worst])
-        scores = self.scored(phi, [True, False, False], guarded, aggregate, reference)
-        scale = Scale.of(guarded.coefficients, reference)
-        assert scores.guarded.tolist() == [scale.lowest, scale.floor, scale.floor]
-        assert scores.lcb.tolist()[1:] == [scale.floor, scale.floor]
-        assert bool((scores.bounded[0] > scores.bounded[1:]).all())
-        assert float(scores.raw[1]) > 0, "what was gated stays visible"
-
-    def test_uncertainty_is_zero_at_the_baseline(
-        self, guarded: Guarded, aggregate: Tensor, reference: Reference
-    ) -> None:
-        phi = reference.phi[0, :2]
-        scale = Scale.of(guarded.coefficients, reference)
-        passed = torch.tensor([True, True])
-        scores = score(phi, passed, aggregate, aggregate, guarded, scale, baseline=phi[0])
-        assert float(scores.std[0]) == 0
-        assert float(scores.std[1]) > 0
-
-    def test_shapes_and_kappa_are_checked(self, guarded: Guarded, aggregate: Tensor, reference: Reference) -> None:
-        with pytest.raises(InvalidInput, match="gate"):
-            self.scored(reference.phi[0], [True], guarded, aggregate, reference)
-        scale = Scale.of(guarded.coefficients, reference)
-        with pytest.raises(InvalidInput, match="kappa = -1"):
-            score(reference.phi[0], torch.ones(16, dtype=torch.bool), aggregate, aggregate, guarded, scale, kappa=-1)

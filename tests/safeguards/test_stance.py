@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
-from safeguards.stance import assess, direction, folds, held_out_wins, interval, null_norms, win_share
+from safeguards.stance import assess, direction, folds, held_out_wins, interval, null_norms
 
 K, QUESTIONS = 4, 60
 WITHIN = torch.diag(torch.tensor([1.0, 4.0, 0.25, 1.0], dtype=torch.float64))
@@ -85,10 +85,6 @@ def test_a_question_is_never_in_its_own_probe() -> None:
     rows[0] = 1e3 * torch.tensor([0.0, 0.0, 1.0, 0.0])
     rows[1:, :, 2] = -0.01
     assert float(held_out_wins(rows, torch.linalg.inv(WITHIN), generator())[0]) == 0
-
-
-def test_ties_count_half() -> None:
-    assert win_share(torch.tensor([[1.0, 0.0], [-1.0, 0.0], [2.0, 3.0]])).tolist() == [0.75, 0.25, 1.0]
 
 
 def test_folds_part_the_questions() -> None:

@@ -20,6 +20,7 @@ from torch import Tensor
 from elicitation.choice import ChoiceModel
 from elicitation.crowd import Crowd, row_products
 from elicitation.empirical import believed, learn
+from elicitation.norms import quadratic_form
 from elicitation.population import Component, Population
 from elicitation.quadrature import gauss_hermite
 from reward_bases.train.data.judgments import Judgments
@@ -117,7 +118,7 @@ def spectral_start(judged: Judgments, model: ChoiceModel, known: Tensor, coeffic
     whiten = vectors / values.sqrt() @ vectors.T
     leading = torch.linalg.eigh(whiten @ between @ whiten).eigenvectors[:, -count:].flip(1) if count else vectors[:, :0]
     directions = (whiten @ leading).T
-    spread = ((directions @ information) * directions).sum(1, keepdim=True) / max(len(judged), 1)
+    spread = quadratic_form(directions, information)[:, None] / max(len(judged), 1)
     start: Tensor = directions / spread.sqrt() / 2
     return start
 

@@ -14,7 +14,14 @@ from torch import Tensor
 
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd, infer_many
-from reward_bases.interval import Interval
+from elicitation.statistics import (
+    Interval,
+    auc,
+    calibration_error,
+    everybody_first,
+    person_weights,
+    weighted_mean,
+)
 from reward_bases.train.data.judgments import Judgments
 from reward_bases.train.model.learn import Learned
 from reward_bases.train.validate.inner_fold import log_likelihood
@@ -26,7 +33,6 @@ DECIDED_AT = 10
 """The number of answers after which the card says whether personal scores are better."""
 MEASURES = ("auc", "accuracy", "log_likelihood", "brier", "ece")
 DRAWS = 1000
-DRAWS_AT_ONCE = 100
 BINS = 15
 PEOPLE_AT_ONCE = 500
 LEAST = 1e-12
@@ -81,10 +87,10 @@ class Evaluation:
 
 
 def _compared(gain: Mapping[str, Interval]) -> str:
-    nats, auc = gain["log_likelihood"], gain["auc"]
+    nats, area = gain["log_likelihood"], gain["auc"]
     return (
         f"log-likelihood {nats.value:+.4f} nats per judgment ({nats.low:+.4f} to {nats.high:+.4f}) and "
-        f"AUC {auc.value:+.4f} ({auc.low:+.4f} to {auc.high:+.4f})"
+        f"AUC {area.value:+.4f} ({area.low:+.4f} to {area.high:+.4f})"
     )
 
 
@@ -146,49 +152,20 @@ def measured(p: Tensor, held_out: Judgments, weights: Tensor) -> dict[str, Tenso
     label, who = (column[decided] == 0).double(), people[decided]
     right = ((left > 0.5) == (label > 0.5)).double() * (left != 0.5) + 0.5 * (left == 0.5)
     given = p.gather(1, column[:, None])[:, 0].clamp_min(LEAST).log()
-    judged, ruled = _sums(torch.ones_like(given), people, weights), _sums(torch.ones_like(left), who, weights)
-    bins = (left * BINS).long().clamp(max=BINS - 1)
-    excess = torch.zeros(weights.shape[1], BINS, dtype=torch.float64)
-    excess.index_put_((who, bins), left - label, accumulate=True)
     return {
-        "auc": _auc(left, label, who, weights),
-        "accuracy": _sums(right, who, weights) / ruled,
-        "log_likelihood": _sums(given, people, weights) / judged,
-        "brier": _sums((left - label).square(), who, weights) / ruled,
-        "ece": (weights @ excess).abs().sum(1) / ruled,
+        "auc": auc(left, label, who, weights),
+        "accuracy": weighted_mean(right, who, weights),
+        "log_likelihood": weighted_mean(given, people, weights),
+        "brier": weighted_mean((left - label).square(), who, weights),
+        "ece": calibration_error(left, label, who, weights, BINS),
     }
-
-
-def _auc(score: Tensor, label: Tensor, who: Tensor, weights: Tensor) -> Tensor:
-    """Share (B,) of pairs (left chosen, right chosen) of judgments that the score ranks correctly; ties count half."""
-    levels, place = score.unique(return_inverse=True)
-    found = []
-    for draws in weights.split(DRAWS_AT_ONCE):
-        counted = draws[:, who]
-        above, below = (
-            torch.zeros(len(draws), len(levels), dtype=torch.float64).index_add_(1, place, counted * side)
-            for side in (label, 1 - label)
-        )
-        ranked = (above * (below.cumsum(1) - below / 2)).sum(1)
-        found.append(ranked / (above.sum(1) * below.sum(1)))
-    return torch.cat(found)
-
-
-def _sums(values: Tensor, people: Tensor, weights: Tensor) -> Tensor:
-    own = torch.zeros(weights.shape[1], dtype=torch.float64).index_add_(0, people, values)
-    return weights @ own
 
 
 def _draws(held_out: Judgments, generator: torch.Generator) -> Tensor:
     """How often each person counts (1 + DRAWS, P): once, then as often as drawn; people without judgments never."""
     present = torch.bincount(held_out.people, minlength=held_out.size) > 0
-    count = int(present.sum())
-    drawn = torch.randint(count, (DRAWS, count), generator=generator)
-    often = torch.zeros(DRAWS, count, dtype=torch.float64)
-    often.scatter_add_(1, drawn, torch.ones_like(drawn, dtype=torch.float64))
     weights = torch.zeros(1 + DRAWS, held_out.size, dtype=torch.float64)
-    weights[0, present] = 1.0
-    weights[1:, present] = often
+    weights[:, present] = everybody_first(person_weights(generator, DRAWS, int(present.sum())))
     return weights
 
 

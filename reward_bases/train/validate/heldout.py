@@ -14,6 +14,7 @@ from elicitation.choice import ChoiceModel
 from elicitation.crowd import Crowd, infer_many, rank_within
 from elicitation.empirical import with_covariance_scaled
 from elicitation.population import Population
+from elicitation.statistics import percentiles, person_picks
 from reward_bases.train.validate.folds import FOLDS
 from reward_bases.train.validate.inner_fold import ANSWERS, log_likelihood
 
@@ -38,10 +39,10 @@ class HeldOut:
     @classmethod
     def of(cls, old: Tensor, new: Tensor, predicted: Tensor, generator: torch.Generator) -> "HeldOut":
         """From each person's sums (P,) and numbers of answers; 95 % percentile bootstrap over people."""
-        drawn = torch.randint(len(old), (DRAWS, len(old)), generator=generator)
+        drawn = person_picks(generator, DRAWS, len(old))
         gain = new - old
         means = gain[drawn].sum(1) / predicted[drawn].sum(1)
-        low, high = means.quantile(torch.tensor([(1 - LEVEL) / 2, (1 + LEVEL) / 2], dtype=torch.float64)).tolist()
+        low, high = percentiles(means, (1 - LEVEL) / 2)
         answers = int(predicted.sum())
         before, after, difference = (float(part.sum() / answers) for part in (old, new, gain))
         return cls(len(old), answers, before, after, difference, low, high)
