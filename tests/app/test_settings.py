@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from settings_page import COMMAND, page
 
 from app.settings import Settings
 
@@ -63,3 +64,16 @@ def test_the_data_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
     settings.create_data_dir()
     assert settings.database.parent.is_dir()
     assert settings.database.parent.stat().st_mode & 0o077 == 0
+
+
+def test_the_settings_page_is_what_the_settings_say() -> None:
+    assert (Path(__file__).parents[2] / "docs/settings.md").read_text() == page(), f"run: {COMMAND}"
+
+
+def test_the_settings_page_has_every_setting_with_its_meaning_and_limits() -> None:
+    rows = {cells[1]: cells for line in page().splitlines() if len(cells := line.split(" | ")) == 6}
+    for name, field in Settings.model_fields.items():
+        assert field.description
+        assert rows[f"`KEEL_{name.upper()}`"][5] == f"{field.description} |"
+    assert rows["`KEEL_PORT`"][2:5] == ["`--port`", "`8765`", "at least 1, at most 65535"]
+    assert rows["`KEEL_UNKNOWN_PERSON`"][2:5] == ["", "`refuse`", "`refuse`, `aggregate`"]
