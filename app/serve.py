@@ -57,19 +57,19 @@ def serve(settings: Settings, ui: bool) -> None:
 
 
 async def _any_key(settings: Settings) -> bool:
-    from app.storage.keys import stored_keys
+    from app.storage.opening import opened
 
-    async with stored_keys(settings) as keys:
-        return bool(await keys.all())
+    async with opened(settings) as store:
+        return bool(await store.registry.keys())
 
 
 async def require_servable(settings: Settings, served: "Profiles") -> None:
     """Raises Gone for a population past its deadline, InvalidInput when people were not moved to what is served."""
     from app.jobs.migrating import require_migrated
     from app.profiles.retiring import require_in_force
-    from app.storage.sqlite_store import opened
+    from app.storage.opening import opened
 
-    async with opened(settings.database) as store:
+    async with opened(settings) as store:
         require_in_force(served.artifact, await store.registry.erasures(), settings.erasure_days)
         await require_migrated(settings, store, served)
 

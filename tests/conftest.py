@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from app.http.api import create_app, default_app
 from app.scoring.engine import Engine
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from elicitation.choice import ChoiceModel
 from elicitation.population import Component, Population
 from keel import Client
@@ -94,7 +94,7 @@ def engine(artifact: Artifact, encoder: Encoder) -> Engine:
 @pytest.fixture
 async def service_app(settings: Settings, engine: Engine) -> AsyncIterator[FastAPI]:
     """The service in this process, started and stopped."""
-    app = create_app(settings, SqliteStore(settings.database), engine)
+    app = create_app(settings, open_store(settings), engine)
     async with app.router.lifespan_context(app):
         yield app
 
@@ -131,7 +131,7 @@ def listen() -> Callable[[FastAPI], AbstractContextManager[str]]:
 @pytest.fixture
 def live(settings: Settings, engine: Engine) -> Iterator[str]:
     """The address of a real server with the service behind it."""
-    with listening(create_app(settings, SqliteStore(settings.database), engine)) as address:
+    with listening(create_app(settings, open_store(settings), engine)) as address:
         yield address
 
 

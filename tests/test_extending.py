@@ -20,7 +20,7 @@ from app.people.pool import Pool
 from app.schemas.asking import AskRequest
 from app.scoring.engine import Engine
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from app.storage.store import Answer, Entry, PersonKey, Store
 from elicitation import acquisition
 from reward_bases.artifact import Artifact
@@ -106,7 +106,7 @@ class TestStore:
         async def publish(key: PersonKey, entry: Entry) -> None:
             published.append((key, entry))
 
-        store: Store = run("A store")["PublishingStore"](SqliteStore(settings.database), publish)
+        store: Store = run("A store")["PublishingStore"](open_store(settings), publish)
         return store
 
     @pytest.mark.parametrize("name", OF_ANY_STORE)

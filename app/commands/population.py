@@ -53,12 +53,13 @@ def due(data_dir: DataDir = None, as_json: Json = False) -> None:
     """List populations learned from erased people, with their deadlines; exit code 1 if a deadline has passed."""
     from app.profiles.artifact_history import retirements
     from app.profiles.retiring import REMEDY
-    from app.storage.sqlite_store import opened
+    from app.storage.opening import opened
 
     settings = settings_of(data_dir=data_dir)
+    settings.require_database()
 
     async def found() -> list[dict[str, Any]]:
-        async with opened(settings.require_database()) as store:
+        async with opened(settings) as store:
             going = await retirements(store, settings.erasure_days)
         return [{**asdict(each), "deadline": each.deadline.isoformat(), "due": each.due} for _, each in going]
 

@@ -17,7 +17,7 @@ from app.http.service import Service
 from app.profiles.basis import open_artifact, open_encoder
 from app.scoring.engine import Engine
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from app.storage.store import Store
 from reward_bases.artifact import DEFAULT, Artifact
 
@@ -86,7 +86,6 @@ def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engi
 
 
 def default_app(settings: Settings) -> FastAPI:
-    """SQLite in the data folder, the artifact of the settings and the encoder that it names."""
+    """The store and the artifact that the settings name, and the encoder that the artifact names."""
     engine = default_engine(settings)
-    settings.create_data_dir()
-    return create_app(settings, SqliteStore(settings.database), engine, settings.basis or DEFAULT)
+    return create_app(settings, open_store(settings), engine, settings.basis or DEFAULT)

@@ -12,7 +12,7 @@ from app.profiles.artifact_history import ArtifactHistory, keep
 from app.profiles.basis import open_artifact
 from app.profiles.profiles import Profile, Profiles, version_of
 from app.settings import Settings
-from app.storage.sqlite_store import opened
+from app.storage.opening import opened
 from app.storage.store import Person, Store
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import DEFAULT
@@ -47,7 +47,8 @@ async def migrate(settings: Settings, write: bool) -> Migration:
 
     Raises InvalidInput where there is no database and Conflict where the basis has no φ of what somebody was asked.
     """
-    async with opened(settings.require_database()) as store:
+    settings.require_database()
+    async with opened(settings) as store:
         new = Profiles(store, open_artifact(settings.basis), settings.cache_profiles)
         migration = await _planned(settings, store, new)
         if write:

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 
 from app.errors import Unauthorized
 from app.settings import Settings
+from app.storage.opening import opened
 from app.storage.registry import Key, Registry
-from app.storage.sqlite_store import opened
 from app.storage.store import now
 from elicitation.errors import InvalidInput
 
@@ -68,8 +68,7 @@ class Keys:
 @asynccontextmanager
 async def stored_keys(settings: Settings) -> AsyncIterator[Keys]:
     """The keys of a data folder, made if missing; a service may be running on it."""
-    settings.create_data_dir()
-    async with opened(settings.database) as store:
+    async with opened(settings) as store:
         yield Keys(store.registry)
 
 

@@ -8,8 +8,7 @@ overwrites what is deleted; erasing also rebuilds the file and empties the journ
 import json
 import secrets
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -158,17 +157,6 @@ class SqliteStore:
             db.commit()
 
         await self._writer.run(transaction)
-
-
-@asynccontextmanager
-async def opened(database: Path) -> AsyncIterator[SqliteStore]:
-    """The store on a file, for the time of a command; a service may be running on it."""
-    store = SqliteStore(database)
-    try:
-        await store.open()
-        yield store
-    finally:
-        await store.close()
 
 
 def _owned(db: Database, table: str, key: PersonKey) -> list[dict[str, Any]]:

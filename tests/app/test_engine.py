@@ -12,7 +12,7 @@ from app.http.api import create_app, default_engine
 from app.scoring.engine import Engine
 from app.settings import Settings
 from app.sources.encoding import EncodingQueue
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from reward_bases.artifact import Artifact
 from reward_bases.sources.encoder import Encoder
 from reward_bases.text import Conversation
@@ -124,7 +124,7 @@ async def test_an_encoder_of_another_basis_is_refused_and_the_service_stays_aliv
     settings: Settings, artifact: Artifact
 ) -> None:
     other = dataclasses.replace(artifact, basis=dataclasses.replace(artifact.basis, encoder_sha256="other"))
-    app = create_app(settings, SqliteStore(settings.database), default_engine(settings, other))
+    app = create_app(settings, open_store(settings), default_engine(settings, other))
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),

@@ -24,7 +24,7 @@ from app.http.middleware import JsonLines
 from app.serve import require_startable
 from app.settings import Settings
 from app.storage.keys import LOCAL, Keys, stored_keys
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from elicitation.errors import InvalidInput
 from keel import Client, NotFound, Unauthorized
 
@@ -270,7 +270,7 @@ async def passed(scope: Scope, receive: Receive, send: Send) -> None:
 
 @pytest.mark.parametrize(("address", "status"), [("127.0.0.1", 200), ("::1", 200), ("192.0.2.7", 401)])
 async def test_metrics_are_for_this_machine_or_a_key(tmp_path: Path, address: str, status: int) -> None:
-    store = SqliteStore(tmp_path / "keel.db")
+    store = open_store(Settings(data_dir=tmp_path))
     await store.open()
     keys = Keys(store.registry)
     _, key = await keys.create("acme")
@@ -290,7 +290,7 @@ async def test_metrics_are_for_this_machine_or_a_key(tmp_path: Path, address: st
 
 
 async def test_a_service_that_others_reach_needs_a_key_even_before_one_was_made(tmp_path: Path) -> None:
-    store = SqliteStore(tmp_path / "keel.db")
+    store = open_store(Settings(data_dir=tmp_path))
     await store.open()
     with pytest.raises(Refused):
         await Keys(store.registry, required=True).tenant(None)

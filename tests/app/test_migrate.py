@@ -15,7 +15,7 @@ from app.profiles.artifact_history import packed, unpacked
 from app.profiles.profiles import Profiles
 from app.serve import require_servable
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore, opened
+from app.storage.opening import open_store, opened
 from elicitation.errors import InvalidInput
 from keel import Client, Conflict, NotFound
 from reward_bases.artifact import DEFAULT, load_artifact
@@ -42,7 +42,7 @@ def migrate(data: Path, basis: Path, *flags: str, typed: str | None = None) -> R
 
 def served(settings: Settings) -> list[str]:
     async def history() -> list[str]:
-        async with opened(settings.database) as store:
+        async with opened(settings) as store:
             return [entry.digest for entry in await store.registry.served()]
 
     return asyncio.run(history())
@@ -50,7 +50,7 @@ def served(settings: Settings) -> list[str]:
 
 def require(settings: Settings, folder: Path) -> None:
     """As ``keel serve`` does before it opens a port."""
-    store = SqliteStore(settings.database)
+    store = open_store(settings)
     asyncio.run(require_servable(settings, Profiles(store, load_artifact(folder), 1)))
 
 
@@ -152,7 +152,7 @@ def test_without_a_database_or_people_there_is_nothing_to_move(other: Path, tmp_
     settings = Settings(data_dir=data)
 
     async def create() -> None:
-        async with opened(settings.database):
+        async with opened(settings):
             pass
 
     asyncio.run(create())

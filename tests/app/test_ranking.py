@@ -16,7 +16,7 @@ from app.schemas.ranking import RankRequest, RankRule
 from app.scoring.engine import Engine
 from app.scoring.ranking import Candidates, RankedSet, rank_set
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import Artifact
 from reward_bases.sources.encoder import Encoder
@@ -186,7 +186,7 @@ async def test_heads_refitted_on_other_people_serve_the_rule_that_needs_them(
     weights = artifact.basis.weights
     noise = torch.randn(3, *weights.shape, generator=generator, dtype=torch.float64)
     own = replace(artifact, basis=replace(artifact.basis, ensemble=weights * (1 + 0.2 * noise)))
-    app = create_app(settings, SqliteStore(settings.database), Engine(own, lambda: encoder, 1000, 1000))
+    app = create_app(settings, open_store(settings), Engine(own, lambda: encoder, 1000, 1000))
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:

@@ -17,7 +17,7 @@ from app.jobs.collected import collected, crowd_of
 from app.jobs.refitting import refit_service
 from app.profiles.lineage import fingerprint
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from app.storage.store import Answer, PersonKey, Question, now
 from elicitation.choice import OUTCOMES, Choice
 from elicitation.errors import InvalidInput
@@ -34,7 +34,7 @@ async def fill(data_dir: Path, answers: Sequence[int], shift: float, seed: int) 
     """A service's database: person i answered ``answers[i]`` questions; tastes are the shipped ones, shifted."""
     settings = Settings(data_dir=data_dir)
     settings.create_data_dir()
-    store, generator = SqliteStore(settings.database), torch.Generator().manual_seed(seed)
+    store, generator = open_store(settings), torch.Generator().manual_seed(seed)
     free = (~SHIPPED.population.protected).double()
     people = tastes(len(answers), SHIPPED.population, generator) + shift * free
     rows = asked(len(answers), max(answers), generator)

@@ -19,8 +19,8 @@ from app.profiles.profiles import Profiles
 from app.profiles.retiring import retirement
 from app.serve import require_servable
 from app.settings import Settings
+from app.storage.opening import open_store, opened
 from app.storage.registry import Erasure
-from app.storage.sqlite_store import SqliteStore, opened
 from app.storage.store import Person, PersonKey, now
 from keel import Client, Gone, NotFound
 from reward_bases.artifact import DEFAULT, load_artifact, save_with_population
@@ -62,7 +62,7 @@ def population_with(settings: Settings, folder: Path, user_ids: Sequence[str]) -
     """An artifact whose card says that it was learned with these people."""
 
     async def people() -> list[Person]:
-        async with opened(settings.database) as store:
+        async with opened(settings) as store:
             return await store.find([PersonKey("local", name) for name in user_ids])
 
     part = SHIPPED.population.components[0]
@@ -107,7 +107,7 @@ def test_a_population_is_served_until_the_deadline_and_gone_after_it(serve: Serv
         assert client.score(*TEXTS, user_id="bob", profile_version=pinned) == before
     (waiting,) = due(data)[1]
     assert (due(data)[0], waiting["erased"], waiting["due"]) == (0, 1, False)
-    served = Profiles(SqliteStore(settings.database), load_artifact(folder), 1)
+    served = Profiles(open_store(settings), load_artifact(folder), 1)
     asyncio.run(require_servable(settings, served))
 
     move_into_the_past(settings.database, 31)

@@ -10,7 +10,7 @@ from app.http.api import create_app
 from app.scoring.engine import Engine
 from app.scoring.rubrics import load_rubrics
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation
 
@@ -42,7 +42,7 @@ async def checked(
     """The service with the rubrics that a test names."""
     names = tuple(f"{HERE}:{name}" for name in request.param)
     settings = settings.model_copy(update={"rubrics": names})
-    app = create_app(settings, SqliteStore(settings.database), engine)
+    app = create_app(settings, open_store(settings), engine)
     async with app.router.lifespan_context(app):
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -16,7 +16,7 @@ from app.http.api import create_app
 from app.scoring.engine import Engine
 from app.scoring.traffic import drawn
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 
 CANDIDATES = [
     "Water basil when the top of the soil is dry.",
@@ -33,7 +33,7 @@ def opened(tmp_path: Path, engine: Engine) -> Opened:
     @asynccontextmanager
     async def open_with(**settings: float) -> AsyncIterator[tuple[httpx.AsyncClient, FastAPI]]:
         chosen = Settings(data_dir=tmp_path, **settings)  # type: ignore[arg-type]
-        app = create_app(chosen, SqliteStore(chosen.database), engine)
+        app = create_app(chosen, open_store(chosen), engine)
         transport = httpx.ASGITransport(app=app)
         async with (
             app.router.lifespan_context(app),

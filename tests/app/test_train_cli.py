@@ -15,7 +15,7 @@ from app import cli
 from app.http.api import create_app, default_engine
 from app.jobs import training
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.bank import load_bank
 from reward_bases.sources.encoder import MINILM_SHA256
@@ -125,7 +125,7 @@ async def test_a_basis_of_the_real_encoder_serves(trained: Path, tmp_path: Path)
     settings = Settings(data_dir=tmp_path / "service")
     settings.create_data_dir()
     engine = default_engine(settings, artifact)
-    app = create_app(settings, SqliteStore(settings.database), engine)
+    app = create_app(settings, open_store(settings), engine)
     async with app.router.lifespan_context(app):
         await engine.start()
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.http.api import create_app
 from app.scoring.engine import Engine
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from reward_bases.artifact import Artifact
 from reward_bases.sources.encoder import Encoder
 
@@ -51,7 +51,7 @@ class Server:
 
     def start(self) -> None:
         engine = Engine(self._artifact, lambda: self._encoder, cache_vectors=1000, cache_items=1000)
-        app = Stumbling(create_app(self._settings, SqliteStore(self._settings.database), engine), self.faults)
+        app = Stumbling(create_app(self._settings, open_store(self._settings), engine), self.faults)
         self._server = uvicorn.Server(uvicorn.Config(app, port=self._port, log_config=None, access_log=False))
         self._thread = threading.Thread(target=self._server.run)
         self._thread.start()

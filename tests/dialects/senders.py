@@ -15,7 +15,7 @@ import uvicorn
 from app.http.api import create_app
 from app.scoring.engine import Engine
 from app.settings import Settings
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from reward_bases.artifact import Artifact
 from reward_bases.sources.encoder import Encoder
 
@@ -211,7 +211,7 @@ def listening_service(artifact: Artifact, encoder: Encoder, folder: Path, **opti
     """The address of a real server on a free port."""
     settings = Settings(data_dir=folder, **options)
     engine = Engine(artifact, lambda: encoder, 1000, 1000, settings.max_waiting_texts)
-    app = create_app(settings, SqliteStore(settings.database), engine)
+    app = create_app(settings, open_store(settings), engine)
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
     thread = threading.Thread(target=server.run)
     thread.start()
