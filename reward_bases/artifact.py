@@ -22,16 +22,16 @@ from torch import Tensor
 
 from elicitation.choice import ChoiceModel
 from elicitation.errors import ArtifactMismatch, InvalidInput
-from elicitation.population import Component, Population
+from elicitation.population import Population
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis, Head
+from reward_bases.population_codec import POPULATION_TENSORS, choice_model_of, population_of, population_tensors
 from reward_bases.sources.encoder import Encoder
 
 DEFAULT = Path(__file__).parent / "default"
 BASIS_TENSORS = ("components", "lowest", "highest", "weights", "mean", "spread")
 COMPUTED = ("basis_version", "population_version", "bank_version", "tensors_sha256", "heads")
 """Entries of the card that ``save_artifact`` derives from what it is given."""
-POPULATION_TENSORS = ("population_weight", "population_mean", "population_covariance")
 
 
 @dataclass(frozen=True)
@@ -94,12 +94,7 @@ def save_with_population(source: Path, target: Path, population: Population, ent
     """
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("people.*"), dirs_exist_ok=True)
     tensors = load((source / "basis.safetensors").read_bytes())
-    parts = population.components
-    tensors |= {
-        "population_weight": torch.tensor([part.weight for part in parts], dtype=torch.float64),
-        "population_mean": torch.stack([part.mean for part in parts]),
-        "population_covariance": torch.stack([part.covariance for part in parts]),
-    }
+    tensors |= population_tensors(population)
     _save_again(target, tensors, entries)
 
 
@@ -147,9 +142,9 @@ def load_artifact(folder: Path = DEFAULT) -> Artifact:
             heads,
             *(tensors[name] for name in (*BASIS_TENSORS, "ensemble")),
         ),
-        population=_population(tensors),
+        population=population_of(tensors),
         population_version=card["population_version"],
-        choice_model=ChoiceModel(**card["choice_model"]),
+        choice_model=choice_model_of(card),
         reference=tensors["reference"],
         bank=bank,
         bank_phi=dict(zip(card["bank_answers"], tensors["bank_phi"], strict=True)),
@@ -157,11 +152,6 @@ def load_artifact(folder: Path = DEFAULT) -> Artifact:
         agreement=guard.get("agreement", {}),
         card=card,
     )
-
-
-def _population(tensors: Mapping[str, Tensor]) -> Population:
-    parts = zip(*(tensors[name] for name in POPULATION_TENSORS), strict=True)
-    return Population(tuple(Component(float(weight), mean, covariance) for weight, mean, covariance in parts))
 
 
 def _require_agreement(

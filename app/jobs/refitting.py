@@ -25,6 +25,7 @@ from elicitation.errors import ArtifactMismatch, InvalidInput
 from elicitation.population import Population
 from elicitation.robust_mean import learn_robustly
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_population
+from reward_bases.population_codec import population_entry, std_of
 from reward_bases.train.model.learn import POPULATION_ROUNDS, population_from
 from reward_bases.train.model.training_people import People, load_people, marginal, save_people
 from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES
@@ -207,11 +208,9 @@ def _described(
     artifact: Artifact, population: Population, crowd: Crowd, held_out: HeldOut, covariance_scale: float
 ) -> dict[str, Any]:
     """The card's entry for the new population."""
-    names = artifact.basis.names
     return {
         "population": {
-            "aggregate": dict(zip(names, population.mean.tolist(), strict=True)),
-            "std": dict(zip(names, _std(population), strict=True)),
+            **population_entry(artifact.basis.names, population),
             "people": crowd.size,
             "answers": len(crowd.people),
             "strength": covariance_scale,
@@ -219,11 +218,6 @@ def _described(
             "held_out": asdict(held_out),
         }
     }
-
-
-def _std(population: Population) -> list[float]:
-    std: list[float] = population.covariance.diagonal().clamp_min(0).sqrt().tolist()
-    return std
 
 
 def _report(
@@ -237,7 +231,7 @@ def _report(
     target: Path,
 ) -> Refit:
     old = artifact.population
-    columns = (artifact.basis.names, old.mean.tolist(), _std(old), population.mean.tolist(), _std(population))
+    columns = (artifact.basis.names, old.mean.tolist(), std_of(old), population.mean.tolist(), std_of(population))
     return Refit(
         people=crowd.size,
         answers=len(crowd.people),

@@ -8,11 +8,13 @@ import torch
 from torch import Tensor
 
 from elicitation.choice import ChoiceModel
+from elicitation.population import Component, Population
 from reward_bases.artifact import DEFAULT, save_artifact
 from reward_bases.bank import load_bank
 from reward_bases.make_default import human_judgments
 from reward_bases.make_default.card import external_checks, write_card
 from reward_bases.make_default.reference import sample_reference
+from reward_bases.population_codec import population_entry, population_tensors
 from reward_bases.sources.encoder import load_encoder
 from reward_bases.sources.features import FeatureSpace, feature_names
 from reward_bases.train.features.vectors import VectorCache
@@ -98,7 +100,7 @@ def build(data: Path, cache: Path) -> None:
         "spread": spread,
         "reference": ((raw - mean) / spread).reshape(len(prompts), -1, len(HEADS)),
         "bank_phi": bank_phi,
-        **population,
+        **population_tensors(population),
     }
     card = write_card(encoder, bank, table, weights, spread, spoken, responses, choice_model)
     card["metrics"]["external"] = external_checks(vectors, data / "pandalm", space, weights, ukp, pandalm, controls)
@@ -130,7 +132,7 @@ def controls_of(table: traits.BankTable, designed: Tensor) -> human_judgments.Co
 
 def learn_population(
     table: traits.BankTable, bank_phi: Tensor, both: Pairs, ukp: human_judgments.SignedJudgments
-) -> tuple[dict[str, Tensor], ChoiceModel, dict[str, Any]]:
+) -> tuple[Population, ChoiceModel, dict[str, Any]]:
     """λ̄ from both judgment sets (``both``, φ-differences, UKPConvArg1 first), Σ from UKPConvArg1 for its own heads and
     from the default contrast elsewhere."""
     names = [head.name for head in HEADS]
@@ -158,16 +160,11 @@ def learn_population(
     )
     free = torch.tensor([not head.protected for head in HEADS])
     covariance = torch.where(taste[:, None] & taste, spread, torch.diag(std.square() * free))
-    population = {
-        "population_weight": torch.ones(1),
-        "population_mean": mean[None],
-        "population_covariance": covariance[None],
-    }
+    population = Population((Component(1.0, mean, covariance),))
     spoken = {
         "contrast_std": CONTRAST_STD,
         "levels_per_spread": slopes,
-        "aggregate": dict(zip(names, mean.tolist(), strict=True)),
-        "std": dict(zip(names, covariance.diagonal().sqrt().tolist(), strict=True)),
+        **population_entry(names, population),
         "people_covariance": spread[taste][:, taste].tolist(),
         "people_strength": strengths,
     }

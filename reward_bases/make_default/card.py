@@ -20,6 +20,7 @@ from reward_bases.make_default.human_judgments import (
     quality_direction,
 )
 from reward_bases.make_default.reference import STYLES
+from reward_bases.population_codec import choice_entry
 from reward_bases.sources.encoder import WINDOW, Encoder
 from reward_bases.sources.features import FeatureSpace, feature_names
 from reward_bases.sources.surface import SURFACE_NAMES, surface
@@ -78,13 +79,7 @@ def write_card(
             "pooling": "masked mean, unit length",
             "long_texts": f"consecutive windows of {WINDOW} tokens, averaged by token count",
         },
-        "choice_model": {
-            "tie": choice_model.tie,
-            "side_bias": choice_model.side_bias,
-            "lapse": choice_model.lapse,
-            "clear_threshold": choice_model.clear_threshold,
-            "log_consistency_std": choice_model.log_consistency_std,
-        },
+        "choice_model": choice_entry(choice_model),
         "population": population,
         "reference": {
             "prompts": len(responses),

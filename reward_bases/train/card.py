@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,12 @@ from torch import Tensor
 from elicitation.choice import ChoiceModel
 from reward_bases.artifact import DEFAULT, load_artifact, save_artifact
 from reward_bases.basis import Head
+from reward_bases.population_codec import choice_entry, population_entry, population_tensors
 from reward_bases.sources.encoder import WINDOW, Encoder
 from reward_bases.train.data.reading import Data
 from reward_bases.train.features.space import Scaled
 from reward_bases.train.features.text_features import TextFeatures, bank_reference
-from reward_bases.train.model.checkpoint import tensors_of, write_json, write_whole
+from reward_bases.train.model.checkpoint import write_json, write_whole
 from reward_bases.train.model.ensemble import disagreement
 from reward_bases.train.model.served_heads import ServedHeads
 from reward_bases.train.request import CARD, RunFolder
@@ -128,11 +129,11 @@ def write_basis(
         "reference": served.standardise(reference),
         "bank_phi": served.standardise(answers),
         "ensemble": basis.members,
-        **tensors_of(served.population),
+        **population_tensors(served.population),
     }
     card = {
         "encoder": encoder_card(text_features.encoder, training["arguments"]["tune"]),
-        "choice_model": asdict(basis.model),
+        "choice_model": choice_entry(basis.model),
         "population": population_card(basis),
         "reference": {"prompts": reference.shape[0], "responses_per_prompt": reference.shape[1]},
         "bank_answers": [answer.id for prompt in text_features.bank.prompts for answer in prompt.answers],
@@ -150,12 +151,12 @@ def write_heads(folder: Path, basis: TrainedBasis, training: Mapping[str, Any]) 
     tensors = {
         "weights": basis.served.weights / spread,
         "ensemble": basis.members / spread,
-        **tensors_of(basis.served.population),
+        **population_tensors(basis.served.population),
     }
     write_whole(folder / HEADS, save({name: tensor.contiguous() for name, tensor in tensors.items()}))
     card = {
         "heads": basis.names,
-        "choice_model": asdict(basis.model),
+        "choice_model": choice_entry(basis.model),
         "population": population_card(basis),
         "data": [training["data"]],
         "limits": list(LIMITS),
@@ -177,13 +178,8 @@ def encoder_card(encoder: Encoder, tuned: bool) -> dict[str, Any]:
 
 def population_card(basis: TrainedBasis) -> dict[str, Any]:
     """Aggregate and spread of coefficients by head, nats per spread."""
-    names, population = basis.names, basis.served.population
-    std = population.covariance.diagonal().clamp_min(0).sqrt()
-    return {
-        "components": len(population.components),
-        "aggregate": dict(zip(names, population.mean.tolist(), strict=True)),
-        "std": dict(zip(names, std.tolist(), strict=True)),
-    }
+    population = basis.served.population
+    return {"components": len(population.components), **population_entry(basis.names, population)}
 
 
 def by_name(names: Sequence[str], values: Tensor) -> dict[str, float]:

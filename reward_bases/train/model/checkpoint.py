@@ -11,9 +11,8 @@ from typing import Any
 
 import torch
 from safetensors.torch import load, save
-from torch import Tensor
 
-from elicitation.population import Component, Population
+from reward_bases.population_codec import population_of, population_tensors
 from reward_bases.train.model.heads import Factors
 
 PRIVATE = 0o600
@@ -37,23 +36,6 @@ def write_json(path: Path, content: Any, mode: int = PUBLIC) -> None:
     """Write ``content`` as indented JSON, all or nothing."""
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     write_whole(path, (text + "\n").encode(), mode)
-
-
-def tensors_of(population: Population) -> dict[str, Tensor]:
-    """Weights (C,), means (C, K) and covariances (C, K, K), by the names they have in an artifact."""
-    parts = population.components
-    return {
-        "population_weight": torch.tensor([part.weight for part in parts], dtype=torch.float64),
-        "population_mean": torch.stack([part.mean for part in parts]),
-        "population_covariance": torch.stack([part.covariance for part in parts]),
-    }
-
-
-def population_of(tensors: dict[str, Tensor]) -> Population:
-    """The inverse of ``tensors_of``."""
-    names = ("population_weight", "population_mean", "population_covariance")
-    parts = zip(*(tensors[name] for name in names), strict=True)
-    return Population(tuple(Component(float(weight), mean, covariance) for weight, mean, covariance in parts))
 
 
 class Scores(MutableMapping[str, float]):
@@ -84,7 +66,7 @@ class Scores(MutableMapping[str, float]):
 def save_factors(path: Path, factors: Factors) -> None:
     """Heads, population and rounds, bit by bit."""
     rounds = torch.tensor([factors.rounds])
-    write_whole(path, save({"heads": factors.heads, "rounds": rounds, **tensors_of(factors.population)}))
+    write_whole(path, save({"heads": factors.heads, "rounds": rounds, **population_tensors(factors.population)}))
 
 
 def load_factors(path: Path) -> Factors:

@@ -19,7 +19,8 @@ from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd
 from elicitation.errors import ArtifactMismatch
 from elicitation.population import Component, Population
-from reward_bases.train.model.checkpoint import PRIVATE, population_of, tensors_of, write_json, write_whole
+from reward_bases.population_codec import population_of, population_tensors
+from reward_bases.train.model.checkpoint import PRIVATE, write_json, write_whole
 from reward_bases.train.model.learn import LearnSettings
 
 TENSORS = "people.safetensors"
@@ -54,7 +55,7 @@ def save_people(
         "column": crowd.outcomes.column,
         "towards": crowd.outcomes.towards,
         "strength": crowd.outcomes.strength,
-        **tensors_of(start),
+        **population_tensors(start),
     }
     write_whole(folder / TENSORS, save({name: tensor.contiguous() for name, tensor in tensors.items()}), PRIVATE)
     write_json(folder / IDS, {"user_ids": list(user_ids), "settings": settings.as_stored()}, PRIVATE)
