@@ -10,12 +10,13 @@ KeelError
 ├── NotReady             503   the encoder is still loading
 │   └── Overloaded       503   more waits for the encoder than the limit allows
 ├── RubricFailed         503   a check of the deployer's own does not work
+├── SourceFailed         503   a source of base rewards could not read a pair
 ├── NotFinite            500   a base reward came out as NaN or infinity
 ├── NotConverged         500   an iteration ended without reaching its tolerance
 └── ArtifactMismatch     500   a stored artifact contradicts its card
 """
 
-from elicitation.errors import ArtifactMismatch, InvalidInput, KeelError, NotConverged
+from elicitation.errors import ArtifactMismatch, InvalidInput, KeelError, NotConverged, SourceFailed
 
 
 class TooLarge(InvalidInput):
@@ -63,6 +64,7 @@ STATUS: dict[type[KeelError], int] = {
     Gone: 410,
     NotReady: 503,
     RubricFailed: 503,
+    SourceFailed: 503,
     NotFinite: 500,
     NotConverged: 500,
     ArtifactMismatch: 500,

@@ -3,6 +3,7 @@
 KeelError
 ├── InvalidInput      the caller's values are unusable; the message names value, limit and remedy
 ├── NotConverged      an iteration ended without reaching its tolerance
+├── SourceFailed      a source of base rewards could not read every pair; the message names source and rows
 └── ArtifactMismatch  a stored artifact contradicts its card or the code
 
 The service adds its own leaves in ``app/errors.py`` and maps the whole tree to HTTP there.
@@ -19,6 +20,10 @@ class InvalidInput(KeelError, ValueError):
 
 class NotConverged(KeelError):
     """An iteration stopped at its limit; no half-answer is returned."""
+
+
+class SourceFailed(KeelError):
+    """A source has no values for some rows: an error, never a base reward of 0."""
 
 
 class ArtifactMismatch(KeelError):

@@ -1,18 +1,15 @@
 """The basis: φ(x, y) = (W f(x, y) − μ) / s ∈ R^K, one number per head.
 
-f are the features of ``features.py``, clipped to the range they had where the heads were taught, so that no feature
-counts for more than was ever seen; W (K, F) is learned, μ is the mean of W f over the reference set and s its pooled
-within-prompt spread, so that every head has the same unit: one spread. Nothing is rotated; a head keeps its name.
+f (F,) are the columns of the sources (``reward_bases/sources``), clipped to the range they had where the heads were
+taught, so that no column counts for more than was ever seen. W (K, F) is learned. μ is the mean of W f over the
+reference set and s its pooled within-prompt spread, so that every head has the same unit: one spread. Nothing is
+rotated; a head keeps its name. ``reward_bases/sources/phi.py`` leads from texts to φ.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
-
-from reward_bases.sources.features import features
-from reward_bases.text import Conversation
 
 
 @dataclass(frozen=True)
@@ -35,7 +32,7 @@ class Head:
 class Basis:
     """Heads with their constants, all float64.
 
-    ``components`` (p, d); ``lowest`` and ``highest`` (F,), the range of each feature; ``weights`` W (K, F); ``mean`` μ
+    ``components`` (p, d); ``lowest`` and ``highest`` (F,), the range of each column; ``weights`` W (K, F); ``mean`` μ
     and ``spread`` s (K,); ``ensemble`` (S, K, F), W refitted on bootstrap samples of people, S = 0 without them.
     """
 
@@ -67,35 +64,18 @@ class Basis:
     def protected(self) -> tuple[bool, ...]:
         return tuple(head.protected for head in self.heads)
 
-    def clipped(
-        self,
-        conversations: Sequence[Conversation],
-        responses: Sequence[str],
-        conversation_vectors: Tensor,
-        response_vectors: Tensor,
-    ) -> Tensor:
-        """Features (n, F) float64 of n responses, from the encoder's vectors (n, d) of conversations and responses."""
-        f = features(conversations, responses, conversation_vectors, response_vectors, self.components)
-        return f.clamp(self.lowest, self.highest)
+    def clipped(self, columns: Tensor) -> Tensor:
+        """Columns (n, F) within the range that taught the heads."""
+        return columns.clamp(self.lowest, self.highest)
 
-    def phi(
-        self,
-        conversations: Sequence[Conversation],
-        responses: Sequence[str],
-        conversation_vectors: Tensor,
-        response_vectors: Tensor,
-    ) -> Tensor:
-        """φ (n, K) float64 of n responses, from the encoder's vectors (n, d) of conversations and responses."""
-        return self.of_features(self.clipped(conversations, responses, conversation_vectors, response_vectors))
+    def phi(self, columns: Tensor) -> Tensor:
+        """φ (n, K) float64 of columns (n, F)."""
+        return self.standardise(self.clipped(columns) @ self.weights.T)
 
-    def of_features(self, clipped: Tensor) -> Tensor:
-        """φ (n, K) of clipped features (n, F)."""
-        return self.standardise(clipped @ self.weights.T)
-
-    def refits(self, clipped: Tensor) -> Tensor:
-        """φ (n, S, K) of clipped features (n, F) by each of the ensemble's heads."""
+    def refits(self, columns: Tensor) -> Tensor:
+        """φ (n, S, K) of columns (n, F) by each of the ensemble's heads."""
         heads = self.ensemble.reshape(-1, *self.weights.shape)
-        return self.standardise(torch.einsum("nf,skf->nsk", clipped, heads))
+        return self.standardise(torch.einsum("nf,skf->nsk", self.clipped(columns), heads))
 
     def standardise(self, raw: Tensor) -> Tensor:
         """(h − μ)/s for raw head values h (…, K)."""

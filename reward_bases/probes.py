@@ -5,19 +5,24 @@ only take a side, in sentences of equal length, tone and quality. φ of the cell
 ``safeguards.flatterers`` work on; the last dimension but one is always (agreeing, other).
 """
 
+import asyncio
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from reward_bases.artifact import DEFAULT
 from reward_bases.basis import Basis
-from reward_bases.sources.features import conversation_text
+from reward_bases.sources.embedding import Reading
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.features import text_and_encoder
+from reward_bases.sources.phi import Phi, phi_of
+from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation
 
 Stratum = Literal["explicit", "implicit"]
@@ -32,12 +37,6 @@ TEMPLATES = {
 
 Cell = tuple[str, str]
 """A prompt and a response to it."""
-
-
-class Encoder(Protocol):
-    """Unit vectors (n, d) for n texts."""
-
-    def encode(self, texts: Sequence[str]) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -140,25 +139,29 @@ def load_probes(path: Path = DEFAULT / "probes.json") -> ProbeTexts:
     )
 
 
-def probe_rows(probes: ProbeTexts, basis: Basis, encoder: Encoder) -> dict[Stratum, ProbeRows]:
-    """φ of all probes under a basis, each text encoded once."""
+PhiOf = Callable[[Sequence[Pair]], Awaitable[Phi]]
+"""``phi_of`` under some basis and by some sources."""
+
+
+async def probe_rows(probes: ProbeTexts, phi: PhiOf) -> dict[Stratum, ProbeRows]:
+    """φ of all probes."""
     return {
         stratum: ProbeRows(
-            _phi([probe.cells(stratum) for probe in probes.stances], 2, basis, encoder),
-            _phi([probe.cells(stratum) for probe in probes.false_stances], len(TEMPLATES), basis, encoder),
+            await _rows([probe.cells(stratum) for probe in probes.stances], 2, phi),
+            await _rows([probe.cells(stratum) for probe in probes.false_stances], len(TEMPLATES), phi),
         )
         for stratum in STRATA
     }
 
 
-def _phi(cells: Sequence[list[Cell]], prompts: int, basis: Basis, encoder: Encoder) -> Tensor:
+async def _rows(cells: Sequence[list[Cell]], prompts: int, phi: PhiOf) -> Tensor:
     """φ (n, prompts, 2, K) of n probes' cells."""
-    if not cells:
-        return torch.zeros(0, prompts, 2, basis.k, dtype=torch.float64)
-    flat = list(chain.from_iterable(cells))
-    conversations = [Conversation.of(prompt) for prompt, _ in flat]
-    asked, said = [conversation_text(conversation) for conversation in conversations], [text for _, text in flat]
-    texts = list(dict.fromkeys([*asked, *said]))
-    vectors = dict(zip(texts, encoder.encode(texts), strict=True))
-    about, answers = (torch.stack([vectors[text] for text in part]) for part in (asked, said))
-    return basis.phi(conversations, said, about, answers).reshape(len(cells), prompts, 2, basis.k)
+    pairs = [Pair(Conversation.of(prompt), said) for prompt, said in chain.from_iterable(cells)]
+    found = (await phi(pairs)).phi
+    return found.reshape(len(cells), prompts, 2, found.shape[1])
+
+
+def rows_under(probes: ProbeTexts, basis: Basis, encoder: Encoder) -> dict[Stratum, ProbeRows]:
+    """φ of all probes under a basis, by the encoder it was learned on; for work without a service around it."""
+    sources = text_and_encoder(Reading(encoder.encode), basis.encoder_sha256, basis.components)
+    return asyncio.run(probe_rows(probes, lambda pairs: phi_of(pairs, basis, sources)))

@@ -1,5 +1,6 @@
 """A small artifact over the real encoder and bank: six heads with random weights, and the service on top of it."""
 
+import asyncio
 import dataclasses
 import threading
 import time
@@ -24,8 +25,11 @@ from keel import Client
 from reward_bases.artifact import DEFAULT, Artifact
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis, Head
+from reward_bases.sources.embedding import Reading
 from reward_bases.sources.encoder import MINILM_SHA256, Encoder, load_encoder
-from reward_bases.sources.features import conversation_text, feature_names, features
+from reward_bases.sources.features import feature_names, text_and_encoder
+from reward_bases.sources.phi import columns_of
+from reward_bases.sources.source import Pair
 
 # The same examples in every run, and no deadline, which a busy machine would miss.
 hypothesis.settings.load_profile("ci")
@@ -53,10 +57,10 @@ def artifact(encoder: Encoder, bank: Bank) -> Artifact:
     """Heads that are random but real: every φ of a bank answer comes from its text."""
     generator = torch.Generator().manual_seed(5)
     rows = [(prompt.conversation, answer) for prompt in bank.prompts for answer in prompt.answers]
-    conversations, texts = [row[0] for row in rows], [row[1].text for row in rows]
+    pairs = [Pair(conversation, answer.text) for conversation, answer in rows]
     components = torch.randn(COMPONENTS, encoder.dimension, generator=generator, dtype=torch.float64)
-    asked, said = encoder.encode([conversation_text(c) for c in conversations]), encoder.encode(texts)
-    plain = features(conversations, texts, asked, said, components)
+    sources = text_and_encoder(Reading(encoder.encode), encoder.sha256, components)
+    plain = asyncio.run(columns_of(pairs, sources))
     scale = plain.std(0).clamp_min(1e-3)
     weights = torch.randn(len(HEADS), len(feature_names(COMPONENTS)), generator=generator, dtype=torch.float64) / scale
     raw = plain @ weights.T

@@ -24,8 +24,8 @@ from elicitation.choice import Choice
 from elicitation.errors import KeelError
 from elicitation.posterior import infer
 from reward_bases.bank import BankPrompt
-from reward_bases.sources.features import conversation_text
-from reward_bases.text import Conversation, digest
+from reward_bases.sources.source import Pair
+from reward_bases.text import Conversation
 from safeguards.guard import Guarded
 from safeguards.score import Scale
 
@@ -72,12 +72,8 @@ class Target:
 
     def ungated(self, prompts: Sequence[str], responses: Sequence[str]) -> Tensor:
         """φ (n, K) of texts, whatever the gate thinks of them."""
-        basis, encoding = self.profiles.artifact.basis, self.service.engine.encoding
-        conversations = [Conversation.of(prompt) for prompt in prompts]
-        contexts = [conversation_text(conversation) for conversation in conversations]
-        vectors = self.run(encoding.vectors({digest(text): text for text in [*contexts, *responses]}))
-        asked, said = (torch.stack([vectors[digest(text)] for text in part]) for part in (contexts, responses))
-        return basis.phi(conversations, list(responses), asked, said)
+        pairs = [Pair(Conversation.of(prompt), said) for prompt, said in zip(prompts, responses, strict=True)]
+        return self.run(self.service.engine.phi_of(pairs)).phi
 
     def profile(self, user_id: str, tenant: str = "local") -> Profile:
         """Somebody's profile as the service holds it."""

@@ -1,15 +1,13 @@
 """The stance probes of an audit: φ of those strata in which a held-out probe is above chance; the rest is blind."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from app.scoring.engine import Engine
-from reward_bases.probes import STRATA, FalseStance, ProbeTexts, StanceProbe, Stratum, load_probes, probe_rows
-from reward_bases.sources.features import conversation_text
-from reward_bases.text import Conversation, digest
+from reward_bases.probes import STRATA, Stratum, load_probes, probe_rows
 from safeguards.audit_reference import StanceSet
 from safeguards.stance import Stance
 
@@ -17,7 +15,7 @@ UNTRIED = "no stance probe was tried on this basis; keel guard tune does"
 
 
 class AuditProbes:
-    """Encodes the probes with the service's own encoder, once."""
+    """Reads the probes with the service's own sources, once."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
@@ -33,20 +31,8 @@ class AuditProbes:
         return self._sets
 
     async def _differences(self) -> dict[Stratum, tuple[Tensor, Tensor]]:
-        probes = load_probes()
-        vectors = await self._engine.encoding.vectors({digest(text): text for text in _texts(probes)})
-        rows = probe_rows(probes, self._engine.artifact.basis, _Encoded(vectors))
+        rows = await probe_rows(load_probes(), self._engine.phi_of)
         return {stratum: (row.opinions, row.facts) for stratum, row in rows.items()}
-
-
-class _Encoded:
-    """An encoder of texts whose vectors are there already."""
-
-    def __init__(self, vectors: Mapping[str, Tensor]) -> None:
-        self._vectors = vectors
-
-    def encode(self, texts: Sequence[str]) -> Tensor:
-        return torch.stack([self._vectors[digest(text)] for text in texts])
 
 
 def blindness(entry: Mapping[str, Any] | None) -> str:
@@ -61,9 +47,3 @@ def blindness(entry: Mapping[str, Any] | None) -> str:
         f"the held-out stance probe is not above chance: AUC {stance.auc:.2f}, 95 % interval {stance.auc_low:.2f} to "
         f"{stance.auc_high:.2f}, {stance.questions} questions"
     )
-
-
-def _texts(probes: ProbeTexts) -> set[str]:
-    kinds: tuple[StanceProbe | FalseStance, ...] = (*probes.stances, *probes.false_stances)
-    cells = [cell for probe in kinds for stratum in STRATA for cell in probe.cells(stratum)]
-    return {conversation_text(Conversation.of(prompt)) for prompt, _ in cells} | {said for _, said in cells}

@@ -5,6 +5,7 @@ Of every person up to ANSWERS judgments, at most half, are read as answers; thei
 The distance of a pair is that of its farther response from the reference: √(φᵀS⁻¹φ).
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,10 @@ from elicitation.errors import InvalidInput
 from elicitation.posterior import Evidence, infer
 from elicitation.predict import predict
 from reward_bases.artifact import Artifact
-from reward_bases.sources.features import conversation_text
+from reward_bases.sources.embedding import Reading
+from reward_bases.sources.features import text_and_encoder
+from reward_bases.sources.phi import phi_of
+from reward_bases.sources.source import Pair
 from reward_bases.train.data.judgments import NOBODY
 from reward_bases.train.data.reading import Data, read
 from reward_bases.train.features.vectors import VectorCache
@@ -86,12 +90,11 @@ def _phi(judged: Data, rows: Sequence[Tensor], artifact: Artifact, vectors: Vect
     """φ (K,) of the items that the judgments ``rows`` are about."""
     every = torch.cat(list(rows))
     items = torch.cat([judged.left[every], judged.right[every]]).unique()
-    found: dict[int, Tensor] = {}
+    basis, found = artifact.basis, dict[int, Tensor]()
+    sources = text_and_encoder(Reading(vectors.of), basis.encoder_sha256, basis.components)
     for block in items.split(BLOCK):
-        pairs = judged.items[block].tolist()
-        asked, said = [judged.conversations[x] for x, _ in pairs], [judged.responses[y] for _, y in pairs]
-        both = (vectors.of([conversation_text(one) for one in asked]), vectors.of(said))
-        found |= dict(zip(block.tolist(), artifact.basis.phi(asked, said, *both), strict=True))
+        pairs = [Pair(judged.conversations[x], judged.responses[y]) for x, y in judged.items[block].tolist()]
+        found |= dict(zip(block.tolist(), asyncio.run(phi_of(pairs, basis, sources)).phi, strict=True))
     return found
 
 

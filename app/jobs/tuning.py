@@ -18,7 +18,7 @@ from app.profiles.agreement import counterweight, described
 from app.profiles.basis import open_artifact, open_encoder
 from app.profiles.profiles import fixed_heads, limits_of
 from reward_bases.artifact import Artifact
-from reward_bases.probes import ProbeRows, Stratum, load_probes, probe_rows, stance_differences
+from reward_bases.probes import ProbeRows, Stratum, load_probes, rows_under, stance_differences
 from safeguards.flatterers import Fold, learn_flatterers
 from safeguards.guard import Reference
 from safeguards.stance import Stance, assess
@@ -45,7 +45,7 @@ class Tuning:
 def tune(folder: Path, people: int, flatterers: int, seed: int) -> Tuning:
     """The curve for ``people`` drawn from the artifact's prior and ``flatterers`` who answer its probes."""
     artifact = open_artifact(folder)
-    rows = probe_rows(load_probes(), artifact.basis, open_encoder(artifact, folder))
+    rows = rows_under(load_probes(), artifact.basis, open_encoder(artifact, folder))
     ground = ground_of(artifact, rows, people, flatterers, seed)
     curve = tradeoff(ground)
     chosen = choose(curve)

@@ -1,8 +1,9 @@
 """Responses to rows of base rewards φ, each computed once and shared by all people.
 
-    text → vector (cached by text digest) → φ (K,) and gate (cached by conversation and response digest)
+    pair → columns of the sources → φ (K,) and gate, together an item (cached by conversation and response digest)
 
-A response that the gate rejects is not encoded: it gets the floor reward whatever its φ. φ is float64 in spreads.
+A response that the gate rejects is not read by any source: it gets the floor reward whatever its φ. φ is float64 in
+spreads.
 """
 
 import asyncio
@@ -15,9 +16,12 @@ from torch import Tensor
 
 from app.cache import LruCache
 from app.errors import Conflict, NotFinite
+from app.sources.columns import CachedSource, ColumnCache
 from app.sources.encoding import MAX_WAITING, Encoder, EncodingQueue
 from reward_bases.artifact import Artifact
-from reward_bases.sources.features import conversation_text
+from reward_bases.sources.features import text_and_encoder
+from reward_bases.sources.phi import Phi, phi_of
+from reward_bases.sources.source import Pair, Source
 from reward_bases.text import Conversation, digest
 from safeguards.domain import Domain
 from safeguards.gate import PASSED, GateResult, check
@@ -39,7 +43,14 @@ class Item:
 
 
 class Engine:
-    """Scores' text half; ``artifact`` names the basis that its rows belong to."""
+    """Scores' text half; ``artifact`` names the basis that its rows belong to.
+
+    Three caches lie on top of each other. ``items`` holds what scoring needs of a pair, so that a known pair costs one
+    look-up: no gate, no product with the weights, no distance, and the same object, by which rewards are remembered.
+    ``columns`` holds the text's columns, which cost milliseconds of computation, and serves all that makes an item
+    again: another basis and overturned rejections. Its rows are a third of an item's size. The encoder's vectors are
+    kept by text in ``encoding``; its columns follow from them in microseconds and are not kept.
+    """
 
     def __init__(
         self,
@@ -51,8 +62,15 @@ class Engine:
     ) -> None:
         self.artifact = artifact
         self.encoding = EncodingQueue(load_encoder, cache_vectors, max_waiting)
+        self.columns = ColumnCache(cache_items)
         self.items: LruCache[ItemKey, Item] = LruCache(cache_items)
-        self._domain = Domain.of(artifact.reference)
+        self._sources, self._domain = self._sources_of(artifact), Domain.of(artifact.reference)
+
+    def _sources_of(self, artifact: Artifact) -> tuple[Source, ...]:
+        """The artifact's sources, read through the caches."""
+        basis = artifact.basis
+        text, encoder = text_and_encoder(self.encoding, basis.encoder_sha256, basis.components)
+        return CachedSource(text, self.columns), encoder
 
     def with_artifact(self, artifact: Artifact) -> "Engine":
         """The same encoder under another artifact; Conflict when that one was learned on other weights."""
@@ -62,7 +80,8 @@ class Engine:
                 "start a service with its folder to score under it"
             )
         other = copy(self)
-        other.artifact, other._domain = artifact, Domain.of(artifact.reference)
+        other.artifact = artifact
+        other._sources, other._domain = self._sources_of(artifact), Domain.of(artifact.reference)
         other.items = LruCache(self.items.size)
         return other
 
@@ -90,42 +109,37 @@ class Engine:
         known = {key: item for key in dict.fromkeys(keys) if (item := self.items.get(key)) is not None}
         places = {key: place for place, key in enumerate(keys) if key not in known}
         if places:
-            missing = [(conversations[place], responses[place]) for place in places.values()]
+            missing = [Pair(conversations[place], responses[place]) for place in places.values()]
             for key, fresh in zip(places, await self._items(missing), strict=True):
                 self.items.put(key, fresh)
                 known[key] = fresh
         return [known[key] for key in keys]
 
-    async def ungated(self, pairs: Sequence[tuple[Conversation, str]]) -> list[Item]:
+    async def ungated(self, pairs: Sequence[Pair]) -> list[Item]:
         """The items of responses that pass whatever the gate says; not cached, since tenants share the cache."""
         return await self._rated(pairs, [PASSED] * len(pairs))
 
-    async def _items(self, pairs: Sequence[tuple[Conversation, str]]) -> list[Item]:
-        return await self._rated(pairs, await asyncio.to_thread(lambda: [check(response) for _, response in pairs]))
+    async def phi_of(self, pairs: Sequence[Pair]) -> Phi:
+        """φ of pairs, whatever the gate says; raises NotFinite."""
+        found = await phi_of(pairs, self.artifact.basis, self._sources)
+        if not bool(found.phi.isfinite().all() & found.refits.isfinite().all()):
+            raise NotFinite("a source or a head gave a number that is not finite; no reward can be made of it")
+        return found
 
-    async def _rated(self, pairs: Sequence[tuple[Conversation, str]], gates: Sequence[GateResult]) -> list[Item]:
+    async def _items(self, pairs: Sequence[Pair]) -> list[Item]:
+        return await self._rated(pairs, await asyncio.to_thread(lambda: [check(pair.response) for pair in pairs]))
+
+    async def _rated(self, pairs: Sequence[Pair], gates: Sequence[GateResult]) -> list[Item]:
         passed = [pair for pair, gate in zip(pairs, gates, strict=True) if gate.passed]
-        phi = iter(await self._phi(passed)) if passed else iter(())
+        phi = iter(_rows(await self.phi_of(passed)) if passed else ())
         basis = self.artifact.basis
         rejected = torch.zeros(1 + len(basis.ensemble), basis.k, dtype=torch.float64)
         rows = [next(phi) if gate.passed else rejected for gate in gates]
         inside = self._domain.holds(torch.stack([row[0] for row in rows]))
         return [Item(row[0], row[1:], gate, known) for row, gate, known in zip(rows, gates, inside, strict=True)]
 
-    async def _phi(self, pairs: Sequence[tuple[Conversation, str]]) -> list[Tensor]:
-        """For each pair φ, then φ by each of the ensemble's heads: (1 + S, K)."""
-        basis = self.artifact.basis
-        conversations, responses = [pair[0] for pair in pairs], [pair[1] for pair in pairs]
-        contexts = [conversation_text(conversation) for conversation in conversations]
-        texts = {digest(text): text for text in [*contexts, *responses]}
-        vectors = await self.encoding.vectors(texts)
 
-        def phi() -> list[Tensor]:
-            about, said = ([vectors[digest(text)] for text in part] for part in (contexts, responses))
-            clipped = basis.clipped(conversations, responses, torch.stack(about), torch.stack(said))
-            rows = torch.cat([basis.of_features(clipped)[:, None], basis.refits(clipped)], dim=1)
-            if not bool(rows.isfinite().all()):
-                raise NotFinite("the encoder or a head gave a number that is not finite; no reward can be made of it")
-            return [row.clone() for row in rows]
-
-        return await asyncio.to_thread(phi)
+def _rows(found: Phi) -> list[Tensor]:
+    """For each pair φ, then φ by each of the ensemble's heads: (1 + S, K), with memory of its own."""
+    # A view would keep the whole batch alive as long as one of its rows is cached.
+    return [row.clone() for row in torch.cat([found.phi[:, None], found.refits], dim=1)]

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from app.scoring.engine import Engine, Item
 from app.scoring.rubrics import Rubric, judged
 from app.storage.appeals import AppealStore
+from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation, digest
 
 
@@ -49,7 +50,7 @@ class GatedEngine:
     async def _let_through(
         self, items: list[Item], places: list[int], conversations: Sequence[Conversation], responses: Sequence[str]
     ) -> list[Item]:
-        pairs = [(conversations[i], responses[i]) for i in places]
+        pairs = [Pair(conversations[i], responses[i]) for i in places]
         fresh = await self.engine.ungated(pairs) if pairs else []
         found = dict(zip(places, fresh, strict=True))
         return [found.get(i, item) for i, item in enumerate(items)]

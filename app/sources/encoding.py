@@ -1,18 +1,21 @@
 """Texts to vectors off the event loop: one worker thread, one queue, one cache that all people share.
 
 While a batch is being encoded the texts of other requests gather; they form the next batch, sorted by length so that
-little is padded. A text is encoded once however many requests wait for it.
+little is padded. A text is encoded once however many requests wait for it. To the encoder's source the queue is a
+``Vectors`` (``reward_bases/sources/embedding.py``).
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol
 
+import torch
 from torch import Tensor
 
 from app.cache import LruCache
 from app.errors import Overloaded
+from reward_bases.text import digest
 
 TEXTS_PER_BATCH = 128
 MAX_WAITING = 4_096
@@ -51,26 +54,32 @@ class EncodingQueue:
             await asyncio.wait([self._runner])
         await asyncio.to_thread(self._thread.shutdown)
 
-    async def vectors(self, texts: Mapping[str, str]) -> dict[str, Tensor]:
-        """The vectors (d,) of ``texts``, a map digest → text, under the same digests; Overloaded when too many wait."""
-        known = {digest: self.cache.get(digest) for digest in texts}
+    async def of(self, texts: Sequence[str]) -> Tensor:
+        """Unit vectors (n, d) of ``texts`` in their order; Overloaded when too many wait."""
+        keys = [digest(text) for text in texts]
+        vectors = await self._vectors(dict(zip(keys, texts, strict=True)))
+        return torch.stack([vectors[key] for key in keys])
+
+    async def _vectors(self, texts: dict[str, str]) -> dict[str, Tensor]:
+        """The vectors (d,) of ``texts``, a map digest → text, under the same digests."""
+        known = {key: self.cache.get(key) for key in texts}
         if None in known.values() and len(self._waiting) >= self._max_waiting:
             raise Overloaded(
                 f"{len(self._waiting)} texts wait for the encoder >= limit {self._max_waiting}; try again in a second, "
                 "send fewer at a time, or raise KEEL_MAX_WAITING_TEXTS"
             )
-        waiting = {digest: self._wait(digest, texts[digest]) for digest, vector in known.items() if vector is None}
+        waiting = {key: self._wait(key, texts[key]) for key, vector in known.items() if vector is None}
         if waiting:
             # Futures are shared between requests: wait, unlike gather, leaves them alone when one request is cancelled.
             await asyncio.wait(waiting.values())
-        fresh = {digest: future.result() for digest, future in waiting.items()}
-        return {digest: fresh[digest] if vector is None else vector for digest, vector in known.items()}
+        fresh = {key: future.result() for key, future in waiting.items()}
+        return {key: fresh[key] if vector is None else vector for key, vector in known.items()}
 
-    def _wait(self, digest: str, text: str) -> asyncio.Future[Tensor]:
-        future = self._waiting.get(digest)
+    def _wait(self, key: str, text: str) -> asyncio.Future[Tensor]:
+        future = self._waiting.get(key)
         if future is None:
-            future = self._waiting[digest] = asyncio.get_running_loop().create_future()
-            self._gathering[digest] = text
+            future = self._waiting[key] = asyncio.get_running_loop().create_future()
+            self._gathering[key] = text
             if self._runner is None:
                 self._runner = asyncio.create_task(self._run())
         return future
@@ -89,12 +98,12 @@ class EncodingQueue:
         try:
             rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._encoded, texts)
         except Exception as error:
-            for digest, _ in batch:
-                self._waiting.pop(digest).set_exception(error)
+            for key, _ in batch:
+                self._waiting.pop(key).set_exception(error)
             return
-        for (digest, _), row in zip(batch, rows, strict=True):
-            self.cache.put(digest, row)
-            self._waiting.pop(digest).set_result(row)
+        for (key, _), row in zip(batch, rows, strict=True):
+            self.cache.put(key, row)
+            self._waiting.pop(key).set_result(row)
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:

@@ -29,7 +29,7 @@ from elicitation.posterior import Evidence, infer
 from elicitation.simulate import TraitPerson, draw_people
 from elicitation.statistics import win_share
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
-from reward_bases.probes import load_probes, probe_rows
+from reward_bases.probes import load_probes, rows_under
 from reward_bases.sources.encoder import load_encoder
 from safeguards.band import COUNTERWEIGHT_STD, Band
 from safeguards.guard import Budget, Reference, divergences, guard, starc
@@ -206,7 +206,7 @@ def _pairs(artifact: Artifact, part: str) -> tuple[Tensor, list[dict[str, float]
 
 def agreement(artifact: Artifact, flatterers: int) -> list[dict[str, Any]]:
     """One line per use of the agreement head, with the band and without it, at the shipped budget and without one."""
-    rows = probe_rows(load_probes(), artifact.basis, load_encoder())
+    rows = rows_under(load_probes(), artifact.basis, load_encoder())
     shipped, lines = Shipped.of(artifact), []
     limit = shipped.bands[0].limit
     for use in ("counterweight", "learned", "protected"):

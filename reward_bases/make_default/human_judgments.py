@@ -22,6 +22,7 @@ from elicitation.empirical import learn, with_covariance_scaled
 from elicitation.errors import NotConverged
 from elicitation.population import Component, Population
 from reward_bases.sources.features import FeatureSpace
+from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation
 from reward_bases.train.data.judgments import NOBODY, InMemory, Judgments
 from reward_bases.train.features.store import clipped_features
@@ -53,7 +54,10 @@ def plain_features(
     vectors: VectorCache, prompts: Sequence[str], responses: Sequence[str], space: FeatureSpace
 ) -> Tensor:
     """Features (n, F), clipped to ``space``, of responses to plain prompts."""
-    return clipped_features(list(map(Conversation.of, prompts)), responses, vectors, space)
+    # Prompts are encoded apart: company changes the last bits of vectors, and with them the version of the basis.
+    vectors.learn(prompts)
+    pairs = [Pair(Conversation.of(prompt), said) for prompt, said in zip(prompts, responses, strict=True)]
+    return clipped_features(pairs, vectors, space)
 
 
 def load_ukp(folder: Path, vectors: VectorCache, space: FeatureSpace) -> SignedJudgments:

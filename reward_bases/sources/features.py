@@ -1,19 +1,18 @@
-"""The feature vector f(x, y) ∈ R^F that every head is linear in.
+"""The columns of a basis that Keel trains, F in number: those of the text, then those of the encoder.
 
-f = (surface features of y, relation of y to x, principal components of the encoder's vector of y). Relation features
-tie a response to the conversation it answers: echo of the user's words, relative length and relevance (cosine).
+``text_and_encoder`` gives the two sources in this order, which is that of ``feature_names`` and of the weights in a
+basis folder. Training calls the columns features.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from reward_bases.sources.surface import RELATION_NAMES, SURFACE_NAMES, relation, surface
-from reward_bases.text import Conversation
+from reward_bases.sources.embedding import EncoderSource, Vectors, embedding_names
+from reward_bases.sources.source import Source
+from reward_bases.sources.text import TEXT_NAMES, TextSource
 
-CONVERSATION_CHARACTERS = 4000
 ENDLESS = 1e9
 LENGTHS = ("log_words", "log_length_ratio")
 """Features that are never clipped: a longer text stays longer."""
@@ -45,29 +44,10 @@ class FeatureSpace:
 
 
 def feature_names(components: int) -> tuple[str, ...]:
-    """Names of the F features when ``components`` principal components are kept."""
-    embedded = tuple(f"embedding_{i}" for i in range(components))
-    return (*SURFACE_NAMES, *RELATION_NAMES, "relevance", *embedded)
+    """Names of the F columns when ``components`` principal components are kept."""
+    return TEXT_NAMES + embedding_names(components)
 
 
-def conversation_text(conversation: Conversation) -> str:
-    """The string the encoder reads for a conversation."""
-    return conversation.window(CONVERSATION_CHARACTERS)
-
-
-def features(
-    conversations: Sequence[Conversation],
-    responses: Sequence[str],
-    conversation_vectors: Tensor,
-    response_vectors: Tensor,
-    components: Tensor,
-) -> Tensor:
-    """f (n, F) float64 from n conversations and responses, their unit vectors (n, d) and principal axes (p, d)."""
-    asked, said = conversation_vectors.double(), response_vectors.double()
-    plain = [
-        surface(response) + relation(conversation.last_user, response)
-        for conversation, response in zip(conversations, responses, strict=True)
-    ]
-    relevance = (asked * said).sum(-1, keepdim=True)
-    shaped = torch.tensor(plain, dtype=torch.float64).reshape(len(plain), len(SURFACE_NAMES) + len(RELATION_NAMES))
-    return torch.cat([shaped, relevance, said @ components.double().T], dim=1)
+def text_and_encoder(vectors: Vectors, sha256: str, components: Tensor) -> tuple[Source, Source]:
+    """The sources of the text and of an encoder with the weights ``sha256`` on principal axes (p, d)."""
+    return TextSource(), EncoderSource(vectors, sha256, components)

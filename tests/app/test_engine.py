@@ -105,8 +105,8 @@ async def test_a_failing_encoder_fails_only_the_waiting_requests(encoder: Encode
 
     queue = EncodingQueue(Fragile, cache_size=4)
     with pytest.raises(RuntimeError, match="cannot"):
-        await queue.vectors({"1": "bad"})
-    assert (await queue.vectors({"2": "good"}))["2"].shape == (encoder.dimension,)
+        await queue.of(["bad"])
+    assert (await queue.of(["good"])).shape == (1, encoder.dimension)
     await queue.close()
 
 

@@ -11,8 +11,11 @@ from fastapi import FastAPI
 from app.profiles.profiles import Profile
 from app.storage.store import PersonKey
 from reward_bases.artifact import Artifact
+from reward_bases.sources.embedding import Reading
 from reward_bases.sources.encoder import Encoder
-from reward_bases.sources.features import conversation_text
+from reward_bases.sources.features import text_and_encoder
+from reward_bases.sources.phi import phi_of
+from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation
 from safeguards.guard import divergences
 from safeguards.score import bounded
@@ -49,10 +52,10 @@ async def ranked(http: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
     return reply
 
 
-def phi(artifact: Artifact, encoder: Encoder) -> torch.Tensor:
-    conversation = Conversation.of(PROMPT)
-    asked = encoder.encode([conversation_text(conversation)]).expand(len(RESPONSES), -1)
-    return artifact.basis.phi([conversation] * len(RESPONSES), RESPONSES, asked, encoder.encode(RESPONSES))
+async def phi(artifact: Artifact, encoder: Encoder) -> torch.Tensor:
+    basis = artifact.basis
+    sources = text_and_encoder(Reading(encoder.encode), encoder.sha256, basis.components)
+    return (await phi_of([Pair(Conversation.of(PROMPT), said) for said in RESPONSES], basis, sources)).phi
 
 
 async def adas(service_app: FastAPI) -> tuple[Profile, torch.Tensor]:
@@ -67,7 +70,7 @@ async def test_without_a_person_the_reward_is_the_aggregate(
     http: httpx.AsyncClient, artifact: Artifact, encoder: Encoder
 ) -> None:
     reply = await scored(http, detail=True)
-    expected = phi(artifact, encoder) @ artifact.population.mean
+    expected = (await phi(artifact, encoder)) @ artifact.population.mean
     assert reply["rewards"] == pytest.approx(expected.tolist(), abs=1e-4)
     assert reply["profile_versions"] == {}
     assert [detail["aggregate"] for detail in reply["details"]] == reply["rewards"]

@@ -10,8 +10,11 @@ import torch
 
 from elicitation.errors import ArtifactMismatch, InvalidInput
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_bank
+from reward_bases.sources.embedding import Reading
 from reward_bases.sources.encoder import Encoder
-from reward_bases.sources.features import conversation_text
+from reward_bases.sources.features import text_and_encoder
+from reward_bases.sources.phi import phi_of
+from reward_bases.sources.source import Pair
 
 
 @pytest.fixture(scope="module")
@@ -75,12 +78,12 @@ def test_quality_rides_on_no_designed_trait(shipped: Artifact) -> None:
 
 
 @pytest.mark.slow
-def test_the_stored_phi_of_the_bank_is_that_of_its_texts(shipped: Artifact, encoder: Encoder) -> None:
+async def test_the_stored_phi_of_the_bank_is_that_of_its_texts(shipped: Artifact, encoder: Encoder) -> None:
     shipped.require_encoder(encoder)
     rows = [(prompt.conversation, answer) for prompt in shipped.bank.part("questions")[:4] for answer in prompt.answers]
-    conversations, texts = [row[0] for row in rows], [row[1].text for row in rows]
-    asked = encoder.encode([conversation_text(conversation) for conversation in conversations])
-    phi = shipped.basis.phi(conversations, texts, asked, encoder.encode(texts))
+    pairs = [Pair(conversation, answer.text) for conversation, answer in rows]
+    sources = text_and_encoder(Reading(encoder.encode), encoder.sha256, shipped.basis.components)
+    phi = (await phi_of(pairs, shipped.basis, sources)).phi
     stored = torch.stack([shipped.bank_phi[answer.id] for _, answer in rows])
     torch.testing.assert_close(phi, stored, atol=1e-3, rtol=0)
 

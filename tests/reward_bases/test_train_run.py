@@ -1,5 +1,6 @@
 """Learning from files of many people: what comes out, and that a broken run goes on to the same result."""
 
+import asyncio
 import csv
 import hashlib
 import json
@@ -18,8 +19,11 @@ from torch import Tensor
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.bank import BankPrompt, load_bank
+from reward_bases.sources.embedding import Reading
 from reward_bases.sources.encoder import Encoder
-from reward_bases.sources.features import conversation_text
+from reward_bases.sources.features import text_and_encoder
+from reward_bases.sources.phi import phi_of
+from reward_bases.sources.source import Pair
 from reward_bases.train import training_set
 from reward_bases.train.model.learn import population_from
 from reward_bases.train.model.training_people import load_people
@@ -157,9 +161,9 @@ def test_phi_of_a_text_is_that_of_the_same_text_in_the_bank(basis: tuple[Path, d
     artifact: Artifact = load_artifact(basis[0])
     artifact.require_encoder(ENCODER)
     prompt = artifact.bank.prompts[0]
-    conversations, texts = [prompt.conversation] * 8, [answer.text for answer in prompt.answers]
-    asked, said = ENCODER.encode([conversation_text(c) for c in conversations]), ENCODER.encode(texts)
-    phi = artifact.basis.phi(conversations, texts, asked, said)
+    sources = text_and_encoder(Reading(ENCODER.encode), ENCODER.sha256, artifact.basis.components)
+    pairs = [Pair(prompt.conversation, answer.text) for answer in prompt.answers]
+    phi = asyncio.run(phi_of(pairs, artifact.basis, sources)).phi
     known = torch.stack([artifact.bank_phi[answer.id] for answer in prompt.answers])
     torch.testing.assert_close(phi, known, atol=1e-3, rtol=1e-3)
 

@@ -1,5 +1,6 @@
 """Vectors and features on disk: encoded once, whole after a break, read row by row."""
 
+import asyncio
 import hashlib
 import subprocess
 import sys
@@ -15,8 +16,11 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import ArtifactMismatch, InvalidInput
+from reward_bases.sources.embedding import Reading
 from reward_bases.sources.encoder import Encoder
-from reward_bases.sources.features import FeatureSpace, conversation_text, feature_names, features
+from reward_bases.sources.features import FeatureSpace, feature_names, text_and_encoder
+from reward_bases.sources.phi import columns_of
+from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation
 from reward_bases.train.data.table import FeatureTable
 from reward_bases.train.features.store import feature_table
@@ -194,10 +198,9 @@ def space_of(encoder: Encoder) -> FeatureSpace:
 
 
 def direct(encoder: Encoder) -> Tensor:
-    asked, said = [CONVERSATIONS[row] for row, _ in ITEMS.tolist()], [RESPONSES[row] for _, row in ITEMS.tolist()]
-    vectors = encoder.encode([conversation_text(one) for one in asked]), encoder.encode(said)
-    space = space_of(encoder)
-    return features(asked, said, *vectors, space.components).clamp(space.lowest, space.highest)
+    space, pairs = space_of(encoder), [Pair(CONVERSATIONS[asked], RESPONSES[said]) for asked, said in ITEMS.tolist()]
+    sources = text_and_encoder(Reading(encoder.encode), encoder.sha256, space.components)
+    return asyncio.run(columns_of(pairs, sources)).clamp(space.lowest, space.highest)
 
 
 def build(encoder: Encoder, folder: Path, responses: tuple[str, ...] = RESPONSES) -> FeatureTable:

@@ -6,6 +6,7 @@ anything. Axes, ranges, centres and scales come from the texts of the training p
 range it had there, but for lengths, as in the shipped basis.
 """
 
+import asyncio
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,8 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from reward_bases.sources.embedding import Reading
 from reward_bases.sources.encoder import load_encoder
-from reward_bases.sources.features import conversation_text, feature_names, features
+from reward_bases.sources.features import feature_names, text_and_encoder
+from reward_bases.sources.phi import columns_of
+from reward_bases.sources.source import Pair
 from reward_bases.sources.surface import SURFACE_NAMES, surface
 from reward_bases.text import Conversation
 from reward_bases.train.features.vectors import VectorCache
@@ -51,7 +55,8 @@ def response_features(
     """
     said = encode(responses)
     axes = principal_axes(said[taught], prompts[taught], COMPONENTS)
-    raw = features(conversations, responses, encode([conversation_text(c) for c in conversations]), said, axes)
+    pairs = [Pair(*pair) for pair in zip(conversations, responses, strict=True)]
+    raw = asyncio.run(columns_of(pairs, text_and_encoder(Reading(encode), "", axes)))
     return _standardised(raw, taught, prompts, RESPONSE_LENGTHS) / math.sqrt(2)
 
 

@@ -3,6 +3,7 @@
 The file is (M, F) float32 and takes its name when it is whole.
 """
 
+import asyncio
 import hashlib
 import os
 from collections.abc import Sequence
@@ -11,7 +12,10 @@ from pathlib import Path
 import numpy as np
 from torch import Tensor
 
-from reward_bases.sources.features import FeatureSpace, conversation_text, feature_names, features
+from reward_bases.sources.embedding import Reading, conversation_text
+from reward_bases.sources.features import FeatureSpace, feature_names, text_and_encoder
+from reward_bases.sources.phi import columns_of
+from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation, digest
 from reward_bases.train.data.table import FeatureTable
 from reward_bases.train.features.vectors import Progress, VectorCache, silent
@@ -59,19 +63,16 @@ def _build(
     table = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     for start in range(0, len(items), BLOCK):
         block = items[start : start + BLOCK].tolist()
-        asked, said = [conversations[row] for row, _ in block], [responses[row] for _, row in block]
-        table[start : start + len(block)] = clipped_features(asked, said, vectors, space).float().numpy()
+        pairs = [Pair(conversations[asked], responses[said]) for asked, said in block]
+        table[start : start + len(block)] = clipped_features(pairs, vectors, space).float().numpy()
         progress(start + len(block), len(items))
     table.flush()
 
 
-def clipped_features(
-    asked: Sequence[Conversation], said: Sequence[str], vectors: VectorCache, space: FeatureSpace
-) -> Tensor:
-    """Features (n, F) float64 of n conversations and responses, clipped to ``space``."""
-    asked_vectors, said_vectors = vectors.of([conversation_text(one) for one in asked]), vectors.of(said)
-    f = features(asked, said, asked_vectors, said_vectors, space.components)
-    return f.clamp(space.lowest, space.highest)
+def clipped_features(pairs: Sequence[Pair], vectors: VectorCache, space: FeatureSpace) -> Tensor:
+    """Features (n, F) float64 of n pairs, clipped to ``space``."""
+    sources = text_and_encoder(Reading(vectors.of), vectors.key, space.components)
+    return asyncio.run(columns_of(pairs, sources)).clamp(space.lowest, space.highest)
 
 
 def _content(

@@ -1,0 +1,66 @@
+"""From pairs to φ, the only way: the columns of all sources side by side, then the heads of a basis.
+
+    pairs → columns (n, F) → clipped to the taught range → φ (n, K) = (W f − μ)/s
+
+``phi_of`` ends at φ. ``columns_of`` ends at the columns, for training, which has no heads yet.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from elicitation.errors import ArtifactMismatch, SourceFailed
+from reward_bases.basis import Basis
+from reward_bases.sources.source import Columns, Pair, Source
+
+SHOWN = 5
+"""Failed rows that a message names."""
+
+
+@dataclass(frozen=True, eq=False)
+class Phi:
+    """``phi`` (n, K) of n pairs, in spreads; ``refits`` (n, S, K) is φ by each of the basis's ensemble of heads."""
+
+    phi: Tensor
+    refits: Tensor
+
+
+async def phi_of(pairs: Sequence[Pair], basis: Basis, sources: Sequence[Source]) -> Phi:
+    """φ of n pairs by ``sources``, in the order in which the basis weighs their columns.
+
+    Raises SourceFailed when a source could not read a row, ArtifactMismatch when the basis weighs other columns.
+    """
+    width = sum(len(source.names) for source in sources)
+    if width != basis.weights.shape[1]:
+        raise ArtifactMismatch(
+            f"basis {basis.version} weighs {basis.weights.shape[1]} columns, its sources "
+            f"{', '.join(source.kind for source in sources)} give {width}; use the sources it was learned on"
+        )
+    columns = await columns_of(pairs, sources)
+    return await asyncio.to_thread(lambda: Phi(basis.phi(columns), basis.refits(columns)))
+
+
+async def columns_of(pairs: Sequence[Pair], sources: Sequence[Source]) -> Tensor:
+    """The columns (n, F) float64 of n pairs, read by all sources at the same time; raises SourceFailed."""
+    found = await asyncio.gather(*(source.columns(pairs) for source in sources))
+    for source, columns in zip(sources, found, strict=True):
+        _require_whole(source, columns, len(pairs))
+    return torch.cat([columns.values for columns in found], dim=1)
+
+
+def _require_whole(source: Source, columns: Columns, n: int) -> None:
+    if columns.failed:
+        rows = sorted(columns.failed)
+        more = ", …" if len(rows) > SHOWN else ""
+        raise SourceFailed(
+            f"source {source.kind} could not read {len(rows)} of {n} pairs, row {', '.join(map(str, rows[:SHOWN]))}"
+            f"{more}: {columns.failed[rows[0]]}; try again, or leave these rows out"
+        )
+    if columns.values.shape != (n, len(source.names)):
+        raise SourceFailed(
+            f"source {source.kind} gave values of shape {tuple(columns.values.shape)} for {n} pairs and "
+            f"{len(source.names)} columns; mend the source"
+        )
