@@ -13,7 +13,7 @@ from app.http.api import create_app
 from app.scoring.engine import Engine
 from app.settings import Settings
 from app.sources.columns import CachedSource, ColumnCache
-from app.storage.sqlite_store import SqliteStore
+from app.storage.opening import open_store
 from elicitation.errors import SourceFailed
 from reward_bases.artifact import Artifact
 from reward_bases.sources.embedding import EncoderSource, Reading
@@ -171,7 +171,7 @@ async def test_a_source_that_fails_is_503_with_its_name_and_no_reward(
     judge, rest = ready(failing={"Water it.": "timed out"}), Constant(names)
     monkeypatch.setattr("app.scoring.engine.text_and_encoder", lambda *_: (judge, rest))
     engine = Engine(artifact, lambda: encoder, cache_vectors=10, cache_items=10)
-    app = create_app(settings, SqliteStore(settings.database), engine)
+    app = create_app(settings, open_store(settings), engine)
     transport = httpx.ASGITransport(app=app)
     async with (
         app.router.lifespan_context(app),
