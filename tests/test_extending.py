@@ -1,5 +1,6 @@
 """Every block of docs/extending.md runs, and what it adds is used by Keel."""
 
+import asyncio
 import importlib.util
 import inspect
 import re
@@ -14,9 +15,11 @@ import httpx
 import pytest
 import torch
 from fastapi import FastAPI
+from source_contract import Case, check_source
 
 from app.http.api import create_app
 from app.people.pool import Pool
+from app.profiles.basis import open_artifact
 from app.schemas.asking import AskRequest
 from app.scoring.engine import Engine
 from app.settings import Settings
@@ -24,6 +27,12 @@ from app.storage.opening import open_store
 from app.storage.store import Answer, Entry, PersonKey, Store
 from elicitation import acquisition
 from reward_bases.artifact import Artifact
+from reward_bases.sources.embedding import Reading
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.features import text_and_encoder
+from reward_bases.sources.phi import phi_of
+from reward_bases.sources.source import Pair
+from reward_bases.text import Conversation
 from safeguards import audit_reference
 from safeguards.findings import MIN_PEOPLE
 
@@ -40,14 +49,13 @@ def blocks(section: str) -> list[str]:
 
 
 def run(section: str) -> dict[str, Any]:
-    """The names that a section's one block defines."""
-    (block,) = blocks(section)
+    """The names that a section's blocks define."""
     names: dict[str, Any] = {}
-    exec(block, names)
+    exec("\n".join(blocks(section)), names)
     return names
 
 
-def contract() -> ModuleType:
+def store_contract() -> ModuleType:
     """The module of the store's contract."""
     spec = importlib.util.spec_from_file_location("store_contract", ROOT / "tests/app/test_store.py")
     assert spec is not None
@@ -57,10 +65,10 @@ def contract() -> ModuleType:
     return module
 
 
-CONTRACT = contract()
+STORE_CONTRACT = store_contract()
 OF_ANY_STORE = [
     name
-    for name, test in vars(CONTRACT).items()
+    for name, test in vars(STORE_CONTRACT).items()
     if name.startswith("test_") and list(inspect.signature(test).parameters) == ["store"]
 ]
 
@@ -85,7 +93,7 @@ async def requests(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
 
 def test_no_block_of_the_page_is_left_out() -> None:
     sections = ["", *re.findall(r"^## (.*)$", PAGE, re.M)]
-    tried = set(re.findall(r'run\("(.*?)"', Path(__file__).read_text(encoding="utf-8")))
+    tried = set(re.findall(r'run(?:\(|, )"(.*?)"', Path(__file__).read_text(encoding="utf-8")))
     assert tried == {section for section in sections if blocks(section)}
 
 
@@ -94,6 +102,44 @@ async def test_the_script_is_a_service(monkeypatch: pytest.MonkeyPatch, tmp_path
     async with requests(run("")["app"]) as http:
         assert (await http.post("/v1/users/ada/questions")).status_code == 201
     assert (tmp_path / "data" / "keel.db").is_file()
+
+
+class TestSource:
+    async def test_the_contract_holds(self) -> None:
+        kind = run("A source")["Sentences"]
+        await check_source(Case(kind, lambda: kind(".")))
+
+    async def test_its_column_is_a_base_reward(self, artifact: Artifact, encoder: Encoder) -> None:
+        names, basis = run("A source"), artifact.basis
+        texts = [["Light.", "Light. Water? Soil!", "light"], ["Why?", "Soil. Water.", "Yes. No. Well!"]]
+        counts = torch.tensor([[1, 3, 0], [1, 2, 3]], dtype=torch.float64)
+        wider = names["with_column"](basis, names["sentences"], counts)
+        sources = text_and_encoder(Reading(encoder.encode), basis.encoder_sha256, basis.components)
+        pairs = [Pair(Conversation.of(PROMPT), text) for texts_of_prompt in texts for text in texts_of_prompt]
+        plain = await phi_of(pairs, basis, sources)
+        found = await phi_of(pairs, wider, [*sources, names["Sentences"]()])
+        assert wider.names == (*basis.names, "sentences")
+        torch.testing.assert_close(found.phi[:, :-1], plain.phi)
+        column = found.phi[:, -1].reshape(2, 3)
+        assert float(column.mean()) == pytest.approx(0)
+        assert float((column - column.mean(1, keepdim=True)).square().sum() / 4) == pytest.approx(1)
+        assert float(column[0, 1] - column[0, 0]) == pytest.approx(2 / float(wider.spread[-1]))
+
+
+async def test_people_are_asked_from_a_bank(
+    settings: Settings, encoder: Encoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = await asyncio.to_thread(run, "A question bank")
+    artifact = open_artifact(tmp_path / "herbs")
+    assert artifact.bank_phi.keys() == {answer["id"] for prompt in names["prompts"] for answer in prompt["answers"]}
+    engine = Engine(artifact, lambda: encoder, cache_vectors=100, cache_items=100)
+    app = create_app(settings, open_store(settings), engine, tmp_path / "herbs")
+    async with requests(app) as http:
+        await answered(http, "ada", ["left", "right"])
+        assert (await http.post("/v1/users/ada/questions", json={"force": True})).status_code == 204
+        asked = {question.prompt_id for question in await app.state.service.store.questions(PersonKey("local", "ada"))}
+    assert asked == {prompt["id"] for prompt in names["prompts"] if prompt["part"] == "questions"}
 
 
 class TestStore:
@@ -113,7 +159,7 @@ class TestStore:
     async def test_the_contract_holds(self, store: Store, name: str) -> None:
         await store.open()
         try:
-            await getattr(CONTRACT, name)(store)
+            await getattr(STORE_CONTRACT, name)(store)
         finally:
             await store.close()
 
