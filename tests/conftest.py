@@ -2,8 +2,6 @@
 
 import asyncio
 import dataclasses
-import threading
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -12,8 +10,8 @@ import httpx
 import hypothesis
 import pytest
 import torch
-import uvicorn
 from fastapi import FastAPI
+from listening import listening
 
 from app.http.api import create_app, default_app
 from app.scoring.engine import Engine
@@ -109,21 +107,6 @@ async def http(service_app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=service_app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
-
-
-@contextmanager
-def listening(app: FastAPI) -> Iterator[str]:
-    """The address of a real server on a free port, with ``app`` behind it."""
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started and thread.is_alive():
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
 
 
 @pytest.fixture(scope="session")

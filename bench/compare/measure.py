@@ -8,7 +8,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+
+from elicitation.statistics import excess
 
 BINS = 15
 """Equal-width bins of the expected calibration error."""
@@ -96,8 +99,7 @@ def tally(predictions: Array, labels: NDArray[np.bool_], owners: NDArray[np.int6
     truth = labels.astype(np.float64)
     likelihood = np.where(labels, predictions, 1 - predictions).clip(LEAST, 1 - LEAST)
     right = (likelihood > 0.5) + 0.5 * (likelihood == 0.5)
-    bins = np.minimum((predictions * BINS).astype(np.int64), BINS - 1)
-    excess = np.bincount(owners * BINS + bins, predictions - truth, minlength=size * BINS)
+    chance, outcome, person = (torch.from_numpy(part) for part in (predictions, truth, owners))
     return Tally(
         wins=_wins(predictions, labels, owners, size),
         positives=per_person(truth),
@@ -105,7 +107,7 @@ def tally(predictions: Array, labels: NDArray[np.bool_], owners: NDArray[np.int6
         correct=per_person(right),
         surprise=per_person(-np.log(likelihood)),
         squared=per_person(np.square(predictions - truth)),
-        excess=excess.reshape(size, BINS).astype(np.float64),
+        excess=excess(chance, outcome, person, size, BINS).numpy(),
     )
 
 

@@ -2,10 +2,12 @@
 
 A task is a world with methods that share what they learn from its training people, so that it is learned once; slow
 methods play with few of its held-out people. Processes are spawned, since forking one in which libraries have started
-threads may hang; worlds travel to them as NumPy arrays.
+threads may hang. Tasks travel to them as bytes: PyTorch would send tensors through /dev/shm, which containers often
+keep at 64 MB.
 """
 
 import importlib
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, wait
@@ -28,7 +30,6 @@ from rich.progress import Task as Row
 from rich.text import Text
 
 from bench.compare.method import Method, Recipe
-from bench.compare.parcel import packed, unpacked
 from bench.compare.report import KEEL
 from bench.compare.simulate import AS_RECORDED, Distortion, Trajectory, play, seeded
 from bench.compare.world import World
@@ -105,7 +106,7 @@ def run(todo: Sequence[Task], methods_module: str, workers: int | None = None) -
         progress() as bar,
     ):
         row = bar.add_task("trajectories", total=total)
-        futures = [pool.submit(_courses, packed(task)) for task in todo]
+        futures = [pool.submit(_courses, sent(task)) for task in todo]
         for _ in _until_done(futures):
             bar.update(row, completed=done.value)
         bar.update(row, completed=total)
@@ -149,9 +150,21 @@ def _begin(methods_module: str, done: Any) -> None:
     _METHODS, _done = importlib.import_module(methods_module).METHODS, done
 
 
-def _courses(parcel: Any) -> list[Trajectory]:
+def sent(task: Task) -> bytes:
+    """A task for another process; one object in two places is sent once."""
+    stream = io.BytesIO()
+    torch.save(task, stream)
+    return stream.getvalue()
+
+
+def arrived(parcel: bytes) -> Task:
+    """The task that ``sent`` was given."""
+    return cast(Task, torch.load(io.BytesIO(parcel), weights_only=False))
+
+
+def _courses(parcel: bytes) -> list[Trajectory]:
     found = []
-    for trajectory in trajectories(cast(Task, unpacked(parcel)), _METHODS):
+    for trajectory in trajectories(arrived(parcel), _METHODS):
         found.append(trajectory)
         with _done.get_lock():
             _done.value += 1

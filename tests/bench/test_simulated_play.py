@@ -7,8 +7,7 @@ import pytest
 import torch
 from worlds import METHODS, POOL, SLOW, TOGETHER, aggregate, keel, keel_random, world
 
-from bench.compare.parcel import packed, unpacked
-from bench.compare.run import Subsample, some_people, tasks, trajectories
+from bench.compare.run import Play, Subsample, Task, arrived, sent, some_people, tasks, trajectories
 from bench.compare.simulate import STAGES, Distortion, distorted, open_questions, play
 from bench.compare.world import World
 from elicitation.errors import InvalidInput
@@ -164,8 +163,8 @@ def test_the_few_people_are_the_same_for_every_slow_method(small: World) -> None
 
 def test_a_world_arrives_as_it_was_sent(small: World) -> None:
     shared = dataclasses.replace(small, people=(small.people[0], dataclasses.replace(small.people[0], person=1)))
-    arrived = unpacked(packed(shared))
-    assert arrived.name == small.name
-    assert (arrived.features == small.features).all()
-    assert (arrived.people[1].outcomes.towards == small.people[0].outcomes.towards).all()
-    assert arrived.people[0].pool is arrived.people[1].pool
+    task = arrived(sent(Task(shared, (Play("keel"),))))
+    assert (task.world.name, task.plays) == (small.name, (Play("keel"),))
+    assert torch.equal(task.world.features, small.features)
+    assert torch.equal(task.world.people[1].outcomes.towards, small.people[0].outcomes.towards)
+    assert task.world.people[0].pool is task.world.people[1].pool

@@ -2,15 +2,13 @@
 
 import base64
 import struct
-import threading
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import uvicorn
+from listening import listening
 
 from app.http.api import create_app
 from app.scoring.engine import Engine
@@ -212,13 +210,5 @@ def listening_service(artifact: Artifact, encoder: Encoder, folder: Path, **opti
     settings = Settings(data_dir=folder, **options)
     engine = Engine(artifact, lambda: encoder, 1000, 1000, settings.max_waiting_texts)
     app = create_app(settings, open_store(settings), engine)
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_config=None, access_log=False))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.01)
-    try:
-        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
+    with listening(app) as address:
+        yield address
