@@ -27,8 +27,9 @@ from torch import Tensor
 from elicitation.checks import require_finite, require_shape
 from elicitation.choice import ChoiceModel
 from elicitation.errors import InvalidInput
+from elicitation.laplace import covariance_root
 from elicitation.population import Component
-from elicitation.posterior import Posterior, covariance_root
+from elicitation.posterior import Posterior
 from elicitation.predict import NODES, predict, project
 from elicitation.quadrature import gauss_hermite
 

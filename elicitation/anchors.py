@@ -17,13 +17,14 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from elicitation.checks import require_finite, require_shape
-from elicitation.errors import NotConverged
-from elicitation.posterior import Posterior, covariance_root
+from elicitation.laplace import ascend, covariance_root
+from elicitation.posterior import Posterior
 
 NOISE = math.pi / math.sqrt(6)
 """Standard deviation, nats, of one side's noise where their difference is as spread as a standard logistic."""
@@ -35,7 +36,6 @@ WIDTH, POINTS = 3.0, 25
 """Values of ln σ that are looked at: within so many standard deviations, so many of them."""
 LAST_STEP = 1e-6
 """Longest last step of Newton's method, in prior standard deviations."""
-ITERATIONS, HALVINGS = 100, 40
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """−log posterior density (S,), up to a constant, of whitened coordinates (S, D) given ln σ (S,)."""
@@ -124,45 +124,46 @@ def _loss(posterior: Posterior, phi: Tensor, levels: Sequence[Level]) -> Loss:
 
 def _weighed(loss: Loss, log_noise: Tensor, start: Tensor, centre: float) -> tuple[Tensor, Tensor]:
     """Posterior weights (S,) of values ``log_noise`` (S,), and the modes (S, D) of the other coordinates there."""
-    modes, curvature = _modes(loss, log_noise, start)
-    evidence = -loss(modes, log_noise) - torch.linalg.slogdet(curvature).logabsdet / 2
+    mode = ascend(lambda a: _Point(loss, log_noise, a), start, LAST_STEP, "anchors")
+    evidence = mode.value - torch.linalg.slogdet(mode.curvature).logabsdet / 2
     prior = -((log_noise - centre) / LOG_NOISE_STD).square() / 2
-    return (evidence + prior).softmax(0), modes
+    return (evidence + prior).softmax(0), mode.a
 
 
-def _modes(loss: Loss, log_noise: Tensor, start: Tensor) -> tuple[Tensor, Tensor]:
-    """Newton's method with halved steps for every row of ``start`` (S, D): modes (S, D), curvatures (S, D, D)."""
-    a = start
-    for _ in range(ITERATIONS):
-        now, slope, curvature = _derivatives(loss, log_noise, a)
-        step = torch.linalg.solve(curvature, slope)
-        if float(step.norm(dim=1).max()) < LAST_STEP:
-            return a, curvature
-        a = a - _length(loss, log_noise, a, step, now)[:, None] * step
-    raise NotConverged(
-        f"anchors: the last step is {float(step.norm(dim=1).max()):.1e} > {LAST_STEP:.0e} prior standard deviations "
-        f"after {ITERATIONS} iterations; look for rewards of extreme size"
-    )
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """The log posteriors of whitened coordinates ``a`` (S, D), given ln σ (S,)."""
 
+    loss: Loss
+    log_noise: Tensor
+    a: Tensor
 
-def _derivatives(loss: Loss, log_noise: Tensor, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss (S,), gradient (S, D) and curvature (S, D, D); rows know nothing of one another."""
-    at = a.clone().requires_grad_(True)
-    value = loss(at, log_noise)
-    (slope,) = torch.autograd.grad(value.sum(), at, create_graph=True)
-    rows = [torch.autograd.grad(column.sum(), at, retain_graph=True)[0] for column in slope.unbind(1)]
-    return value.detach(), slope.detach(), torch.stack(rows, dim=1)
+    @cached_property
+    def value(self) -> Tensor:
+        return -self.loss(self.a, self.log_noise)
 
+    @cached_property
+    def curvature(self) -> Tensor:
+        """−∇² (S, D, D)."""
+        return self._derivatives[1]
 
-def _length(loss: Loss, log_noise: Tensor, a: Tensor, step: Tensor, now: Tensor) -> Tensor:
-    """The first of 1, ½, ¼, … (S,) at which no row's loss rises; τ₂ < τ₁ has no loss at all."""
-    length = torch.ones_like(now)
-    for _ in range(HALVINGS):
-        worse = ~(loss(a - length[:, None] * step, log_noise) <= now + 1e-12 * (1 + now.abs()))
-        if not bool(worse.any()):
-            break
-        length = torch.where(worse, length / 2, length)
-    return length
+    @cached_property
+    def gradient(self) -> Tensor:
+        return -self._derivatives[0]
+
+    @cached_property
+    def step(self) -> Tensor:
+        """Newton's step (S, D)."""
+        step: Tensor = torch.linalg.solve(self.curvature, self.gradient)
+        return step
+
+    @cached_property
+    def _derivatives(self) -> tuple[Tensor, Tensor]:
+        """Gradient (S, D) and curvature (S, D, D) of the loss; rows know nothing of one another."""
+        at = self.a.clone().requires_grad_(True)
+        (slope,) = torch.autograd.grad(self.loss(at, self.log_noise).sum(), at, create_graph=True)
+        rows = [torch.autograd.grad(column.sum(), at, retain_graph=True)[0] for column in slope.unbind(1)]
+        return slope.detach(), torch.stack(rows, dim=1)
 
 
 def _moments(weights: Tensor, values: Tensor) -> tuple[float, float]:

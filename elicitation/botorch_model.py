@@ -11,6 +11,7 @@ from botorch.acquisition.preference import AnalyticExpectedUtilityOfBestOption
 from botorch.models.model import Model
 from botorch.posteriors.gpytorch import GPyTorchPosterior
 from gpytorch.distributions import MultivariateNormal
+from linear_operator import to_linear_operator
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
@@ -56,7 +57,8 @@ class LinearPreferenceModel(Model):
             raise InvalidInput(f"X has {X.shape[-1]} heads; the posterior has {len(self.coefficients)}")
         covariance = X @ self.covariance @ X.transpose(-1, -2)
         covariance = covariance + JITTER * torch.eye(X.shape[-2], dtype=X.dtype)
-        utilities = GPyTorchPosterior(MultivariateNormal(X @ self.coefficients, covariance))
+        # As an operator it is factorised only when samples are drawn; that of an extreme pair is singular to rounding.
+        utilities = GPyTorchPosterior(MultivariateNormal(X @ self.coefficients, to_linear_operator(covariance)))
         return utilities if posterior_transform is None else posterior_transform(utilities)
 
 

@@ -48,6 +48,9 @@ OUTCOMES = (Choice.LEFT, Choice.SAME, Choice.RIGHT)
 EXTREME = 80.0
 """Log-odds κz beyond which nothing changes; their exponential stays within single precision."""
 
+Consistency = float | Tensor
+"""κ, one number or a shape that broadcasts with z."""
+
 _SIGN = {Choice.LEFT: 1.0, Choice.SAME: 0.0, Choice.RIGHT: -1.0}
 _STRENGTH_SIGN = {Strength.CLEAR: 1.0, Strength.SLIGHT: -1.0, None: 0.0}
 
@@ -123,28 +126,28 @@ class ChoiceModel:
         require_number("clear_threshold", self.clear_threshold, -100.0, 100.0)
         require_number("log_consistency_std", self.log_consistency_std, 0.0, 10.0)
 
-    def log_probabilities(self, z: Tensor, consistency: float = 1.0) -> Tensor:
+    def log_probabilities(self, z: Tensor, consistency: Consistency = 1.0) -> Tensor:
         """Log p of (left, same, right), in nats: (...) -> (..., 3)."""
         return self._mixed(self._attentive(consistency * z))
 
-    def probabilities(self, z: Tensor, consistency: float = 1.0) -> Tensor:
+    def probabilities(self, z: Tensor, consistency: Consistency = 1.0) -> Tensor:
         """p of (left, same, right): (...) -> (..., 3)."""
         p = torch.stack(self._shares(consistency * z), dim=-1)
         return p.mul_(1 - self.lapse).add_(self.lapse / 3)
 
-    def expected(self, z: Tensor, weights: Tensor, consistency: float = 1.0) -> Tensor:
+    def expected(self, z: Tensor, weights: Tensor, consistency: Consistency = 1.0) -> Tensor:
         """p of (left, same, right) for z with the probabilities ``weights`` (J,): (..., J) -> (..., 3)."""
         p = torch.stack([share @ weights for share in self._shares(consistency * z)], dim=-1)
         return p.mul_(1 - self.lapse).add_(self.lapse / 3)
 
-    def scores(self, z: Tensor, consistency: float = 1.0) -> Tensor:
+    def scores(self, z: Tensor, consistency: Consistency = 1.0) -> Tensor:
         """∂ log p/∂z of (left, same, right): (...) -> (..., 3)."""
         u = consistency * z
         towards = torch.tensor([_SIGN[choice] for choice in OUTCOMES], dtype=u.dtype)
         pull = (towards - self._balance(u)[..., None]) / 2
         return consistency * self._attention(self._attentive(u)) * pull
 
-    def information(self, z: Tensor, consistency: float = 1.0) -> Tensor:
+    def information(self, z: Tensor, consistency: Consistency = 1.0) -> Tensor:
         """Expected Fisher information about z in one choice, per nat²: (...) -> (...)."""
         if self.lapse == 0:
             return consistency**2 * self._spread(consistency * z)
@@ -161,7 +164,7 @@ class ChoiceModel:
             total += keep * q * share * (position - mean) ** 2
         return consistency**2 * total
 
-    def information_bound(self, z: Tensor, consistency: float = 1.0) -> Tensor:
+    def information_bound(self, z: Tensor, consistency: Consistency = 1.0) -> Tensor:
         """At least ``information``, for one transcendental an element: (...) -> (...).
 
         A lapse that announced itself would leave the attentive answers' information, at the rate at which they come.
@@ -169,18 +172,18 @@ class ChoiceModel:
         cosh = (consistency / 2 * z).clamp(-EXTREME / 2, EXTREME / 2).cosh_()
         return (1 - self.lapse) * consistency**2 * (1 + self.tie / 2 * cosh) / (2 * cosh + self.tie).square_()
 
-    def win_slope(self, z: Tensor, consistency: float = 1.0) -> Tensor:
+    def win_slope(self, z: Tensor, consistency: Consistency = 1.0) -> Tensor:
         """∂/∂z of the win probability p_left + p_same/2, per nat: (...) -> (...); even in z."""
         return consistency * (1 - self.lapse) * self._spread(consistency * z)
 
-    def log_likelihood(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
+    def log_likelihood(self, z: Tensor, outcomes: Outcomes, consistency: Consistency = 1.0) -> Tensor:
         """Log-likelihood of each answer with its strength, in nats: (…, N) -> (…, N)."""
         chosen = self._mixed(self._chosen(consistency * z, outcomes))
         if not outcomes.any_strength:
             return chosen
         return chosen + outcomes.strength.abs() * logsigmoid(self._strength_logit(z, outcomes, consistency))
 
-    def score(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
+    def score(self, z: Tensor, outcomes: Outcomes, consistency: Consistency = 1.0) -> Tensor:
         """∂ log-likelihood/∂z of each answer with its strength: (N,) -> (N,)."""
         u = consistency * z
         chosen = (outcomes.towards - self._balance(u)) / 2
@@ -191,7 +194,7 @@ class ChoiceModel:
         surprise = torch.sigmoid(-self._strength_logit(z, outcomes, consistency))
         return consistency * (chosen + outcomes.strength * outcomes.towards * surprise)
 
-    def observed_information(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
+    def observed_information(self, z: Tensor, outcomes: Outcomes, consistency: Consistency = 1.0) -> Tensor:
         """−∂² log-likelihood/∂z² of each answer, per nat²: (N,) -> (N,); negative where it looks like a lapse."""
         u = consistency * z
         attention = self._attention(self._chosen(u, outcomes))
@@ -199,7 +202,7 @@ class ChoiceModel:
         chosen = attention * self._spread(u) - attention * (1 - attention) * pull**2
         return consistency**2 * (chosen + self._strength_information(z, outcomes, consistency))
 
-    def answer_information(self, z: Tensor, outcomes: Outcomes, consistency: float = 1.0) -> Tensor:
+    def answer_information(self, z: Tensor, outcomes: Outcomes, consistency: Consistency = 1.0) -> Tensor:
         """Fisher information about z in each answer, per nat²: (N,) -> (N,).
 
         Expected over the choice, and over the strength given the side where one was stated.
@@ -250,9 +253,9 @@ class ChoiceModel:
         lapsed = torch.full_like(attentive, math.log(self.lapse / 3))
         return torch.logaddexp(attentive + math.log1p(-self.lapse), lapsed)
 
-    def _strength_logit(self, z: Tensor, outcomes: Outcomes, consistency: float) -> Tensor:
+    def _strength_logit(self, z: Tensor, outcomes: Outcomes, consistency: Consistency) -> Tensor:
         return outcomes.strength * (consistency * outcomes.towards * z - self.clear_threshold)
 
-    def _strength_information(self, z: Tensor, outcomes: Outcomes, consistency: float) -> Tensor:
+    def _strength_information(self, z: Tensor, outcomes: Outcomes, consistency: Consistency) -> Tensor:
         fits = torch.sigmoid(self._strength_logit(z, outcomes, consistency))
         return outcomes.strength.abs() * fits * (1 - fits)

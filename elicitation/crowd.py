@@ -1,30 +1,52 @@
-"""Many people's answers at once, and their posteriors: the batched form of ``elicitation.posterior``.
+"""Many people's answers at once, and their Laplace posteriors over λ at every node of the consistency κ.
 
-The answers of P people lie one under another; every step of the Fisher scoring is taken for all people together, so
-that a hundred thousand people cost a few dozen matrix operations. A lapse that leaves two modes aside, the result is
-that of ``infer`` for each person (a test holds them together).
+Per component of the population, λ = μ + L·a with L·Lᵀ = Σ turns the prior into a ~ N(0, I); heads without prior
+variance have zero rows in L. For question i with difference x_i (left minus right) and a given κ
+
+    z_i = x_iᵀλ + side_bias,    J_i = ∂z_i/∂a = Lᵀx_i
+    log posterior   f(a) = Σ_i log p(answer_i | z_i, κ) − |a|²/2
+    curvature       H(a) = Σ_i I(z_i)·J_i·J_iᵀ + 1        I: expected Fisher information (a lapse makes f non-concave)
+
+Fisher scoring a ← a + H⁻¹∇f finds the mode (``elicitation.laplace``), and Newton's own steps polish it; H⁻¹ there is
+the covariance and f − ½·log det H the log evidence. An answer that looks like a lapse can give f several modes. The one
+meant is that reached from the mode without lapses, where f is concave, so that every start gives the same.
+
+κ = exp(s·b), b ~ N(0, 1), is integrated out by Gauss–Hermite quadrature, each node weighted by its evidence. (At the
+joint mode of λ and log κ, κ would be too large and λ too small and too sure of itself, the more so the more heads there
+are.)
+
+The answers of P people lie one under another, and every step is taken for all people together, so that a hundred
+thousand people cost a few dozen matrix operations.
+
+Source: Laplace's method; the nodes as in Rue, Martino and Chopin (2009).
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import repeat
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 from torch import Tensor
 
 from elicitation.checks import require_finite, require_shape
 from elicitation.choice import ChoiceModel, Outcomes
-from elicitation.errors import InvalidInput, NotConverged
+from elicitation.errors import InvalidInput
+from elicitation.laplace import ascend, covariance_root, row_norms
 from elicitation.population import Component, Population
-from elicitation.posterior import CONSISTENCY_NODES, POLISH, Posterior, covariance_root
 from elicitation.quadrature import gauss_hermite
 
+CONSISTENCY_NODES = 7
 STEP_TOLERANCE = 1e-4
-"""Longest final step of anybody, in prior standard deviations; what it leaves is of the order of its square."""
-MAX_ITERATIONS = 200
-MAX_HALVINGS = 40
+"""Longest last step of anybody, in prior standard deviations; what it leaves is of the order of its square."""
+POLISH = 0.1
+"""Fisher step, in prior standard deviations, below which Newton's own replaces it: Fisher scoring ends linearly."""
+ANSWERS_AT_ONCE = 2048
+"""Nodes are taken together as long as they have no more answers than this; otherwise one after another, each from the
+modes of the last."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,20 +103,6 @@ class Beliefs:
     log_evidence: Tensor
     nodes: Tensor
 
-    def posterior(self, person: int) -> Posterior:
-        """One person's, with log κ averaged out per component as ``infer`` does."""
-        components = []
-        for means, covariances, shares in zip(
-            self.means[person], self.covariances[person], self.shares[person], strict=True
-        ):
-            weight = float(shares.sum())
-            within = shares / shares.sum().clamp_min(1e-300)
-            mean = within @ means
-            apart = means - mean
-            covariance = torch.einsum("j,jkl->kl", within, covariances) + apart.T @ (within[:, None] * apart)
-            components.append(Component(min(weight, 1.0), mean, (covariance + covariance.T) / 2))
-        return Posterior(tuple(components), float(self.shares[person].sum(0) @ self.nodes))
-
 
 def rank_within(people: Tensor, keys: Tensor | None = None) -> Tensor:
     """Each row's place (N,), from 0, among the rows of its person, in the order of ``keys`` (N,) or as they lie."""
@@ -111,23 +119,25 @@ def row_products(left: Tensor, right: Tensor) -> Tensor:
     return (left * right) @ torch.ones(left.shape[1], dtype=left.dtype)
 
 
-def infer_many(population: Population, model: ChoiceModel, crowd: Crowd, near: Tensor | None = None) -> Beliefs:
+def infer_many(
+    population: Population,
+    model: ChoiceModel,
+    crowd: Crowd,
+    near: Tensor | None = None,
+    tolerance: float = STEP_TOLERANCE,
+) -> Beliefs:
     """Everybody's posterior; people without answers keep the population.
 
-    ``near`` (P, C, J, K): means not far from the result, to set out from and save time. Raises InvalidInput when sizes
-    disagree and NotConverged when somebody's mode is not found.
+    ``near`` (P, C, J, K): means not far from the result, to set out from and save time. ``tolerance`` is the longest
+    last step, in prior standard deviations. Raises InvalidInput when sizes disagree and NotConverged when somebody's
+    mode is not found.
     """
     require_shape("differences", crowd.differences, (None, population.k))
-    spread = model.log_consistency_std
-    x, w = gauss_hermite(CONSISTENCY_NODES if spread > 0 else 1)
-    nodes, parts = spread * x, []
-    for c, component in enumerate(population.components):
-        problem = _Crowded(component, covariance_root(component.covariance), model, crowd)
-        modes, a = [], torch.zeros(crowd.size, problem.root.shape[1], dtype=torch.float64)
-        for j, node in enumerate(nodes.tolist()):
-            a = problem.mode(a if near is None else problem.coordinates(near[:, c, j]), math.exp(node))
-            modes.append(problem.laplace(a, math.exp(node)))
-        parts.append(tuple(torch.stack(kind, dim=1) for kind in zip(*modes, strict=True)))
+    nodes, w = consistency_nodes(model)
+    parts = [
+        _laplace(component, model, crowd, nodes, None if near is None else near[:, c], tolerance)
+        for c, component in enumerate(population.components)
+    ]
     means, covariances, evidence = (torch.stack(kind, dim=1) for kind in zip(*parts, strict=True))
     prior = torch.tensor([component.weight for component in population.components], dtype=torch.float64)
     logs = evidence + prior.log()[:, None] + w.log()
@@ -135,117 +145,175 @@ def infer_many(population: Population, model: ChoiceModel, crowd: Crowd, near: T
     return Beliefs(means, covariances, (logs - total[:, None, None]).exp(), total, nodes)
 
 
+def consistency_nodes(model: ChoiceModel) -> tuple[Tensor, Tensor]:
+    """Values (J,) of log κ and their prior weights (J,)."""
+    spread = model.log_consistency_std
+    x, w = gauss_hermite(CONSISTENCY_NODES if spread > 0 else 1)
+    return spread * x, w
+
+
+def _laplace(
+    prior: Component, model: ChoiceModel, crowd: Crowd, nodes: Tensor, near: Tensor | None, tolerance: float
+) -> tuple[Tensor, ...]:
+    """Means (P, J, K), covariances (P, J, K, K) and log evidence (P, J) under one component, at every node."""
+    answers = _Answers(prior, covariance_root(prior.covariance), crowd)
+    size = max(1, ANSWERS_AT_ONCE // max(1, crowd.size, len(crowd.people)))
+    starts = repeat(None) if near is None else near.split(size, dim=1)
+    found, a = [], torch.zeros(1, crowd.size, answers.root.shape[1], dtype=torch.float64)
+    for some, start in zip(nodes.split(size), starts, strict=False):
+        posteriors = _LogPosteriors(answers, model, some.exp()[:, None])
+        origin = a[-1].expand(len(some), -1, -1) if start is None else answers.coordinates(start.transpose(0, 1))
+        a = posteriors.mode(origin, tolerance)
+        found.append(tuple(part.transpose(0, 1) for part in posteriors.laplace(a)))
+    return tuple(torch.cat(kind, dim=1) for kind in zip(*found, strict=True))
+
+
 @dataclass(frozen=True, eq=False)
-class _Crowded:
-    """Everybody's log posterior under one component, in coordinates a (P, r) with λ = μ + L·a."""
+class _Answers:
+    """A crowd's answers in coordinates a (…, P, r) with λ = μ + L·a; ``root`` is L (K, r)."""
 
     prior: Component
     root: Tensor
-    model: ChoiceModel
     crowd: Crowd
 
     @cached_property
-    def _jacobian(self) -> Tensor:
+    def jacobian(self) -> Tensor:
         """∂z/∂a of the answers (N, r)."""
         return self.crowd.differences @ self.root
 
     @cached_property
-    def _products(self) -> Tensor:
+    def products(self) -> Tensor:
         """Each answer's jacobian times itself (N, r·r)."""
-        return (self._jacobian[:, :, None] * self._jacobian[:, None, :]).flatten(1)
-
-    @cached_property
-    def _answered(self) -> csr_array:
-        """Whose answer is which (P, N); its values change with every sum."""
-        people = self.crowd.people
-        rows = people.argsort(stable=True)
-        starts = torch.searchsorted(people[rows], torch.arange(self.crowd.size + 1))
-        return csr_array((torch.ones(len(rows)), rows.int(), starts.int()), (self.crowd.size, len(rows)))
+        return (self.jacobian[:, :, None] * self.jacobian[:, None, :]).flatten(1)
 
     @cached_property
     def _common(self) -> Tensor:
-        """The answers' z (N,) at the prior's mean, nats."""
-        return self.crowd.differences @ self.prior.mean + self.model.side_bias
+        """The answers' xᵀμ (N,), nats."""
+        return self.crowd.differences @ self.prior.mean
 
     def coordinates(self, means: Tensor) -> Tensor:
-        """The a (P, r) of λ nearest to ``means`` (P, K); the columns of L are orthogonal."""
+        """The a (…, P, r) of λ nearest to ``means`` (…, P, K); the columns of L are orthogonal."""
         return (means - self.prior.mean) @ (self.root / self.root.square().sum(0))
 
-    def mode(self, a: Tensor, consistency: float) -> Tensor:
-        """Modes (P, r), by way of the modes without lapses."""
-        if self.model.lapse == 0:
-            return self._climb(a, consistency)
-        concave = replace(self, model=replace(self.model, lapse=0.0))
-        return self._climb(concave._climb(a, consistency), consistency)
+    def rewards(self, a: Tensor) -> Tensor:
+        """xᵀλ (J, N), nats, of a (J, P, r)."""
+        return self._common + row_products(self.jacobian, a.index_select(1, self.crowd.people))
 
-    def _climb(self, a: Tensor, consistency: float) -> Tensor:
-        z = self._utilities(a)
-        value = self._value(a, z, consistency)
-        for _ in range(MAX_ITERATIONS):
-            step = self._step(a, z, consistency)
-            longest = float(torch.linalg.vector_norm(step, dim=1).max()) if step.numel() else 0.0
-            if longest < STEP_TOLERANCE:
-                return a + step
-            a, z, value = self._advance(a, value, step, consistency)
-        raise NotConverged(
-            f"posterior modes: somebody's step is still {longest:.1e} > {STEP_TOLERANCE:.0e} prior standard deviations "
-            f"after {MAX_ITERATIONS} iterations; look for differences of extreme size"
+    @cached_property
+    def by_person(self) -> tuple[Tensor, Tensor]:
+        """The rows of the answers in the order of their people (N,), and where each person's begin (P + 1,)."""
+        rows = self.crowd.people.argsort(stable=True)
+        return rows, torch.searchsorted(self.crowd.people[rows], torch.arange(self.crowd.size + 1))
+
+
+@dataclass(frozen=True, eq=False)
+class _LogPosteriors:
+    """Everybody's log posterior of a, each at J values of κ, ``consistency`` (J, 1)."""
+
+    answers: _Answers
+    model: ChoiceModel
+    consistency: Tensor
+
+    def mode(self, start: Tensor, tolerance: float) -> Tensor:
+        """Modes (J, P, r) by way of the modes without lapses, of which everybody has one, whatever ``start``."""
+        if self.model.lapse > 0:
+            start = replace(self, model=replace(self.model, lapse=0.0)).mode(start, tolerance)
+        point = ascend(self.at, start, tolerance, "posterior mode")
+        return point.a + point.step
+
+    def at(self, a: Tensor) -> "_Point":
+        """The log posteriors at a (J, P, r)."""
+        return _Point(self, a)
+
+    def laplace(self, a: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Means (J, P, K), covariances (J, P, K, K) and log evidence (J, P) around the modes."""
+        point, root = self.at(a), self.answers.root
+        curvature = point.expected_curvature
+        evidence = point.value - torch.linalg.slogdet(curvature).logabsdet / 2
+        return self.answers.prior.mean + a @ root.T, root @ torch.linalg.inv(curvature) @ root.T, evidence
+
+    def curvature(self, information: Tensor) -> Tensor:
+        """Everybody's curvature (J, P, r, r) from the information (J, N) of the answers."""
+        r = self.answers.root.shape[1]
+        summed: Tensor = self.summed(information, self.answers.products).unflatten(-1, (r, r))
+        summed.diagonal(dim1=-2, dim2=-1).add_(1)
+        return summed
+
+    def summed(self, weights: Tensor, values: Tensor) -> Tensor:
+        """Σ weight·value over everybody's answers: (J, N), (N, C) -> (J, P, C)."""
+        places, columns, starts, shape = self._layout
+        matrix = csr_array((weights.numpy().ravel()[places], columns, starts), shape)
+        summed: Tensor = torch.from_numpy(matrix @ values.numpy())
+        return summed.view(len(weights), self.answers.crowd.size, values.shape[1])
+
+    @cached_property
+    def _layout(self) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32], tuple[int, int]]:
+        """Whose answer is which at which κ, a sparse matrix (J·P, N): the weight at each place, columns, row starts."""
+        rows, starts = self.answers.by_person
+        j, n = len(self.consistency), len(rows)
+        shift = n * torch.arange(j)[:, None]
+        ends = torch.cat([torch.zeros(1, dtype=torch.long), (starts[1:] + shift).flatten()])
+        return (
+            (rows + shift).flatten().numpy(),
+            rows.repeat(j).int().numpy(),
+            ends.int().numpy(),
+            (j * self.answers.crowd.size, n),
         )
 
-    def _step(self, a: Tensor, z: Tensor, consistency: float) -> Tensor:
-        """Fisher's steps (P, r), and Newton's own where they are short and the curvature there is positive definite."""
-        outcomes = self.crowd.outcomes
-        gradient = self._summed(self.model.score(z, outcomes, consistency), self._jacobian) - a
-        expected = self._curvature(self.model.answer_information(z, outcomes, consistency))
-        fisher: Tensor = torch.linalg.solve(expected, gradient)
-        if self.model.lapse == 0:
+
+@dataclass(frozen=True, eq=False)
+class _Point:
+    """Everybody's log posterior at a (J, P, r)."""
+
+    of: _LogPosteriors
+    a: Tensor
+
+    @cached_property
+    def value(self) -> Tensor:
+        """f (J, P) without constants, nats."""
+        likelihood = self.of.model.log_likelihood(self._z, self._outcomes, self.of.consistency)
+        summed = torch.zeros(self.a.shape[:2], dtype=torch.float64).index_add(
+            1, self.of.answers.crowd.people, likelihood
+        )
+        return summed - self.a.square().sum(-1) / 2
+
+    @cached_property
+    def gradient(self) -> Tensor:
+        """∇f (J, P, r)."""
+        score = self.of.model.score(self._z, self._outcomes, self.of.consistency)
+        return self.of.summed(score, self.of.answers.jacobian) - self.a
+
+    @cached_property
+    def expected_curvature(self) -> Tensor:
+        """H (J, P, r, r), with expected information."""
+        return self.of.curvature(self.of.model.answer_information(self._z, self._outcomes, self.of.consistency))
+
+    @cached_property
+    def observed_curvature(self) -> Tensor:
+        """−∇²f (J, P, r, r); not positive definite everywhere."""
+        return self.of.curvature(self.of.model.observed_information(self._z, self._outcomes, self.of.consistency))
+
+    @cached_property
+    def step(self) -> Tensor:
+        """Fisher's steps (J, P, r), and Newton's own where they are short and the curvature is positive definite.
+
+        Without lapses both are one.
+        """
+        fisher: Tensor = torch.linalg.solve(self.expected_curvature, self.gradient)
+        if self.of.model.lapse == 0:
             return fisher
-        short = torch.linalg.vector_norm(fisher, dim=1) < POLISH
+        short = row_norms(fisher) < POLISH
         if not bool(short.any()):
             return fisher
-        observed = self._curvature(self.model.observed_information(z, outcomes, consistency))
-        factor, failed = torch.linalg.cholesky_ex(observed)
-        newton = torch.cholesky_solve(gradient[..., None], factor).squeeze(-1)
-        return torch.where((short & (failed == 0))[:, None], newton, fisher)
+        factor, failed = torch.linalg.cholesky_ex(self.observed_curvature)
+        newton = torch.cholesky_solve(self.gradient[..., None], factor).squeeze(-1)
+        return torch.where((short & (failed == 0))[..., None], newton, fisher)
 
-    def _advance(self, a: Tensor, value: Tensor, step: Tensor, consistency: float) -> tuple[Tensor, Tensor, Tensor]:
-        """From ``a`` of ``value`` (P,), for everybody the first of step, step/2, step/4, … that does not descend: the
-        new a, z and value."""
-        length = torch.ones(len(a), 1, dtype=torch.float64)
-        for _ in range(MAX_HALVINGS):
-            moved = a + length * step
-            z = self._utilities(moved)
-            reached = self._value(moved, z, consistency)
-            worse = reached < value - 1e-12 * (1 + value.abs())
-            if not bool(worse.any()):
-                break
-            length[worse] /= 2
-        return moved, z, reached
+    @cached_property
+    def _z(self) -> Tensor:
+        """z of the answers (J, N), nats."""
+        return self.of.answers.rewards(self.a) + self.of.model.side_bias
 
-    def _value(self, a: Tensor, z: Tensor, consistency: float) -> Tensor:
-        """Log posterior (P,) without constants, nats."""
-        likelihood = self.model.log_likelihood(z, self.crowd.outcomes, consistency)
-        summed = torch.zeros(self.crowd.size, dtype=torch.float64).index_add(0, self.crowd.people, likelihood)
-        return summed - a.square().sum(1) / 2
-
-    def laplace(self, a: Tensor, consistency: float) -> tuple[Tensor, Tensor, Tensor]:
-        """Means (P, K), covariances (P, K, K) and log evidence (P,) around the modes."""
-        z = self._utilities(a)
-        curvature = self._curvature(self.model.answer_information(z, self.crowd.outcomes, consistency))
-        evidence = self._value(a, z, consistency) - torch.linalg.slogdet(curvature).logabsdet / 2
-        covariances = self.root @ torch.linalg.inv(curvature) @ self.root.T
-        return self.prior.mean + a @ self.root.T, covariances, evidence
-
-    def _curvature(self, information: Tensor) -> Tensor:
-        """Everybody's curvature (P, r, r) from the information (N,) of the answers."""
-        r = self.root.shape[1]
-        return self._summed(information, self._products).view(-1, r, r) + torch.eye(r, dtype=torch.float64)
-
-    def _utilities(self, a: Tensor) -> Tensor:
-        return self._common + row_products(self._jacobian, a.index_select(0, self.crowd.people))
-
-    def _summed(self, weights: Tensor, values: Tensor) -> Tensor:
-        """Σ weight·value over everybody's answers: (N,), (N, C) -> (P, C)."""
-        answered = self._answered
-        answered.data = weights.numpy()[answered.indices]
-        return torch.from_numpy(answered @ values.numpy())
+    @property
+    def _outcomes(self) -> Outcomes:
+        return self.of.answers.crowd.outcomes

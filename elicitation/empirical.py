@@ -21,8 +21,8 @@ from torch import Tensor
 from elicitation.choice import ChoiceModel
 from elicitation.crowd import Beliefs, Crowd, infer_many
 from elicitation.errors import InvalidInput
+from elicitation.laplace import covariance_root
 from elicitation.population import Component, Population
-from elicitation.posterior import covariance_root
 
 PEOPLE_AT_ONCE = 5000
 TOLERANCE = 1e-4

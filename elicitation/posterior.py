@@ -1,44 +1,28 @@
-"""Posterior of a person given their answers: a Laplace posterior over λ, averaged over the consistency κ.
+"""Posterior of a person given their answers: Laplace's over λ, averaged over the consistency κ.
 
-Per component of the population, λ = μ + L·a with L·Lᵀ = Σ turns the prior into a ~ N(0, I); heads without prior
-variance have zero rows in L. For question i with difference x_i (left minus right) and a given κ
-
-    z_i = x_iᵀλ + side_bias,    J_i = ∂z_i/∂a = Lᵀx_i
-    log posterior   f(a) = Σ_i log p(answer_i | z_i, κ) − |a|²/2
-    curvature       H(a) = Σ_i I(z_i)·J_i·J_iᵀ + 1        I: expected Fisher information (a lapse makes f non-concave)
-
-Fisher scoring a ← a + H⁻¹∇f from the prior mean with a line search finds the mode, and Newton's own steps polish it;
-H⁻¹ there is the covariance and f − ½·log det H the log evidence. An answer that looks like a lapse can give f several
-modes; the one meant is that reached from the mode without lapses, where f is concave, so a warm start gives the same.
-
-κ = exp(s·b), b ~ N(0, 1), is integrated out by Gauss–Hermite quadrature, each node weighted by its evidence, and every
-component keeps the moments over the nodes. (At the joint mode of λ and log κ, κ would be too large and λ too small and
-too sure of itself, the more so the more heads there are.)
-
-Source: Laplace's method; the nodes as in Rue, Martino and Chopin (2009); line search by the approximate Wolfe
-conditions of Hager and Zhang (2005).
+The solver is that of ``elicitation.crowd``: one person is a crowd of one. Every component of the population keeps the
+moments of its Laplace posteriors over the nodes of κ.
 """
 
 import math
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from elicitation.checks import require_finite, require_shape
 from elicitation.choice import OUTCOMES, Choice, ChoiceModel, Outcomes, Strength, require_side
-from elicitation.errors import InvalidInput, NotConverged
+from elicitation.crowd import Beliefs, Crowd, consistency_nodes, infer_many
+from elicitation.errors import InvalidInput
 from elicitation.population import Component, Mixture, Population
-from elicitation.quadrature import gauss_hermite
 
 STEP_TOLERANCE = 1e-10
-"""Longest final step, in prior standard deviations."""
-POLISH = 0.1
-"""Fisher step, in prior standard deviations, below which Newton's own replaces it: Fisher scoring ends linearly."""
-MAX_ITERATIONS = 200
-MAX_HALVINGS = 60
-RANK_TOLERANCE = 1e-12
-CONSISTENCY_NODES = 7
+"""Longest last step, in prior standard deviations."""
+AT_ONCE = 5000
+"""People whose posteriors are held in memory together."""
+TINY = 1e-300
+"""Stands in for the weight of a component that nothing speaks for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,160 +75,65 @@ def infer(population: Population, model: ChoiceModel, evidence: Evidence, start:
     Without an answer that moves λ this is the population itself. Raises InvalidInput when sizes disagree and
     NotConverged when the mode is not found.
     """
-    require_shape("differences", evidence.differences, (None, population.k))
     if start is not None and (len(start.components), start.k) != (len(population.components), population.k):
         raise InvalidInput(
             f"start has {len(start.components)} components of {start.k} heads; it is of another population"
         )
-    rows = list(evidence.moving)
-    if not rows:
-        return Posterior(population.components, 0.0)
-    differences, outcomes = evidence.differences[rows], evidence.outcomes()
-    starts = [None] * len(population.components) if start is None else [part.mean for part in start.components]
-    fits = [
-        _fit(component, model, differences, outcomes, mean)
-        for component, mean in zip(population.components, starts, strict=True)
+    near = None if start is None else torch.stack([part.mean for part in start.components])[None, :, None]
+    return _inferred(population, model, [evidence], near)[0]
+
+
+def infer_each(population: Population, model: ChoiceModel, evidence: Sequence[Evidence]) -> list[Posterior]:
+    """Everybody's posterior, as ``infer`` has it up to rounding, by one call of the solver."""
+    return _inferred(population, model, evidence, None)
+
+
+def crowd_of(evidence: Sequence[Evidence]) -> Crowd:
+    """One person's answers under another's; those that say nothing about λ are left out."""
+    rows = [list(own.moving) for own in evidence]
+    counts = torch.tensor([len(own) for own in rows])
+    return Crowd(
+        differences=torch.cat([own.differences[some] for own, some in zip(evidence, rows, strict=True)]),
+        people=torch.arange(len(evidence)).repeat_interleave(counts),
+        outcomes=Outcomes.of(
+            [own.choices[row] for own, some in zip(evidence, rows, strict=True) for row in some],
+            [own.strengths[row] for own, some in zip(evidence, rows, strict=True) for row in some],
+        ),
+        size=len(evidence),
+    )
+
+
+def posteriors(beliefs: Beliefs) -> list[Posterior]:
+    """Everybody's posterior with log κ averaged out, per component the moments over the nodes."""
+    weights = beliefs.shares.sum(-1)
+    within = beliefs.shares / weights.clamp_min(TINY)[..., None]
+    first = beliefs.means[:, :, :1]
+    # From the first node's mean, so that a head on which all nodes agree stays as it is.
+    means = first.squeeze(2) + torch.einsum("pcj,pcjk->pck", within, beliefs.means - first)
+    apart = beliefs.means - means[:, :, None]
+    covariances = torch.einsum("pcj,pcjkl->pckl", within, beliefs.covariances)
+    covariances = covariances + apart.mT @ (within[..., None] * apart)
+    covariances = (covariances + covariances.mT) / 2
+    log_consistency = (beliefs.shares.sum(1) @ beliefs.nodes).tolist()
+    parts = zip(weights.clamp(max=1.0).tolist(), means, covariances, strict=True)
+    return [
+        Posterior(tuple(Component(*part) for part in zip(*person, strict=True)), kappa)
+        for person, kappa in zip(parts, log_consistency, strict=True)
     ]
-    weights = torch.tensor([fit.log_evidence for fit in fits], dtype=torch.float64).softmax(0).tolist()
-    components = tuple(replace(fit.component, weight=weight) for fit, weight in zip(fits, weights, strict=True))
-    return Posterior(components, sum(w * fit.log_consistency for fit, w in zip(fits, weights, strict=True)))
 
 
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """One component's share of the posterior; ``log_evidence`` includes the log of its prior weight."""
-
-    log_evidence: float
-    component: Component
-    log_consistency: float
-
-
-def _fit(prior: Component, model: ChoiceModel, differences: Tensor, outcomes: Outcomes, start: Tensor | None) -> _Fit:
-    """Average one component's Laplace posterior over the nodes of log κ."""
-    spread = model.log_consistency_std
-    nodes, node_weights = gauss_hermite(CONSISTENCY_NODES if spread > 0 else 1)
-    root = covariance_root(prior.covariance)
-    a = torch.zeros(root.shape[1], dtype=torch.float64)
-    if start is not None:
-        a = (root.T @ (start - prior.mean)) / root.square().sum(0)
-    modes = []
-    for node in nodes.tolist():
-        problem = _Problem(prior, model, math.exp(spread * node), differences, outcomes, root)
-        modes.append((problem, problem.mode(a)))
-        a = modes[-1][1].a
-    evidence = torch.tensor([problem.log_evidence(mode) for problem, mode in modes], dtype=torch.float64)
-    logs = evidence + node_weights.log()
-    shares = logs.softmax(0)
-    mixed = Mixture(
-        tuple(problem.component(mode, w) for (problem, mode), w in zip(modes, shares.tolist(), strict=True))
-    )
-    log_weight = math.log(prior.weight) if prior.weight > 0 else -math.inf
-    return _Fit(
-        log_evidence=log_weight + float(logs.logsumexp(0)),
-        component=Component(1.0, mixed.mean, mixed.covariance),
-        log_consistency=spread * float(shares @ nodes),
-    )
-
-
-@dataclass(frozen=True, eq=False)
-class _Point:
-    """The log posterior at a: value f, gradient ∇f (r,), curvature H (r, r)."""
-
-    a: Tensor
-    value: float
-    gradient: Tensor
-    curvature: Tensor
-
-
-@dataclass(frozen=True, eq=False)
-class _Problem:
-    """One component's log posterior at a given κ in the whitened coordinates a; ``root`` is L (K, r)."""
-
-    prior: Component
-    model: ChoiceModel
-    consistency: float
-    differences: Tensor
-    outcomes: Outcomes
-    root: Tensor
-
-    def at(self, a: Tensor) -> _Point:
-        z, jacobian = self._utilities(a), self.differences @ self.root
-        information = self.model.answer_information(z, self.outcomes, self.consistency)
-        return _Point(
-            a=a,
-            value=float(self.model.log_likelihood(z, self.outcomes, self.consistency).sum() - a @ a / 2),
-            gradient=jacobian.T @ self.model.score(z, self.outcomes, self.consistency) - a,
-            curvature=jacobian.T @ (information[:, None] * jacobian) + _identity(len(a)),
-        )
-
-    def mode(self, start: Tensor) -> _Point:
-        """The mode reached by way of the mode without lapses, of which there is one, whatever ``start`` (r,)."""
-        concave = replace(self, model=replace(self.model, lapse=0.0))
-        return self._climb(concave._climb(start).a)
-
-    def _climb(self, start: Tensor) -> _Point:
-        point = self.at(start)
-        for _ in range(MAX_ITERATIONS):
-            step = self._step(point)
-            length = float(torch.linalg.vector_norm(step))
-            if length < STEP_TOLERANCE:
-                return point
-            point = self._advance(point, step)
-        raise NotConverged(
-            f"posterior mode: the step is still {length:.1e} > {STEP_TOLERANCE:.0e} prior standard deviations after "
-            f"{MAX_ITERATIONS} iterations; look for differences of extreme size in the evidence"
-        )
-
-    def _step(self, point: _Point) -> Tensor:
-        fisher: Tensor = torch.linalg.solve(point.curvature, point.gradient)
-        if float(torch.linalg.vector_norm(fisher)) > POLISH:
-            return fisher
-        factor, failed = torch.linalg.cholesky_ex(self.observed_curvature(point.a))
-        newton: Tensor = torch.cholesky_solve(point.gradient[:, None], factor).squeeze(-1)
-        return fisher if int(failed) else newton
-
-    def observed_curvature(self, a: Tensor) -> Tensor:
-        """−∇²f (r, r); not positive definite everywhere."""
-        jacobian = self.differences @ self.root
-        information = self.model.observed_information(self._utilities(a), self.outcomes, self.consistency)
-        return jacobian.T @ (information[:, None] * jacobian) + _identity(len(a))
-
-    def _utilities(self, a: Tensor) -> Tensor:
-        return self.differences @ (self.prior.mean + self.root @ a) + self.model.side_bias
-
-    def _advance(self, point: _Point, step: Tensor) -> _Point:
-        """The first of step, step/2, step/4, … that climbs enough."""
-        slope = float(point.gradient @ step)
-        noise = 1e-12 * (1 + abs(point.value))
-        for halving in range(MAX_HALVINGS):
-            length = 0.5**halving
-            candidate = self.at(point.a + length * step)
-            if candidate.value >= point.value + 1e-4 * length * slope:
-                return candidate
-            # Close to the mode rounding hides the rise in f; there a flatter slope proves progress.
-            flatter = abs(float(candidate.gradient @ step)) <= 0.9 * slope
-            if flatter and candidate.value >= point.value - noise:
-                return candidate
-        raise NotConverged(f"posterior mode: no step of {MAX_HALVINGS} halvings climbs (slope {slope:.1e})")
-
-    def log_evidence(self, mode: _Point) -> float:
-        """Log of the Laplace marginal likelihood, nats."""
-        return mode.value - float(torch.linalg.slogdet(mode.curvature).logabsdet) / 2
-
-    def component(self, mode: _Point, weight: float) -> Component:
-        covariance = self.root @ torch.linalg.inv(mode.curvature) @ self.root.T
-        return Component(weight, self.prior.mean + self.root @ mode.a, (covariance + covariance.T) / 2)
-
-
-def covariance_root(covariance: Tensor) -> Tensor:
-    """L (K, r) with L·Lᵀ = ``covariance`` (K, K) of rank r; orthogonal columns, rows of zero variance exactly zero."""
-    free = covariance.diagonal() > 0
-    values, vectors = torch.linalg.eigh(covariance[free][:, free])
-    kept = values > RANK_TOLERANCE * values.sum()
-    root = torch.zeros(len(covariance), int(kept.sum()), dtype=torch.float64)
-    root[free] = vectors[:, kept] * values[kept].sqrt()
-    return root
-
-
-def _identity(size: int) -> Tensor:
-    return torch.eye(size, dtype=torch.float64)
+def _inferred(
+    population: Population, model: ChoiceModel, evidence: Sequence[Evidence], near: Tensor | None
+) -> list[Posterior]:
+    for own in evidence:
+        require_shape("differences", own.differences, (None, population.k))
+    prior = Posterior(population.components, 0.0)
+    moved = [number for number, own in enumerate(evidence) if own.moving]
+    found = dict.fromkeys(range(len(evidence)), prior)
+    if moved:
+        crowd = crowd_of([evidence[number] for number in moved])
+        nodes = len(consistency_nodes(model)[0])
+        starts = None if near is None else near.expand(-1, -1, nodes, -1)
+        beliefs = (infer_many(population, model, part, starts, STEP_TOLERANCE) for part in crowd.chunks(AT_ONCE))
+        found |= zip(moved, (one for some in beliefs for one in posteriors(some)), strict=True)
+    return list(found.values())

@@ -5,6 +5,7 @@ A module is named with dots from the root (``app.http.api``); a package's ``__in
 
 import ast
 from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def imported_names(path: Path) -> set[str]:
     Raises ValueError at a relative import.
     """
     names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -75,7 +76,7 @@ def upward(layers: Iterable[str], all_arrows: Iterable[Arrow]) -> set[Arrow]:
 
 def function_lengths(path: Path) -> Iterator[tuple[int, str]]:
     """(lines of the body without its docstring, name) of every function in a file."""
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in _nodes(path):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             body = node.body[1:] if ast.get_docstring(node) is not None else node.body
             yield (body[-1].end_lineno - body[0].lineno + 1 if body else 0), f"{path}:{node.lineno} {node.name}"
@@ -83,7 +84,12 @@ def function_lengths(path: Path) -> Iterator[tuple[int, str]]:
 
 def attributes(path: Path) -> set[str]:
     """Names of all attributes that a file reads or calls."""
-    return {node.attr for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Attribute)}
+    return {node.attr for node in _nodes(path) if isinstance(node, ast.Attribute)}
+
+
+@cache
+def _nodes(path: Path) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(path.read_text())))
 
 
 def _name(path: Path) -> str:

@@ -7,9 +7,10 @@ import torch
 from app.attacks.attack import Attack, counted
 from app.attacks.people import answer, by_taste, tastes
 from app.attacks.target import SEED, Target
-from app.jobs.collected import collected, crowd_of
+from app.jobs.collected import collected
 from app.jobs.refitting import improved
 from elicitation.population import Population
+from elicitation.posterior import crowd_of
 
 GONE, NOTE = "erasable-quixote", "a note about windmills-7319"
 STAYING = 2

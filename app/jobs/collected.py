@@ -1,17 +1,13 @@
 """The answers of a service's people, as a crowd."""
 
 import sqlite3
-from collections.abc import Sequence
 from pathlib import Path
-
-import torch
 
 from app.profiles.profiles import Profiles
 from app.settings import Settings
 from app.storage.sqlite_store import SqliteStore
 from app.storage.store import Person, active_answers
-from elicitation.choice import OUTCOMES, Outcomes
-from elicitation.crowd import Crowd
+from elicitation.choice import OUTCOMES
 from elicitation.errors import InvalidInput
 from elicitation.posterior import Evidence
 from reward_bases.artifact import Artifact
@@ -38,14 +34,3 @@ async def collected(data_dir: Path, tenant: str, artifact: Artifact, per_person:
     finally:
         await store.close()
     return found
-
-
-def crowd_of(evidence: Sequence[Evidence]) -> Crowd:
-    """One person's answers under another's."""
-    counts = torch.tensor([len(own.choices) for own in evidence])
-    outcomes = Outcomes.of(
-        [choice for own in evidence for choice in own.choices],
-        [strength for own in evidence for strength in own.strengths],
-    )
-    differences = torch.cat([own.differences for own in evidence])
-    return Crowd(differences, torch.arange(len(evidence)).repeat_interleave(counts), outcomes, len(evidence))

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from app.jobs.collected import collected, crowd_of
+from app.jobs.collected import collected
 from app.jobs.folders import require_new, write_folder
 from app.profiles.basis import open_artifact
 from app.profiles.lineage import learned_from
@@ -23,6 +23,7 @@ from elicitation.choice import ChoiceModel
 from elicitation.crowd import Crowd
 from elicitation.errors import ArtifactMismatch, InvalidInput
 from elicitation.population import Population
+from elicitation.posterior import crowd_of
 from elicitation.robust_mean import learn_robustly
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_population
 from reward_bases.population_codec import population_entry, std_of

@@ -13,7 +13,7 @@ from bench.compare.world import NOBODY, World
 from elicitation.acquisition import Rule, choose
 from elicitation.crowd import Beliefs, Crowd, infer_many
 from elicitation.norms import quadratic_form
-from elicitation.posterior import Posterior
+from elicitation.posterior import Posterior, posteriors
 from elicitation.predict import predict
 from reward_bases.train.data.judgments import InMemory, Judgments
 from reward_bases.train.model.learn import Learned, LearnSettings, learn
@@ -35,7 +35,7 @@ class KeelBelief:
 
     @cached_property
     def posteriors(self) -> list[Posterior]:
-        return [self.beliefs.posterior(person) for person in range(len(self.beliefs.means))]
+        return posteriors(self.beliefs)
 
     def choose(self, person: int, pool: Tensor, allowed: Tensor, generator: torch.Generator) -> int:
         """The question that ``rule`` gives."""

@@ -10,7 +10,8 @@ import torch
 
 from elicitation.anchors import LEVELS, anchors
 from elicitation.choice import OUTCOMES
-from elicitation.posterior import Evidence, Posterior, covariance_root, infer
+from elicitation.laplace import covariance_root
+from elicitation.posterior import Evidence, Posterior, infer
 from reward_bases.artifact import Artifact, load_artifact
 
 ANSWERS, PEOPLE = 10, 24

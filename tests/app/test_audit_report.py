@@ -23,6 +23,8 @@ from safeguards.guard import Reference
 from safeguards.loop.grid import Cell, compare, point, sane
 from safeguards.loop.world import Crowd
 
+pytestmark = pytest.mark.slow
+
 FETCHES = re.compile(r"""(?:src|href)\s*=\s*["']?(?!["']?#)|@import|url\((?!#)""")
 
 
@@ -119,7 +121,6 @@ class TestLoop:
         assert [row.arm for row in audited_loop(artifact)] == ["budget", "aggregate", "random"]
 
 
-@pytest.mark.slow
 def test_the_whole_loop_runs_on_the_shipped_artifact() -> None:
     told: list[int] = []
     result = loop(None, people=6, seeds=1, rounds=4, seed=0, jobs=2, progress=told.append)

@@ -85,6 +85,7 @@ def test_what_all_candidates_share_changes_no_choice(rule: RankRule, seed: int) 
     torch.testing.assert_close(ranking(candidates, rule=rule).probability, ranking(moved, rule=rule).probability)
 
 
+@pytest.mark.slow
 @given(SETS, st.floats(0, 5), st.sampled_from([0.5, 1.0, 2.0]))
 def test_each_rule_gives_its_own_value(seed: int, kappa: float, beta: float) -> None:
     candidates = replace(drawn(seed), passed=torch.ones(6, dtype=torch.bool))
@@ -130,6 +131,7 @@ def test_rewards_too_far_apart_for_a_probability_still_have_an_order() -> None:
     assert ranking(candidates).order == [5, 4, 3, 2, 1, 0]
 
 
+@pytest.mark.slow
 @examples(max_examples=10)
 @given(st.integers(0, 100))
 def test_the_soft_rule_draws_its_order_by_seed(seed: int) -> None:

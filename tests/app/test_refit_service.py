@@ -13,7 +13,7 @@ from shipped_people import CARD, MODEL, POOL, SHIPPED, asked, bytes_of, columns,
 from typer.testing import CliRunner, Result
 
 from app.cli import app
-from app.jobs.collected import collected, crowd_of
+from app.jobs.collected import collected
 from app.jobs.refitting import refit_service
 from app.profiles.lineage import fingerprint
 from app.settings import Settings
@@ -21,6 +21,7 @@ from app.storage.opening import open_store
 from app.storage.store import Answer, PersonKey, Question, now
 from elicitation.choice import OUTCOMES, Choice
 from elicitation.errors import InvalidInput
+from elicitation.posterior import crowd_of
 from keel import Client
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_population
 from reward_bases.train.validate.heldout import HeldOut

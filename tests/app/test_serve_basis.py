@@ -47,6 +47,7 @@ def test_the_folder_comes_from_the_file_the_environment_or_the_flag(
     assert Settings(basis=Path("from-flag")).basis == Path("from-flag")
 
 
+@pytest.mark.slow
 def test_without_a_folder_the_shipped_artifact_is_opened(other: Path) -> None:
     assert open_artifact(None).population_version == load_artifact().population_version
     assert open_artifact(other).population_version != load_artifact().population_version

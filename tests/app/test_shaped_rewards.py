@@ -7,6 +7,8 @@ import pytest
 
 from tests.app.test_scoring import PROMPT, RESPONSES, scored, taught
 
+pytestmark = pytest.mark.slow
+
 PEOPLE = {"user_ids": ["ada", "ada", "bob", "bob"]}
 
 

@@ -60,6 +60,7 @@ async def test_without_exploring_everybody_is_served_by_their_own_reward_and_not
         assert (await http.get("/v1/users/ada/export")).json()["rankings"] == []
 
 
+@pytest.mark.slow
 async def test_a_share_is_served_by_the_aggregate_by_lot_and_alike_when_repeated(opened: Opened) -> None:
     async with opened(traffic_days=30, explore_rate=0.5) as (http, _):
         await answers(http, "ada", "lrlr")

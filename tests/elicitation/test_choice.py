@@ -33,6 +33,7 @@ def everywhere(answers: Outcomes, z: float) -> Tensor:
     return torch.full((len(answers.column),), z, dtype=torch.float64)
 
 
+@pytest.mark.slow
 @given(model=models, z=st.floats(-1e6, 1e6), consistency=st.floats(0.1, 10))
 def test_the_bound_on_the_information_is_one(model: ChoiceModel, z: float, consistency: float) -> None:
     at = torch.tensor(z, dtype=torch.float64)

@@ -5,11 +5,12 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import elicitation.crowd
 from elicitation.choice import Choice, ChoiceModel, Outcomes, Strength
 from elicitation.crowd import Crowd, infer_many, rank_within
 from elicitation.errors import InvalidInput
 from elicitation.population import Component, Population
-from elicitation.posterior import Evidence, infer
+from elicitation.posterior import Evidence, crowd_of, infer, infer_each, posteriors
 
 K = 3
 CHOICES = (Choice.LEFT, Choice.SAME, Choice.RIGHT)
@@ -36,17 +37,6 @@ def people(counts: list[int], seed: int) -> list[Evidence]:
     return drawn
 
 
-def crowd_of(evidence: list[Evidence]) -> Crowd:
-    choices = [choice for person in evidence for choice in person.choices]
-    strengths = [strength for person in evidence for strength in person.strengths]
-    return Crowd(
-        torch.cat([person.differences for person in evidence]),
-        torch.arange(len(evidence)).repeat_interleave(torch.tensor([len(p.choices) for p in evidence])),
-        Outcomes.of(choices, strengths),
-        len(evidence),
-    )
-
-
 @given(st.lists(st.tuples(st.integers(0, 4), st.floats(0, 1)), unique_by=lambda row: row[1]))
 def test_a_rows_place_counts_the_rows_of_its_person_that_come_before_it(rows: list[tuple[int, float]]) -> None:
     people = torch.tensor([person for person, _ in rows], dtype=torch.long)
@@ -64,8 +54,8 @@ def test_each_of_a_crowd_is_believed_to_be_what_they_are_alone(counts: list[int]
     population, model = mixture(protected), ChoiceModel(lapse=0.0, side_bias=0.2)
     evidence = people(counts, seed)
     beliefs = infer_many(population, model, crowd_of(evidence))
-    for number, person in enumerate(evidence):
-        alone, among = infer(population, model, person), beliefs.posterior(number)
+    for person, among in zip(evidence, posteriors(beliefs), strict=True):
+        alone = infer(population, model, person)
         torch.testing.assert_close(among.mean, alone.mean, rtol=1e-5, atol=1e-6)
         torch.testing.assert_close(among.covariance, alone.covariance, rtol=1e-5, atol=1e-6)
         assert among.consistency == pytest.approx(alone.consistency, rel=1e-5)
@@ -77,10 +67,40 @@ def test_lapses_leave_the_crowd_the_same_modes() -> None:
     population, model = mixture(), ChoiceModel(lapse=0.1)
     evidence = people([8, 0, 12, 3], seed=5)
     beliefs = infer_many(population, model, crowd_of(evidence))
-    for number, person in enumerate(evidence):
-        torch.testing.assert_close(
-            beliefs.posterior(number).mean, infer(population, model, person).mean, rtol=1e-5, atol=1e-5
-        )
+    for person, among in zip(evidence, posteriors(beliefs), strict=True):
+        torch.testing.assert_close(among.mean, infer(population, model, person).mean, rtol=1e-5, atol=1e-5)
+
+
+@settings(max_examples=20)
+@given(
+    st.lists(st.integers(0, 15), min_size=1, max_size=6).flatmap(
+        lambda counts: st.tuples(st.just(counts), st.permutations(range(len(counts))))
+    ),
+    st.integers(0, 10_000),
+    st.sampled_from([0.0, 0.1]),
+)
+def test_a_batch_of_one_is_a_batch_of_many_person_by_person_in_any_order(
+    drawn: tuple[list[int], list[int]], seed: int, lapse: float
+) -> None:
+    counts, order = drawn
+    population, model = mixture(protected=True), ChoiceModel(lapse=lapse, side_bias=0.2)
+    evidence = people(counts, seed)
+    many = infer_each(population, model, [evidence[place] for place in order])
+    for place, among in zip(order, many, strict=True):
+        alone = infer(population, model, evidence[place])
+        torch.testing.assert_close(among.mean, alone.mean, rtol=0, atol=1e-10)
+        torch.testing.assert_close(among.covariance, alone.covariance, rtol=0, atol=1e-10)
+        assert among.log_consistency == pytest.approx(alone.log_consistency, abs=1e-10)
+        assert float(among.mean[-1]) == float(population.mean[-1])
+
+
+def test_nodes_taken_together_are_nodes_taken_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    population, model, crowd = mixture(), ChoiceModel(lapse=0.1), crowd_of(people([8, 0, 12, 3], seed=5))
+    together = infer_many(population, model, crowd, tolerance=1e-10)
+    monkeypatch.setattr(elicitation.crowd, "ANSWERS_AT_ONCE", 1)
+    apart = infer_many(population, model, crowd, tolerance=1e-10)
+    torch.testing.assert_close(together.means, apart.means, rtol=0, atol=1e-10)
+    torch.testing.assert_close(together.shares, apart.shares, rtol=0, atol=1e-10)
 
 
 def test_a_crowd_in_chunks_is_the_whole_crowd() -> None:

@@ -10,11 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-import elicitation.posterior
+import elicitation.laplace
 from elicitation.choice import OUTCOMES, Choice, ChoiceModel, Outcomes, Strength
+from elicitation.crowd import _Answers, _LogPosteriors
 from elicitation.errors import InvalidInput, NotConverged
+from elicitation.laplace import covariance_root
 from elicitation.population import Component, Population
-from elicitation.posterior import Evidence, Posterior, covariance_root, infer
+from elicitation.posterior import Evidence, Posterior, crowd_of, infer
 
 L, S, R = Choice.LEFT, Choice.SAME, Choice.RIGHT
 
@@ -112,32 +114,43 @@ def test_the_mixture_posterior_has_the_moments_of_its_components(model: ChoiceMo
     torch.testing.assert_close(posterior.mean, blend)
 
 
-def problem_of(model: ChoiceModel) -> elicitation.posterior._Problem:
+KAPPAS = torch.tensor([[0.6], [1.4]], dtype=torch.float64)
+
+
+def log_posteriors(model: ChoiceModel) -> _LogPosteriors:
+    """Of two people, the second with fewer answers, at two values of κ."""
     component = PLANE.components[0]
-    root = covariance_root(component.covariance)
-    return elicitation.posterior._Problem(component, model, 1.4, ANSWERS.differences, ANSWERS.outcomes(), root)
+    fewer = Evidence(ANSWERS.differences[:2], ANSWERS.choices[:2], ANSWERS.strengths[:2])
+    answers = _Answers(component, covariance_root(component.covariance), crowd_of([ANSWERS, fewer]))
+    return _LogPosteriors(answers, model, KAPPAS)
 
 
-def test_the_gradient_and_the_observed_curvature_are_those_of_the_log_posterior(model: ChoiceModel) -> None:
-    problem = problem_of(model)
-    a, step = torch.tensor([0.4, -0.7], dtype=torch.float64), 1e-5
+def test_gradient_and_observed_curvature_are_those_of_the_log_posterior(model: ChoiceModel) -> None:
+    f = log_posteriors(model)
+    a, step = torch.tensor([[[0.4, -0.7], [1.2, 0.1]], [[-0.3, 0.9], [0.0, 0.5]]], dtype=torch.float64), 1e-5
+    here = f.at(a)
     for axis, nudge in enumerate(step * torch.eye(2, dtype=torch.float64)):
-        above, below = problem.at(a + nudge), problem.at(a - nudge)
+        above, below = f.at(a + nudge), f.at(a - nudge)
         slope = (above.value - below.value) / (2 * step)
-        assert slope == pytest.approx(float(problem.at(a).gradient[axis]), rel=1e-6)
+        torch.testing.assert_close(slope, here.gradient[..., axis], rtol=1e-6, atol=1e-8)
         bend = (below.gradient - above.gradient) / (2 * step)
-        torch.testing.assert_close(problem.observed_curvature(a)[axis], bend, rtol=1e-6, atol=1e-8)
+        torch.testing.assert_close(here.observed_curvature[..., axis, :], bend, rtol=1e-6, atol=1e-8)
 
 
-def test_the_mode_is_stationary_and_higher_than_its_neighbourhood(
+def test_without_lapses_the_expected_curvature_is_the_observed_one(model: ChoiceModel) -> None:
+    here = log_posteriors(replace(model, lapse=0.0)).at(torch.ones(2, 2, 2, dtype=torch.float64))
+    torch.testing.assert_close(here.expected_curvature, here.observed_curvature)
+
+
+def test_modes_are_stationary_and_higher_than_their_neighbourhood(
     model: ChoiceModel, generator: torch.Generator
 ) -> None:
-    problem = problem_of(model)
-    mode = problem.mode(torch.zeros(2, dtype=torch.float64))
+    f = log_posteriors(model)
+    mode = f.at(f.mode(torch.zeros(2, 2, 2, dtype=torch.float64), 1e-10))
     assert float(mode.gradient.abs().max()) < 1e-8
     for _ in range(50):
-        nearby = mode.a + 0.1 * torch.randn(2, generator=generator, dtype=torch.float64)
-        assert problem.at(nearby).value < mode.value
+        nearby = f.at(mode.a + 0.1 * torch.randn(2, 2, 2, generator=generator, dtype=torch.float64))
+        assert bool((nearby.value < mode.value).all())
 
 
 def test_without_answers_the_posterior_is_exactly_the_population(
@@ -333,7 +346,7 @@ def test_sizes_that_disagree_are_refused() -> None:
 
 
 def test_running_out_of_iterations_is_an_error_not_a_half_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(elicitation.posterior, "MAX_ITERATIONS", 2)
+    monkeypatch.setattr(elicitation.laplace, "MAX_ITERATIONS", 2)
     with pytest.raises(NotConverged, match="after 2 iterations"):
         infer(PLANE, ChoiceModel(), ANSWERS)
 

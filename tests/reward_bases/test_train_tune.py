@@ -20,6 +20,8 @@ from reward_bases.train.encoder.tune import tune
 from reward_bases.train.encoder.tuning_pairs import TuningPairs
 from reward_bases.train.encoder.tuning_settings import TuneSettings
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("peft")
 
 WORDS = ("sun", "rain", "fog", "snow", "wind", "hail", "tea", "milk", "rice", "corn", "salt", "oil")
@@ -101,7 +103,6 @@ def test_a_causal_models_last_token_learns_what_its_frozen_state_hides(tuned: Pa
     assert after["log_likelihood"] > before["log_likelihood"] + 0.3
 
 
-@pytest.mark.slow
 def test_people_of_opposite_tastes_are_predicted_from_their_own_judgments(causal: Path, tmp_path: Path) -> None:
     tune(str(causal), first_words(people=40, each=10, contrarians=True), QUICK, tmp_path)
     assert metrics(tmp_path)["after"]["accuracy"] > max(0.9, metrics(tmp_path)["before"]["accuracy"] + 0.1)
@@ -171,7 +172,6 @@ def test_the_seed_decides_everything(causal: Path, tmp_path: Path) -> None:
     assert not same(first, other)
 
 
-@pytest.mark.slow
 def test_a_step_taken_in_pieces_that_fit_memory_is_the_same_step(
     causal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +209,6 @@ def test_ties_alone_teach_nothing_and_cost_one_bit_each(causal: Path, tmp_path: 
     assert metrics(tmp_path)["after"]["accuracy"] == 0.5
 
 
-@pytest.mark.slow
 def test_a_minilm_adapter_names_its_base_without_a_path(tmp_path: Path) -> None:
     settings = TuneSettings(epochs=1, batch=4)
     encoder = load_encoder(str(tune("minilm", first_words(people=3, each=2), settings, tmp_path)))
@@ -274,7 +273,6 @@ def who_does_what(people: int, each: int, noise: float) -> TuningPairs:
     return TuningPairs(tuple(texts), left, left + 1, torch.tensor(outcomes), left // (2 * each))
 
 
-@pytest.mark.slow
 def test_minilm_learns_an_order_of_words_that_no_linear_head_sees(tmp_path: Path) -> None:
     settings = TuneSettings(epochs=2, held_out=0.3, adapter_rate=0.003)
     tune("minilm", who_does_what(people=64, each=20, noise=0.05), settings, tmp_path)

@@ -80,6 +80,7 @@ def test_agreeing_candidates_get_no_more_than_the_aggregate_gives_them(
         assert torch.equal(left, chances)
 
 
+@pytest.mark.slow
 @given(LOGITS)
 def test_it_is_the_exponential_tilt_by_the_excess_of_log_odds(rows: list[tuple[float, float, bool, bool]]) -> None:
     chances, common, agrees = drawn(rows)
@@ -110,6 +111,7 @@ def test_no_distribution_with_so_little_agreement_is_nearer(rows: list[tuple[flo
     assert distance(found) <= other.fun + 1e-6 or not other.success
 
 
+@pytest.mark.slow
 @given(LOGITS, BUDGET)
 def test_mixing_keeps_agreement_at_bay(rows: list[tuple[float, float, bool, bool]], budget: float) -> None:
     chances, common, agrees = drawn(rows)

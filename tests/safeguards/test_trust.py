@@ -44,6 +44,7 @@ def test_the_limit_holds_and_limiting_again_changes_nothing(values: list[float])
     assert torch.equal(limited(held, AGGREGATE, LIMIT), held)
 
 
+@pytest.mark.slow
 @given(share=st.lists(st.floats(-1, 1), min_size=3, max_size=3))
 def test_what_lies_inside_stays_to_the_last_bit(share: list[float]) -> None:
     mean = AGGREGATE + 0.999 * LIMIT * torch.tensor(share, dtype=torch.float64)
