@@ -24,7 +24,7 @@ class AsyncClient:
     """Talks to the service at ``url``; use it as a context manager or ``close`` it.
 
     ``key`` is what a service with keys asks for, ``timeout`` the seconds one attempt may take, ``retry`` bounds the
-    attempts; ``transport`` is httpx's.
+    attempts; ``transport`` is httpx's. Proxies of the environment apply to other machines' addresses alone.
     """
 
     def __init__(
@@ -37,7 +37,13 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._retry = retry
-        self._http = httpx.AsyncClient(base_url=url, headers=wire.headers(key), timeout=timeout, transport=transport)
+        self._http = httpx.AsyncClient(
+            base_url=url,
+            headers=wire.headers(key),
+            timeout=timeout,
+            transport=transport,
+            trust_env=wire.trusts_environment(url),
+        )
 
     async def __aenter__(self) -> Self:
         return self

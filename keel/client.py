@@ -23,7 +23,7 @@ class Client:
     """Talks to the service at ``url``; use it as a context manager or ``close`` it.
 
     ``key`` is what a service with keys asks for, ``timeout`` the seconds one attempt may take, ``retry`` bounds the
-    attempts; ``transport`` is httpx's.
+    attempts; ``transport`` is httpx's. Proxies of the environment apply to other machines' addresses alone.
     """
 
     def __init__(
@@ -36,7 +36,13 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self._retry = retry
-        self._http = httpx.Client(base_url=url, headers=wire.headers(key), timeout=timeout, transport=transport)
+        self._http = httpx.Client(
+            base_url=url,
+            headers=wire.headers(key),
+            timeout=timeout,
+            transport=transport,
+            trust_env=wire.trusts_environment(url),
+        )
 
     def __enter__(self) -> Self:
         return self

@@ -1,5 +1,6 @@
 """When to send again, and what a reply means."""
 
+import ipaddress
 import random
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -18,11 +19,26 @@ FIRST_PAUSE = 0.25
 LONGEST_PAUSE = 8.0
 DEFAULT_URL = "http://127.0.0.1:8765"
 DEFAULT_TIMEOUT = 120.0
+OWN_NAME = "localhost"
 
 
 def headers(key: str | None) -> dict[str, str]:
     """Headers and timeout of every request of a client."""
     return {} if key is None else {"Authorization": f"Bearer {key}"}
+
+
+def trusts_environment(url: str) -> bool:
+    """Whether proxies and credentials of the environment may apply: never to this machine's own addresses.
+
+    A proxy would get the key and every text of a request that need not leave the machine.
+    """
+    host = httpx.URL(url).host.rstrip(".").lower()
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host != OWN_NAME and not host.endswith(f".{OWN_NAME}")
+    inner = getattr(address, "ipv4_mapped", None) or address
+    return not (inner.is_loopback or inner.is_unspecified)
 
 
 def request(client: httpx.Client | httpx.AsyncClient, call: Call[T]) -> httpx.Request:

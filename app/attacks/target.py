@@ -121,7 +121,7 @@ def target(basis: Path | None = None) -> Iterator[Target]:
         thread.start()
         try:
             address = _address(server, thread)
-            with httpx.Client(base_url=address, timeout=300) as http:
+            with httpx.Client(base_url=address, timeout=300, trust_env=False) as http:
                 _wait_until_ready(http)
                 yield Target(http, settings, app.state.service, loop)
         finally:

@@ -1,12 +1,88 @@
 """Other people's Markdown is shown as they meant it, and fetches nothing."""
 
+import re
+from pathlib import Path
+
 import pytest
+import streamlit
 from hypothesis import given
 from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+from markdown_it.common.utils import unescapeAll
+from markdown_it.token import Token
 
 from ui.prose import faithful, plain
 
 MARKDOWN = st.text(alphabet="a![](`$:~\\\n ")
+DRAWN = re.compile(r"language-(\w+)")
+"""How Streamlit reads the language of a fenced block."""
+URL = "http://127.0.0.1:1/seen.png"
+DIAGRAM = f'flowchart LR\n  A@{{ img: "{URL}" }} --> B["<img src={URL}>"]'
+FETCHING = {
+    "image": f"![a]({URL})",
+    "image with a title": f'![a](<{URL}> "title")',
+    "reference image": f"![a][b]\n\n[b]: {URL}",
+    "collapsed reference": f"![b][]\n\n[b]: {URL}",
+    "shortcut reference": f"![b]\n\n[b]: {URL}",
+    "image in a link": f"[![a]({URL})](http://127.0.0.1:1/)",
+    "image in a table": f"| a |\n| - |\n| ![a]({URL}) |",
+    "image in a footnote": f"a[^1]\n\n[^1]: see ![a]({URL}) there",
+    "image in a quote in a list": f"- > ![a]({URL})",
+    "image after a backslash that is escaped": f"\\\\![a]({URL})",
+    "diagram": f"```mermaid\n{DIAGRAM}\n```",
+    "diagram in capitals": f"```MerMaid\n{DIAGRAM}\n```",
+    "diagram with options": f"``` \tmermaid {{theme: dark}}\n{DIAGRAM}\n```",
+    "diagram in tildes": f"~~~~mermaid\n{DIAGRAM}\n~~~~",
+    "diagram in entities": f"```m&#101;r&#x6d;aid\n{DIAGRAM}\n```",
+    "diagram by its class": f"```-language-mermaid\n{DIAGRAM}\n```",
+    "diagram by its class in entities": f"```-l&#97;nguage-merm&#97;id\n{DIAGRAM}\n```",
+    "diagram with more to its name": f"```mermaid-x\n{DIAGRAM}\n```",
+    "diagram in a quote in a list": f"1. > ```mermaid\n   > {DIAGRAM.splitlines()[0]}\n   > ```",
+    "diagram left open": f"```mermaid\n{DIAGRAM}",
+    "diagram after a carriage return": f"text\r```mermaid\r{DIAGRAM}\r```",
+}
+
+
+def tokens(markdown: str) -> list[Token]:
+    """What a CommonMark parser makes of it, inline tokens included."""
+    blocks = MarkdownIt("commonmark").enable("table").parse(markdown)
+    return [token for block in blocks for token in (block, *(block.children or []))]
+
+
+def fetches(markdown: str) -> bool:
+    """Whether Streamlit would draw an image or a diagram."""
+    found = tokens(markdown)
+    languages = [
+        DRAWN.search(f"language-{(unescapeAll(token.info).split() or [''])[0]}")
+        for token in found
+        if token.type == "fence"
+    ]
+    drawn = any(match is not None and match[1].lower() == "mermaid" for match in languages)
+    return drawn or any(token.type == "image" for token in found)
+
+
+@pytest.mark.parametrize("text", FETCHING.values(), ids=FETCHING)
+def test_nothing_in_an_answer_is_fetched(text: str) -> None:
+    assert fetches(text)
+    assert not fetches(faithful(text))
+
+
+@given(
+    st.lists(st.sampled_from([*"![](`~&-\\\n >a", "mermaid", "mer", "maid", "```", "language-", "&#109;"])).map("".join)
+)
+def test_nothing_is_fetched_however_it_is_put_together(text: str) -> None:
+    assert not fetches(faithful(text))
+
+
+def test_no_page_lets_markdown_hold_html() -> None:
+    pages = [path.read_text(encoding="utf-8") for path in (Path(__file__).parents[2] / "ui").glob("*.py")]
+    assert pages
+    assert not any("unsafe_allow" in page for page in pages)
+
+
+def test_the_installed_streamlit_draws_no_language_but_mermaid() -> None:
+    (script,) = Path(streamlit.__file__).parent.glob("static/static/js/StreamlitMarkdown.*.js")
+    assert set(re.findall(r"toLowerCase\(\)===`(\w+)`&&!", script.read_text(encoding="utf-8"))) == {"mermaid"}
 
 
 @given(MARKDOWN)
@@ -17,7 +93,7 @@ def test_no_image_survives_whatever_surrounds_it(text: str) -> None:
 @given(MARKDOWN)
 def test_no_character_of_the_text_is_lost(text: str) -> None:
     def bare(markdown: str) -> str:
-        return markdown.replace("\\", "").replace("\u2060", "")
+        return markdown.replace("\\", "").replace("\u2060 ", "").replace("\u2060", "")
 
     assert bare(faithful(text)) == bare(text)
 
