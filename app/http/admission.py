@@ -16,7 +16,7 @@ from app.errors import Unauthorized
 from app.http.problems import keel_problem, problem
 from app.storage.keys import Keys
 
-OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/docs/oauth2-redirect", "/openapi.json"})
+OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/openapi.json"})
 METRICS = "/metrics"
 """Open to this machine; to others with a key."""
 

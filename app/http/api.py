@@ -45,7 +45,9 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
         await engine.close()
         await store.close()
 
-    app = FastAPI(title="Keel", version=system.VERSION, description=DESCRIPTION, lifespan=lifespan, redoc_url=None)
+    app = FastAPI(
+        title="Keel", version=system.VERSION, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
+    )
     app.state.service = Service.of(settings, store, engine)
     app.state.registry = registry = CollectorRegistry()
     registry.register(system.EngineCollector(engine))

@@ -6,11 +6,13 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.errors import NotReady
+from app.http.reference import HEADERS, reference_page
 from app.http.routes.common import Serving, problems
 from app.schemas.ranking import RankRule
 from app.scoring.engine import Engine
@@ -41,6 +43,12 @@ async def ready(serving: Serving) -> dict[str, str]:
     if not serving.engine.ready:
         raise NotReady("the encoder is still loading; try again in a second")
     return {"status": "ready"}
+
+
+@router.get("/docs", include_in_schema=False)
+async def reference(request: Request) -> HTMLResponse:
+    """The OpenAPI document to read."""
+    return HTMLResponse(reference_page(request.app.openapi()), headers=HEADERS)
 
 
 @router.get("/info", summary="Versions and limits", responses=problems(401))
