@@ -7,7 +7,9 @@ Results go to standard output, with ``--json`` as one JSON object; other message
 Exit codes: 0 done, 1 refused or failed (or an audit is red), 2 wrong usage.
 """
 
+import os
 import tomllib
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +17,7 @@ from pydantic import ValidationError
 
 from app.commands import client, guard, judgments, key, population, trials, upkeep
 from app.commands.options import Basis, DataDir, settings_of
-from app.settings import Settings
+from app.settings import CONFIGURATION, FILE, Settings, configuration_file, notices, own_file
 from app.terminal import fail
 from elicitation.errors import KeelError
 from keel import KeelError as ClientError
@@ -28,21 +30,36 @@ for name, group in (("guard", guard), ("population", population), ("key", key)):
 
 
 def main() -> None:
-    """Run the command line, with the settings in force as the defaults that ``--help`` shows."""
+    """Run the command line; a refusal is one sentence and an exit code."""
     try:
-        app(default_map=defaults(Settings()))
+        app()
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
-        fail(f"setting {name}: {first['msg']}, got {first['input']!r}; correct keel.toml or KEEL_{name.upper()}", 2)
+        place = f"{configuration_file() or own_file()} or KEEL_{name.upper()}"
+        fail(f"setting {name}: {first['msg']}, got {first['input']!r}; correct {place}", 2)
     except tomllib.TOMLDecodeError as error:
-        fail(f"keel.toml is no TOML: {error}; correct it", 2)
+        fail(f"{configuration_file()} is no TOML: {error}; correct it", 2)
     except (KeelError, ClientError) as error:
         fail(str(error), 1)
 
 
+@app.callback()
+def configure(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help=f"file of settings (KEEL_CONFIG); default: {FILE} in your ~/.config/keel")
+    ] = None,
+) -> None:
+    if config is not None:
+        os.environ[CONFIGURATION] = str(config.resolve())
+    context.default_map = defaults(Settings())
+    for notice in notices():
+        typer.echo(f"keel: {notice}", err=True)
+
+
 def defaults(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Each command's defaults."""
+    """Each command's defaults: the settings in force, which ``--help`` shows."""
     served = {name: getattr(settings, name) for name in ("host", "port", "ui_port", "data_dir", "basis")}
     asking = {"url": settings.base_url}
     talking = ("ask", "score", "rank", "profile", "audit", "export", "erase")

@@ -1,6 +1,12 @@
-"""One frozen object of settings: ``keel.toml`` < ``KEEL_*`` environment < flags, in rising order of precedence."""
+"""One frozen object of settings: ``keel.toml`` < ``KEEL_*`` environment < flags, in rising order of precedence.
+
+The file is the user's own or one that is named. A file that merely lies in the current folder is not read: it may come
+from somebody else, and could send the key elsewhere.
+"""
 
 import ipaddress
+import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -19,13 +25,17 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda v: v.split(",") if isinstance(v, str) else v)]
+PREFIX = "KEEL_"
+FILE = "keel.toml"
+CONFIGURATION = f"{PREFIX}CONFIG"
+"""Variable that names the file; ``keel --config FILE`` sets it."""
 OWN_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 class Settings(BaseSettings):
     """The settings in force. Every field has a ``KEEL_`` variable; ``/info`` shows the limits."""
 
-    model_config = SettingsConfigDict(env_prefix="KEEL_", toml_file="keel.toml", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
 
     host: str = Field(default="127.0.0.1", description="address the service binds to")
     port: Port = Field(default=8765, description="port of the HTTP service")
@@ -79,7 +89,7 @@ class Settings(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, configuration_file())
 
     @model_validator(mode="after")
     def exploring_is_logged(self) -> Self:
@@ -148,3 +158,47 @@ class Settings(BaseSettings):
 def _literal(host: str) -> str:
     """A host as it stands in a URL."""
     return f"[{host}]" if ":" in host else host
+
+
+def configuration_file() -> Path | None:
+    """The file of settings to read: the one named, else the user's own; None where there is none.
+
+    Raises InvalidInput where the one named is missing. The user's own is that of the XDG Base Directory Specification.
+    """
+    named = os.environ.get(CONFIGURATION)
+    if not named:
+        return own_file() if own_file().is_file() else None
+    if not Path(named).expanduser().is_file():
+        raise InvalidInput(f"the configuration {named} is missing; correct --config or {CONFIGURATION}")
+    return Path(named).expanduser()
+
+
+def own_file() -> Path:
+    """Place of the user's own file of settings."""
+    folder = Path(os.environ.get("XDG_CONFIG_HOME", ""))
+    return (folder if folder.is_absolute() else Path("~/.config").expanduser()) / "keel" / FILE
+
+
+def unread_file() -> str | None:
+    """What to do about a file of settings in the current folder that is not read; None where there is none."""
+    here, read = Path(FILE).resolve(), configuration_file()
+    if not here.is_file() or (read is not None and here.samefile(read)):
+        return None
+    return f"{here} is not read; to read it: keel --config {FILE} COMMAND, or move it to {own_file()}"
+
+
+def misspelt_variables() -> dict[str, str | None]:
+    """Variables that begin like a setting and are none, each with the nearest name, if any is near."""
+    known = [CONFIGURATION, *(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)]
+    strange = sorted(name for name in os.environ if name.upper().startswith(PREFIX) and name.upper() not in known)
+    return {name: next(iter(get_close_matches(name.upper(), known, 1)), None) for name in strange}
+
+
+def notices() -> list[str]:
+    """What a user may have meant as a setting and is none, a sentence each."""
+    unread = unread_file()
+    misspelt = [
+        f"{name} is no setting; " + (f"did you mean {near}?" if near else "docs/settings.md lists them")
+        for name, near in misspelt_variables().items()
+    ]
+    return [*([unread] if unread else []), *misspelt]

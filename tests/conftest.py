@@ -37,6 +37,15 @@ PROMPTS_PER_PART = {"questions": 6, "heads": 1, "test": 1}
 COMPONENTS = 4
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_file_of_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Tests read no file of settings of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("configuration")))
+        patch.delenv("KEEL_CONFIG", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def encoder() -> Encoder:
     return load_encoder()

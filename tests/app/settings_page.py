@@ -10,9 +10,13 @@ from app.settings import Settings
 COMMAND = ".venv/bin/python tests/app/settings_page.py > docs/settings.md"
 HEAD = f"""# Settings
 
-Every setting has up to three places, in rising order of precedence: a line in `keel.toml` in the working directory, an
-environment variable and, for some, a flag. An unknown name in `keel.toml` is an error. `keel serve --help` shows the
-values in force. `/info` shows the limits.
+Every setting has up to three places, in rising order of precedence: a line in `keel.toml`, an environment variable and,
+for some, a flag. `keel serve --help` shows the values in force. `/info` shows the limits.
+
+The file is `~/.config/keel/keel.toml` (`$XDG_CONFIG_HOME/keel/keel.toml` where that is set), or the one that
+`keel --config FILE` or `KEEL_CONFIG` names. An unknown name in it is an error. A `keel.toml` in the current folder is
+not read; each command says so, and how to read it. A `KEEL_` variable that is no setting is named with the nearest one
+that is.
 
 This page is generated: `{COMMAND}`.
 

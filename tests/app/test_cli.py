@@ -113,7 +113,7 @@ def test_a_broken_settings_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "keel.toml").write_text("port = = 1")
     code = "from app.cli import main; main()"
     variables = {**os.environ, "PYTHONPATH": str(Path.cwd())}
-    command = [sys.executable, "-c", code, "profile"]
+    command = [sys.executable, "-c", code, "--config", "keel.toml", "profile"]
     result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=variables)
     assert result.returncode == 2
     assert "keel.toml" in result.stderr

@@ -37,9 +37,9 @@ def edit_card(folder: Path, change: Callable[[dict[str, object]], None]) -> None
 def test_the_folder_comes_from_the_file_the_environment_or_the_flag(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     assert Settings().basis is None
-    Path("keel.toml").write_text('basis = "from-file"\n')
+    (tmp_path / "settings.toml").write_text('basis = "from-file"\n')
+    monkeypatch.setenv("KEEL_CONFIG", str(tmp_path / "settings.toml"))
     assert Settings().basis == Path("from-file")
     monkeypatch.setenv("KEEL_BASIS", "~/from-environment")
     assert Settings().basis == Path.home() / "from-environment"
