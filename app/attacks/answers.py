@@ -25,7 +25,7 @@ def _poisoned(target: Target, number: int) -> float:
     user, taste = f"poisoned-{number}", tastes(target, PEOPLE)[number]
     answer(target, user, by_taste(target, taste, torch.Generator().manual_seed(SEED + number)), ANSWERS)
     profile = target.profile(user)
-    within = target.profiles.reference.within
+    within = target.profiles.policy.reference.within
     return max(
         relative_distance(profile.guarded.coefficients, target.refitted(profile, flipped).coefficients, within)
         for flipped in range(ANSWERS)

@@ -7,7 +7,7 @@ from app.attacks.attack import Attack
 from app.attacks.target import SEED, Target
 from app.people.pool import Pool
 from elicitation.choice import Choice
-from elicitation.posterior import Evidence, infer
+from elicitation.posterior import Evidence
 from safeguards.loop.belief import variance_trace
 
 PEOPLE, OWN, ROUNDS = 6, 3, 50
@@ -39,8 +39,8 @@ def _course(target: Target, generator: torch.Generator) -> list[Tensor]:
     course = []
     for answered in range(OWN, OWN + ROUNDS + 1):
         evidence = Evidence(shown[:answered], tuple(choices), (None,) * answered)
-        posterior = infer(artifact.population, artifact.choice_model, evidence)
-        coefficients = target.profiles.guarded(posterior.mean, posterior.covariance).coefficients
+        (fitted,) = target.profiles.model.fit([evidence])
+        coefficients = fitted.guarded.coefficients
         course.append(coefficients)
         if answered < len(shown):
             choices.append(Choice.LEFT if float(shown[answered] @ coefficients) > 0 else Choice.RIGHT)
@@ -49,7 +49,7 @@ def _course(target: Target, generator: torch.Generator) -> list[Tensor]:
 
 def _gap(target: Target, people: Tensor) -> float:
     """Quality of the first-ranked reference response, below that of the aggregate's, in SD within prompts."""
-    reference = target.profiles.reference
+    reference = target.profiles.policy.reference
     quality = reference.centred[..., target.profiles.artifact.basis.names.index("quality")]
 
     def picked(coefficients: Tensor) -> Tensor:

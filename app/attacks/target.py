@@ -22,7 +22,6 @@ from app.settings import Settings
 from app.storage.store import PersonKey
 from elicitation.choice import Choice
 from elicitation.errors import KeelError
-from elicitation.posterior import infer
 from reward_bases.bank import BankPrompt
 from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation
@@ -85,7 +84,7 @@ class Target:
         return self.run(found())
 
     def scale(self, coefficients: Tensor) -> Scale:
-        return Scale.of(coefficients, self.profiles.reference)
+        return Scale.of(coefficients, self.profiles.policy.reference)
 
     def rewards(self, coefficients: Tensor, rows: Rows) -> Tensor:
         """Served rewards (n,), nats, under guarded ``coefficients`` (K,): the floor where the gate rejected."""
@@ -94,15 +93,15 @@ class Target:
 
     def guarded(self, mean: Tensor) -> Guarded:
         """The guard's result for a person with coefficients ``mean`` (K,)."""
-        return self.profiles.guarded(mean, torch.zeros(len(mean), len(mean), dtype=torch.float64))
+        return self.profiles.policy.guarded(mean, torch.zeros(len(mean), len(mean), dtype=torch.float64))
 
     def refitted(self, profile: Profile, flipped: int) -> Guarded:
         """Served rewards of the same person with one answer, left or right, reversed."""
-        evidence, artifact = profile.evidence, self.profiles.artifact
+        evidence = profile.evidence
         choices = list(evidence.choices)
         choices[flipped] = Choice.RIGHT if choices[flipped] is Choice.LEFT else Choice.LEFT
-        posterior = infer(artifact.population, artifact.choice_model, replace(evidence, choices=tuple(choices)))
-        return self.profiles.guarded(posterior.mean, posterior.covariance)
+        (fitted,) = self.profiles.model.fit([replace(evidence, choices=tuple(choices))])
+        return fitted.guarded
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Something asynchronous, on the service's own loop."""

@@ -84,9 +84,9 @@ def _outcome(target: Target, family: Family) -> list[Attack]:
         return max((shift_in_sd(before, after, coefficients, scale) for before, after in pairs), default=0.0)
 
     shifts = torch.stack([(after - before).mean(0) for before, after in pairs] or [torch.zeros_like(target.aggregate)])
-    earning = target.profiles.protected & (target.aggregate != 0)
+    earning = target.profiles.policy.protected & (target.aggregate != 0)
     heads = (shifts * target.aggregate.sign())[:, earning]
-    starts = shifts * (~target.profiles.protected)
+    starts = shifts * (~target.profiles.policy.protected)
     worst_case = max(paid(worst(target, paid, start)) for start in _two_largest(starts)) if pairs else 0.0
     return [
         Attack(f"{family.name}: aggregate", paid(target.aggregate), BAR, UNIT),

@@ -18,11 +18,11 @@ def worst(target: Target, gain: Callable[[Tensor], float], towards: Tensor) -> T
     best one under a quadratic budget), and the aggregate, from which nothing may be lost.
     """
     generator = torch.Generator().manual_seed(SEED)
-    within = target.profiles.reference.within
+    within = target.profiles.policy.reference.within
     ridge = 1e-3 * float(within.diagonal().mean()) * torch.eye(len(within), dtype=torch.float64)
     starts = [towards, within @ towards, torch.linalg.solve(within + ridge, towards)]
 
-    limit = target.profiles.limit
+    limit = target.profiles.policy.limit
 
     def guarded(direction: Tensor) -> Tensor:
         # As far as the heads' trust lets anybody go in this direction; the guard shortens it from there.

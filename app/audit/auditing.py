@@ -16,7 +16,7 @@ from app.audit.material import Subject, judged_pairs, predictions, served_coeffi
 from app.audit.own_audit import own_audit
 from app.audit.probes import AuditProbes
 from app.audit.trend import HISTORY, changes, trends
-from app.profiles.profiles import Profiles, require_person
+from app.profiles.profiles import Profile, Profiles, require_person
 from app.schemas.audits import AuditReply, OwnAuditReply
 from app.scoring.engine import Engine
 from app.scoring.traffic import Traffic
@@ -43,8 +43,13 @@ class Auditing:
     async def run(self, tenant_id: str) -> AuditReply:
         """Measure now and store the report."""
         people = await self._store.people(tenant_id)
-        subjects = [await self._subject(person) for person in people if person.position]
-        subjects = [subject for subject in subjects if subject.profile.answers]
+        answered = [person for person in people if person.position]
+        profiles = await self._profiles.each([(person, None) for person in answered])
+        subjects = [
+            await self._subject(person, profile)
+            for person, profile in zip(answered, profiles, strict=True)
+            if profile.answers
+        ]
         rankings = await self._traffic.rankings(tenant_id, self._profiles.artifact.basis.version)
         measured = await asyncio.to_thread(
             self._measured, subjects, rankings, await self._probes.sets(), _state(people)
@@ -63,9 +68,9 @@ class Auditing:
         rankings = await self._store.traffic.of_person(key.tenant_id, key.user_id)
         return await asyncio.to_thread(own_audit, profile, self._profiles, list(rankings))
 
-    async def _subject(self, person: Person) -> Subject:
+    async def _subject(self, person: Person, profile: Profile) -> Subject:
         questions = {question.question_id: question for question in await self._store.questions(person.key)}
-        return Subject(await self._profiles.of(person), questions)
+        return Subject(profile, questions)
 
     async def _reply(self, tenant_id: str, report: AuditReport) -> AuditReply:
         history = await self._store.audits(tenant_id, HISTORY)
@@ -86,7 +91,7 @@ class Auditing:
         truth = names.index(TRUTH) if TRUTH in names else None
         if self._loop is None:
             self._loop = audited_loop(artifact)
-        exposure = Exposure.of(rankings, mean, profiles.reference, truth or 0) if rankings else None
+        exposure = Exposure.of(rankings, mean, profiles.policy.reference, truth or 0) if rankings else None
         beliefs = [(subject.profile.posterior.mean, subject.profile.posterior.covariance) for subject in subjects]
         material = Material(
             served=served_coefficients(subjects, profiles, truth),

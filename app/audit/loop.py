@@ -1,13 +1,11 @@
 """The closed loop of an artifact: its parts, and the one run that every audit shows."""
 
-from app.profiles.agreement import bands_of
-from app.profiles.profiles import fixed_heads, limits_of
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import Artifact
-from safeguards.guard import Budget, Reference
 from safeguards.loop.grid import JUDGED_DRIFT, Cell, compare, guarded_arm
 from safeguards.loop.measure import Row
 from safeguards.loop.world import Crowd, World
+from safeguards.policy import GuardPolicy
 
 TRUTH, AGREEMENT = "quality", "agreement"
 """Heads that stand in for truth and for telling people what they want to hear."""
@@ -22,15 +20,11 @@ def world_of(artifact: Artifact) -> World:
     if TRUTH not in names:
         raise InvalidInput(f"the basis has no head {TRUTH!r} to stand in for truth; its heads: {', '.join(names)}")
     return World(
-        reference=Reference.of(artifact.reference),
+        policy=GuardPolicy.of(artifact),
         population=artifact.population,
         model=artifact.choice_model,
-        protected=fixed_heads(artifact),
         truth=names.index(TRUTH),
         agreement=names.index(AGREEMENT) if AGREEMENT in names else None,
-        budget=Budget(**artifact.budget),
-        limit=limits_of(artifact),
-        bands=bands_of(artifact),
     )
 
 

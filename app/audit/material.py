@@ -35,8 +35,8 @@ def served_coefficients(subjects: Sequence[Subject], profiles: Profiles, truth: 
     return Served(
         aggregate=profiles.artifact.population.mean,
         people=torch.stack(rows) if rows else torch.zeros(0, k, dtype=torch.float64),
-        reference=profiles.reference,
-        protected=profiles.protected,
+        reference=profiles.policy.reference,
+        protected=profiles.policy.protected,
         truth=truth,
         cohorts=tuple(KNOWN[len(subject.profile.answers) > EARLY_ANSWERS] for subject in subjects),
     )

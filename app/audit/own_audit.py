@@ -13,7 +13,7 @@ from safeguards.metrics import common_ground_lost, diversity_ratio, flips, truth
 
 def own_audit(profile: Profile, profiles: Profiles, rankings: list[ServedRanking]) -> OwnAuditReply:
     """Of somebody's current profile, on the reference set."""
-    aggregate, reference = profiles.artifact.population.mean, profiles.reference
+    aggregate, reference = profiles.artifact.population.mean, profiles.policy.reference
     person = profile.guarded.coefficients[None]
     names = profiles.artifact.basis.names
     measured = {

@@ -14,11 +14,9 @@ import torch
 from torch import Tensor
 
 from app.profiles.basis import open_artifact, open_encoder
-from app.profiles.profiles import Profiles, served_belief
-from app.storage.sqlite_store import SqliteStore
 from elicitation.choice import OUTCOMES, Choice
 from elicitation.errors import InvalidInput
-from elicitation.posterior import Evidence, infer
+from elicitation.posterior import Evidence
 from elicitation.predict import predict
 from reward_bases.artifact import Artifact
 from reward_bases.sources.embedding import Reading
@@ -30,6 +28,7 @@ from reward_bases.train.data.reading import Data, read
 from reward_bases.train.features.vectors import VectorCache
 from safeguards.calibration import Forecasts, Recalibration, recalibrated
 from safeguards.domain import Domain
+from safeguards.person import PersonModel
 from safeguards.release import Release, Verdict, release
 
 ANSWERS = 10
@@ -99,32 +98,41 @@ def _phi(judged: Data, rows: Sequence[Tensor], artifact: Artifact, vectors: Vect
 
 
 def _forecasts(judged: Data, rows: Sequence[Tensor], artifact: Artifact, phi: Mapping[int, Tensor]) -> Forecasts:
-    # Everybody's judgments come from the file: the store is never opened.
-    profiles, domain = Profiles(SqliteStore(Path()), artifact, 1), Domain.of(artifact.reference)
+    model, domain = PersonModel.of(artifact), Domain.of(artifact.reference)
+    sides = [
+        tuple(torch.stack([phi[item] for item in side[own].tolist()]) for side in (judged.left, judged.right))
+        for own in rows
+    ]
+    choices = [[OUTCOMES[c] for c in judged.outcomes.column[own].tolist()] for own in rows]
+    observed = [min(ANSWERS, len(own) // 2) for own in rows]
+    forecasts = _chances(model, [left - right for left, right in sides], choices, observed)
     chances, happened, owners, cohorts, distances = [], [], [], [], []
-    for person, own in enumerate(rows):
-        left, right = (torch.stack([phi[item] for item in side[own].tolist()]) for side in (judged.left, judged.right))
-        column, observed = judged.outcomes.column[own], min(ANSWERS, len(own) // 2)
-        chance = _chances(profiles, left - right, [OUTCOMES[c] for c in column.tolist()], observed)
-        decided = column[observed:] != OUTCOMES.index(Choice.SAME)
+    for person, (chance, known) in enumerate(zip(forecasts, observed, strict=True)):
+        column = judged.outcomes.column[rows[person]][known:]
+        decided = column != OUTCOMES.index(Choice.SAME)
         chances.append(chance[decided])
-        happened.append(column[observed:][decided] == OUTCOMES.index(Choice.LEFT))
-        far = torch.maximum(domain.distances(left), domain.distances(right))[observed:]
+        happened.append(column[decided] == OUTCOMES.index(Choice.LEFT))
+        far = torch.maximum(*(domain.distances(side) for side in sides[person]))[known:]
         distances.append(far[decided])
         owners += [person] * int(decided.sum())
-        cohorts += [COHORTS[observed >= FEW]] * int(decided.sum())
+        cohorts += [COHORTS[known >= FEW]] * int(decided.sum())
     parts = (torch.cat(chances), torch.cat(happened), torch.tensor(owners), tuple(cohorts), torch.cat(distances))
     return Forecasts(*parts)
 
 
-def _chances(profiles: Profiles, differences: Tensor, choices: Sequence[Choice], observed: int) -> Tensor:
-    """The chance of left over right for every difference after the first ``observed``, read as answers."""
-    artifact = profiles.artifact
-    evidence = Evidence(differences[:observed], tuple(choices[:observed]), (None,) * observed)
-    posterior = infer(artifact.population, artifact.choice_model, evidence)
-    served = served_belief(profiles.guarded(posterior.mean, posterior.covariance), posterior)
-    p = predict(served, replace(artifact.choice_model, side_bias=0.0), differences[observed:])
-    return p[:, 0] / (p[:, 0] + p[:, 2])
+def _chances(
+    model: PersonModel, differences: Sequence[Tensor], choices: Sequence[Sequence[Choice]], observed: Sequence[int]
+) -> list[Tensor]:
+    """Per person the chance of left over right for every difference after the first ``observed``, read as answers."""
+    answers = [
+        Evidence(own[:known], tuple(said[:known]), (None,) * known)
+        for own, said, known in zip(differences, choices, observed, strict=True)
+    ]
+    unbiased, chances = replace(model.choice_model, side_bias=0.0), []
+    for fitted, own, known in zip(model.fit(answers), differences, observed, strict=True):
+        p = predict(fitted.served, unbiased, own[known:])
+        chances.append(p[:, 0] / (p[:, 0] + p[:, 2]))
+    return chances
 
 
 def _figures(forecasts: Forecasts) -> dict[str, float]:

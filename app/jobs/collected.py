@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from app.profiles.profiles import Profiles
+from app.profiles.evidence import evidence_of
 from app.settings import Settings
 from app.storage.sqlite_store import SqliteStore
 from app.storage.store import Person, active_answers
@@ -19,14 +19,13 @@ async def collected(data_dir: Path, tenant: str, artifact: Artifact, per_person:
     if not database.is_file():
         raise InvalidInput(f"{data_dir} holds no {database.name}; name the folder that keel serve --data-dir had")
     store = SqliteStore(database)
-    profiles = Profiles(store, artifact, 1)
     found = []
     try:
         for person in await store.people(tenant):
             log = active_answers(await store.log(person.key))
             questions = {question.question_id: question for question in await store.questions(person.key)}
             moving = [answer for answer in log if answer.choice in OUTCOMES]
-            found.append((person, profiles.evidence(moving[-per_person:], questions)))
+            found.append((person, evidence_of(artifact, moving[-per_person:], questions)))
     except sqlite3.DatabaseError as error:
         raise InvalidInput(
             f"{database} is no database of this version of keel ({error}); start keel serve on it once"

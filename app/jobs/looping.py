@@ -54,7 +54,7 @@ def loop(
     crowd, others = (Crowd.drawn(world, seeds, people, rounds, QUESTIONS, s) for s in (seed, seed + 1))
     judged = [Cell("assimilating", JUDGED_DRIFT, draws) for draws in DRAWS]
     grid = cells(world)
-    epsilons = sorted({*CURVE, world.budget.divergence})
+    epsilons = sorted({*CURVE, world.policy.budget.divergence})
     progress(len(grid) + len(judged) * (len(epsilons) + 1))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -78,12 +78,12 @@ def loop(
         seed=seed,
         versions={"basis": artifact.basis.version, "population": artifact.population_version},
         budget=dict(artifact.budget),
-        band="active" if world.banded else "inactive",
+        band="active" if world.policy.banded else "inactive",
         sane=sane(rows),
         rows=rows,
         curve=tuple(curve),
         chosen=tuple(chosen),
-        shipped=tuple(one for one in curve if one.divergence == world.budget.divergence),
+        shipped=tuple(one for one in curve if one.divergence == world.policy.budget.divergence),
         seconds=round(time.monotonic() - started, 1),
         cpu_seconds=round(time.process_time() - worked, 1),
     )

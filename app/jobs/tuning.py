@@ -14,13 +14,11 @@ from typing import Any
 import torch
 
 from app.people.pool import Pool
-from app.profiles.agreement import counterweight, described
 from app.profiles.basis import open_artifact, open_encoder
-from app.profiles.profiles import fixed_heads, limits_of
 from reward_bases.artifact import Artifact
 from reward_bases.probes import ProbeRows, Stratum, load_probes, rows_under, stance_differences
 from safeguards.flatterers import Fold, learn_flatterers
-from safeguards.guard import Reference
+from safeguards.policy import GuardPolicy, counterweight, stratum_entry
 from safeguards.stance import Stance, assess
 from safeguards.tradeoff import Chosen, Flattery, Ground, Row, choose, draw_people, tradeoff
 from safeguards.trust import limited
@@ -53,7 +51,7 @@ def tune(folder: Path, people: int, flatterers: int, seed: int) -> Tuning:
         people=people,
         flatterers=flatterers,
         seed=seed,
-        agreement={name: described(stance, chosen.row.limit) for name, stance in ground.stances.items()},
+        agreement={name: stratum_entry(stance, chosen.row.limit) for name, stance in ground.stances.items()},
         flattery="measured" if ground.flattery else "inconclusive: no held-out stance probe is above chance",
         rows=curve,
         chosen=chosen,
@@ -62,14 +60,15 @@ def tune(folder: Path, people: int, flatterers: int, seed: int) -> Tuning:
 
 def ground_of(artifact: Artifact, rows: Mapping[Stratum, ProbeRows], people: int, flatterers: int, seed: int) -> Ground:
     """Test material for guards of the artifact; every draw depends on ``seed`` alone."""
-    population, reference = artifact.population, Reference.of(artifact.reference)
+    population, policy = artifact.population, GuardPolicy.of(artifact)
     stances: dict[str, Stance] = {
-        name: assess(stance_differences(name, row), reference.within, _seeded(seed)) for name, row in rows.items()
+        name: assess(stance_differences(name, row), policy.reference.within, _seeded(seed))
+        for name, row in rows.items()
     }
     return Ground(
         population=population,
-        reference=reference,
-        protected=fixed_heads(artifact),
+        reference=policy.reference,
+        protected=policy.protected,
         counterweight=counterweight(artifact),
         people=draw_people(population.mean, population.covariance, people, _seeded(seed)),
         pairs=Pool.of(artifact).targets,
@@ -83,7 +82,7 @@ def flattery_of(artifact: Artifact, rows: ProbeRows, stance: Stance, count: int,
     """Flatterers as the service would learn them, each head's trust included; None where nothing is conclusive."""
     if not stance.conclusive:
         return None
-    population, limit = artifact.population, limits_of(artifact)
+    population, limit = artifact.population, GuardPolicy.of(artifact).limit
     folds = learn_flatterers(rows.opinions, rows.facts, count, population, artifact.choice_model, _seeded(seed))
     trusted = [Fold(fold.held_out, fold.asked, limited(fold.people, population.mean, limit)) for fold in folds]
     return Flattery(STRATUM, trusted, rows.facts)

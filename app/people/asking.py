@@ -14,6 +14,7 @@ import torch
 
 from app.errors import Conflict, NotFound
 from app.people.pool import Pool
+from app.profiles.evidence import difference
 from app.profiles.profiles import Profile, Profiles, require_person
 from app.schemas.asking import AnswerReply, AnswerRequest, AskRequest, Progress, QuestionReply, UndoReply
 from app.schemas.base import SEED_MAX, Message
@@ -113,8 +114,8 @@ class Asking:
         self, person: Person, question: Question, request: AnswerRequest, idempotency_key: str | None, digested: str
     ) -> Answer:
         profile = await self._profiles.of(person)
-        difference = self._profiles.difference(question)[None]
-        left, same, right = predict(profile.posterior, self._artifact.choice_model, difference)[0].tolist()
+        shown = difference(self._artifact, question)[None]
+        left, same, right = predict(profile.posterior, self._artifact.choice_model, shown)[0].tolist()
         return Answer(
             position=person.position + 1,
             answer_id=f"a_{secrets.token_hex(8)}",

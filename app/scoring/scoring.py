@@ -12,7 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from app.profiles.profiles import Profile, Profiles, served_belief
+from app.profiles.profiles import Profile, Profiles
 from app.schemas.base import SEED_MAX, Text
 from app.schemas.ranking import RankedReply, RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, ScoreReply, ScoreRequest
@@ -63,13 +63,13 @@ class Scoring:
                 basis_version=self._engine.artifact.basis.version,
                 profile_versions=served,
             )
-        mixed = [self._profiles.mixed(profile, request.mix) for profile in profiles]
+        mixed = [self._profiles.model.mixed(profile, request.mix) for profile in profiles]
         batch = CoefficientBatch.of(mixed, [distinct[name] for name in people])
         phi, passed = stack_items(items)
         baseline = await against(request, conversations, batch, engine, self._settings)
         rewards = batch.rewards(phi, passed) - baseline.rewards
         if request.conciseness:
-            protected = self._profiles.artifact.population.mean * self._profiles.protected
+            protected = self._profiles.artifact.population.mean * self._profiles.policy.protected
             rewards = concise(rewards, (phi * protected).sum(-1) * passed, conciseness(responses), request.conciseness)
         groups = grouped(conversations, people)
         return ScoreReply(
@@ -92,7 +92,7 @@ class Scoring:
         aggregate = (phi * self._profiles.artifact.population.mean).sum(-1)
         parts = (serving.guarded.coefficients, serving.guarded.covariance)
         candidates = Candidates(rewards, aggregate, passed, phi, torch.stack([item.refits for item in items]), *parts)
-        budget, seed = self._profiles.budget.divergence, request.seed
+        budget, seed = self._profiles.policy.budget.divergence, request.seed
         generator = torch.Generator().manual_seed(secrets.randbelow(SEED_MAX) if seed is None else seed)
         ranking = await asyncio.to_thread(rank_set, request, candidates, budget, generator)
         scores, probability = batch.scores(rewards).tolist(), ranking.probability.tolist()
@@ -120,7 +120,7 @@ class Scoring:
         phi, passed = stack_items(items)
         model = replace(self._profiles.artifact.choice_model, side_bias=0.0)
         if bool(passed.all()):
-            p = predict(served_belief(profile.guarded, profile.posterior), model, (phi[0] - phi[1])[None])[0]
+            p = predict(profile.served, model, (phi[0] - phi[1])[None])[0]
         else:
             rewards = CoefficientBatch.of([profile], [0, 0]).rewards(phi, passed)
             p = model.probabilities(rewards[0] - rewards[1], profile.posterior.consistency)
@@ -144,11 +144,13 @@ class Scoring:
         self._profiles.require_basis(basis_version)
         names = [name for name in people if name is not None]
         persons = await self._store.find([PersonKey(tenant_id, name) for name in names])
-        known = {person.key.user_id: await self._at(person, pinned.get(person.key.user_id)) for person in persons}
+        profiles = await self._profiles.each([(person, self._position(person, pinned)) for person in persons])
+        known = {person.key.user_id: profile for person, profile in zip(persons, profiles, strict=True)}
         return [self._profiles.aggregate if name is None else known[name] for name in people]
 
-    async def _at(self, person: Person, version: str | None) -> Profile:
-        return await (self._profiles.of(person) if version is None else self._profiles.pinned(person, version))
+    def _position(self, person: Person, pinned: Mapping[str, str]) -> int | None:
+        version = pinned.get(person.key.user_id)
+        return None if version is None else self._profiles.position_of(person, version)
 
     async def _details(
         self,

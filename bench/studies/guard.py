@@ -22,8 +22,6 @@ import torch
 from torch import Tensor
 
 from app.jobs.tuning import ground_of
-from app.profiles.agreement import COUNTERWEIGHT, bands_of
-from app.profiles.profiles import fixed_heads, limits_of
 from elicitation.population import Component, Population
 from elicitation.posterior import Evidence, infer
 from elicitation.simulate import TraitPerson, draw_people
@@ -33,6 +31,7 @@ from reward_bases.probes import load_probes, rows_under
 from reward_bases.sources.encoder import load_encoder
 from safeguards.band import COUNTERWEIGHT_STD, Band
 from safeguards.guard import Budget, Reference, divergences, guard, starc
+from safeguards.policy import COUNTERWEIGHT, GuardPolicy
 from safeguards.tradeoff import held_out_excess
 from safeguards.trust import WIDTH
 
@@ -68,33 +67,26 @@ class Shipped:
     """The guard as the service builds it."""
 
     artifact: Artifact
-    reference: Reference
-    budget: Budget
-    protected: Tensor
-    bands: tuple[Band, ...]
-    limit: Tensor
+    policy: GuardPolicy
 
     @classmethod
     def of(cls, artifact: Artifact) -> "Shipped":
-        reference, budget = Reference.of(artifact.reference), Budget(**artifact.budget)
-        return cls(artifact, reference, budget, fixed_heads(artifact), bands_of(artifact), limits_of(artifact))
+        return cls(artifact, GuardPolicy.of(artifact))
 
     def coefficients(self, mean: Tensor) -> Tensor:
         """λ_g (K,) of λ (K,)."""
-        population = self.artifact.population
-        arguments = (population.covariance, self.reference, self.budget, self.protected, self.bands, self.limit)
-        return guard(population.mean, mean, *arguments).coefficients
+        return self.policy.guarded(mean, self.artifact.population.covariance).coefficients
 
     def violated(self, served: Tensor) -> bool:
         """Whether any bound is exceeded, measured on the coefficients by themselves."""
         aggregate = self.artifact.population.mean
-        leans = [float(band.direction @ (served - aggregate)) for band in self.bands if band.active]
-        limits = [band.limit for band in self.bands if band.active]
+        leans = [float(band.direction @ (served - aggregate)) for band in self.policy.bands if band.active]
+        limits = [band.limit for band in self.policy.bands if band.active]
         return (
-            float(divergences(served, aggregate, self.reference).max()) > self.budget.divergence
-            or float(starc(served, aggregate, self.reference)) > self.budget.starc
+            float(divergences(served, aggregate, self.policy.reference).max()) > self.policy.budget.divergence
+            or float(starc(served, aggregate, self.policy.reference)) > self.policy.budget.starc
             or any(abs(lean) > limit for lean, limit in zip(leans, limits, strict=True))
-            or bool(((served - aggregate).abs() > self.limit * (1 + 1e-12)).any())
+            or bool(((served - aggregate).abs() > self.policy.limit * (1 + 1e-12)).any())
         )
 
 
@@ -113,13 +105,16 @@ def violations(artifact: Artifact, random: int, optimised: int) -> dict[str, Any
 def _ascend(shipped: Shipped, mean: Tensor, number: int, steps: int = 25) -> bool:
     """Whether an ascent on one of the bounds' gradients, through what the guard lets pass, ever gets past it."""
     aggregate = shipped.artifact.population.mean
-    active = [band.direction for band in shipped.bands if band.active]
+    active = [band.direction for band in shipped.policy.bands if band.active]
     for _ in range(steps):
         served = shipped.coefficients(mean)
         if shipped.violated(served):
             return True
         leaf = served.clone().requires_grad_()
-        goals = [divergences(leaf, aggregate, shipped.reference).max(), starc(leaf, aggregate, shipped.reference)]
+        goals = [
+            divergences(leaf, aggregate, shipped.policy.reference).max(),
+            starc(leaf, aggregate, shipped.policy.reference),
+        ]
         goals += [direction @ (leaf - aggregate) for direction in active]
         (gradient,) = torch.autograd.grad(goals[number % len(goals)], leaf)
         mean = mean + 10.0 ** (number % 4 - 1) * gradient / gradient.norm().clamp_min(1e-300)
@@ -208,12 +203,17 @@ def agreement(artifact: Artifact, flatterers: int) -> list[dict[str, Any]]:
     """One line per use of the agreement head, with the band and without it, at the shipped budget and without one."""
     rows = rows_under(load_probes(), artifact.basis, load_encoder())
     shipped, lines = Shipped.of(artifact), []
-    limit = shipped.bands[0].limit
+    limit = shipped.policy.bands[0].limit
     for use in ("counterweight", "learned", "protected"):
         ground = ground_of(_with_head(artifact, use), rows, 2, flatterers, SEED)
         if use == "protected":
             ground = replace(ground, counterweight=torch.zeros(artifact.basis.k, dtype=torch.bool))
-        for budget, wide in ((shipped.budget, limit), (shipped.budget, NO_BAND), (LOOSE, limit), (LOOSE, NO_BAND)):
+        for budget, wide in (
+            (shipped.policy.budget, limit),
+            (shipped.policy.budget, NO_BAND),
+            (LOOSE, limit),
+            (LOOSE, NO_BAND),
+        ):
             stages = held_out_excess(ground, budget, wide)
             lines.append(
                 {

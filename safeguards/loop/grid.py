@@ -51,12 +51,12 @@ def cells(world: World, drifts: Sequence[float] = DRIFTS, draws: Sequence[int] =
 
 def arms(world: World) -> tuple[Arm, ...]:
     """The arms that differ: without an active band ``band`` guards nothing and ``both`` is ``budget``."""
-    return ARMS if world.banded else tuple(arm for arm in ARMS if arm not in ("band", "both"))
+    return ARMS if world.policy.banded else tuple(arm for arm in ARMS if arm not in ("band", "both"))
 
 
 def guarded_arm(world: World) -> Arm:
     """The arm that the service serves."""
-    return "both" if world.banded else "budget"
+    return "both" if world.policy.banded else "budget"
 
 
 def compare(world: World, crowd: Crowd, cell: Cell, chosen: Iterable[Arm] | None = None) -> tuple[Row, ...]:
@@ -70,7 +70,8 @@ def compare(world: World, crowd: Crowd, cell: Cell, chosen: Iterable[Arm] | None
 
 def point(world: World, crowd: Crowd, cell: Cell, divergence: float) -> Point:
     """The served arm under another divergence budget."""
-    other = replace(world, budget=replace(world.budget, divergence=divergence))
+    budget = replace(world.policy.budget, divergence=divergence)
+    other = replace(world, policy=replace(world.policy, budget=budget))
     arm = guarded_arm(world)
     return Point(divergence, next(row for row in compare(other, crowd, cell, [arm]) if row.arm == arm))
 

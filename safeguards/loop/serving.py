@@ -30,19 +30,19 @@ ROWS = 64
 
 def served_coefficients(arm: Arm, means: Tensor, strangers: Tensor, world: World) -> Tensor:
     """Ranking coefficients of each person (S, U, K), from posterior means and strangers' tastes (S, U, K)."""
-    aggregate = world.population.mean
+    aggregate, policy = world.population.mean, world.policy
     if arm == "aggregate":
         return aggregate.expand_as(means)
     if arm in ("unguarded", "random"):
         return means if arm == "unguarded" else strangers
-    bands = () if arm == "budget" else world.bands
-    capped = capped_heads(bands, world.protected)
-    people = torch.where(world.protected & ~capped, aggregate, limited(means, aggregate, world.limit))
+    bands = () if arm == "budget" else policy.bands
+    capped = capped_heads(bands, policy.protected)
+    people = torch.where(policy.protected & ~capped, aggregate, limited(means, aggregate, policy.limit))
     people = hold_all(torch.where(capped, people.minimum(aggregate), people), aggregate, bands)
     if arm == "band":
         return people
     flat = people.flatten(0, 1)
-    alpha = torch.cat([shares(aggregate, rows, world.reference, world.budget) for rows in flat.split(ROWS)])
+    alpha = torch.cat([shares(aggregate, rows, policy.reference, policy.budget) for rows in flat.split(ROWS)])
     return (aggregate + alpha[:, None] * (flat - aggregate)).view_as(people)
 
 

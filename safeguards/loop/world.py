@@ -11,8 +11,8 @@ from torch import Tensor
 from elicitation.choice import ChoiceModel
 from elicitation.errors import InvalidInput
 from elicitation.population import Population
-from safeguards.band import Band
-from safeguards.guard import Budget, Reference
+from safeguards.guard import Reference
+from safeguards.policy import GuardPolicy
 from safeguards.tradeoff import draw_people
 
 
@@ -20,25 +20,20 @@ from safeguards.tradeoff import draw_people
 class World:
     """The parts of a basis a loop is made of.
 
-    The reference set serves twice: its prompts are what people ask, and the guard is certified on it. ``truth`` and
-    ``agreement`` are the heads (indices) that stand in for being right and for telling people what they want to hear;
-    without the latter there are no flatterers. ``limit`` (K,) is how far each head's trust lets it leave the aggregate.
+    The policy's reference set serves twice: its prompts are what people ask, and the guard is certified on it.
+    ``truth`` and ``agreement`` are the heads (indices) that stand in for being right and for telling people what they
+    want to hear; without the latter there are no flatterers.
     """
 
-    reference: Reference
+    policy: GuardPolicy
     population: Population
     model: ChoiceModel
-    protected: Tensor
     truth: int
     agreement: int | None
-    budget: Budget
-    limit: Tensor
-    bands: tuple[Band, ...] = ()
 
     @property
-    def banded(self) -> bool:
-        """Whether any stratum's band is active."""
-        return any(band.active for band in self.bands)
+    def reference(self) -> Reference:
+        return self.policy.reference
 
     @property
     def candidates(self) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from elicitation.choice import OUTCOMES, Outcomes
+from app.storage.store import Answer, Question, now
+from elicitation.choice import OUTCOMES, Choice, Outcomes
 from elicitation.crowd import Crowd
 from elicitation.population import Population
 from reward_bases.artifact import load_artifact
@@ -52,6 +53,36 @@ def crowd_in(count: int, answers: int, seed: int) -> Crowd:
     choices = [OUTCOMES[c] for c in column.flatten().tolist()]
     people = torch.arange(count).repeat_interleave(answers)
     return Crowd(DIFFERENCES[rows.flatten()], people, Outcomes.of(choices, [None] * len(choices)), count)
+
+
+def question(pair: int, number: int) -> Question:
+    """A question about a pair of POOL, the ``number``-th, from 0, that somebody was asked."""
+    prompt, left, right = POOL[pair]
+    texts = {"left": left.text, "right": right.text, "left_digest": "0", "right_digest": "1"}
+    versions = {"bank_version": SHIPPED.bank.version, "basis_version": SHIPPED.basis.version}
+    return Question(
+        question_id=f"q_{number}",
+        number=number + 1,
+        asked_after=number,
+        prompt_id=prompt.id,
+        conversation=({"role": "user", "content": prompt.conversation.last_user},),
+        left_id=left.id,
+        right_id=right.id,
+        **texts,
+        **versions,
+        rule="random",
+        seed=0,
+        expected_gain=0.0,
+        unit="nats",
+        population_version=SHIPPED.population_version,
+        profile_version="0-abc",
+        asked_at=now(),
+    )
+
+
+def answer(choice: Choice, number: int) -> Answer:
+    """The answer to question ``number``."""
+    return Answer(number + 1, f"a_{number}", f"q_{number}", choice, None, None, (0.4, 0.2, 0.4), None, "d", now())
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

@@ -50,7 +50,7 @@ async def test_an_audit_measures_the_served_coefficients_and_is_kept(
     service = service_app.state.service
     people = await service.store.people("local")
     guarded = torch.stack([(await service.profiles.of(person)).guarded.coefficients for person in people])
-    expected = starc(guarded, artifact.population.mean, service.profiles.reference).mean()
+    expected = starc(guarded, artifact.population.mean, service.profiles.policy.reference).mean()
     distance = finding(reply, 1)
     assert distance["n"] == PEOPLE
     assert abs(distance["value"] - float(expected)) < 1e-12

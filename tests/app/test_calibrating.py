@@ -12,13 +12,12 @@ from typer.testing import CliRunner
 from app import cli
 from app.jobs import calibrating
 from app.jobs.calibrating import ANSWERS, calibrate
-from app.profiles.profiles import Profiles
-from app.storage.sqlite_store import SqliteStore
 from elicitation.choice import Choice
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import load_artifact
 from reward_bases.train.data.reading import read
 from safeguards.domain import Domain
+from safeguards.person import PersonModel
 
 ARTIFACT = load_artifact()
 PROMPTS = ARTIFACT.bank.part("questions")[:12]
@@ -48,13 +47,13 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("vectors")
 
 
-def test_forecasts_are_made_from_other_judgments_with_the_guard_in_force(tmp_path: Path, cache: Path) -> None:
+def test_forecasts_are_made_from_other_judgments_with_the_guard_in_force() -> None:
     differences = torch.randn(9, ARTIFACT.basis.k, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
-    profiles = Profiles(SqliteStore(tmp_path), ARTIFACT, 1)
+    model = PersonModel.of(ARTIFACT)
     choices = [Choice.LEFT, Choice.RIGHT, Choice.SAME] * 3
-    observed = calibrating._chances(profiles, differences, choices, 4)
-    other = calibrating._chances(profiles, differences, [*choices[:4], *reversed(choices[4:])], 4)
-    swapped = calibrating._chances(profiles, torch.cat([differences[:4], -differences[4:]]), choices, 4)
+    (observed,) = calibrating._chances(model, [differences], [choices], [4])
+    (other,) = calibrating._chances(model, [differences], [[*choices[:4], *reversed(choices[4:])]], [4])
+    (swapped,) = calibrating._chances(model, [torch.cat([differences[:4], -differences[4:]])], [choices], [4])
     assert torch.equal(observed, other), "what is predicted is not read"
     torch.testing.assert_close(observed + swapped, torch.ones(5, dtype=torch.float64))
 

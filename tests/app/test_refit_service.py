@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from shipped_people import CARD, MODEL, POOL, SHIPPED, asked, bytes_of, columns, tastes
+from shipped_people import CARD, MODEL, SHIPPED, answer, asked, bytes_of, columns, question, tastes
 from typer.testing import CliRunner, Result
 
 from app.cli import app
@@ -18,8 +18,8 @@ from app.jobs.refitting import refit_service
 from app.profiles.lineage import fingerprint
 from app.settings import Settings
 from app.storage.opening import open_store
-from app.storage.store import Answer, PersonKey, Question, now
-from elicitation.choice import OUTCOMES, Choice
+from app.storage.store import PersonKey
+from elicitation.choice import OUTCOMES
 from elicitation.errors import InvalidInput
 from elicitation.posterior import crowd_of
 from keel import Client
@@ -48,34 +48,6 @@ async def fill(data_dir: Path, answers: Sequence[int], shift: float, seed: int) 
             await store.add_question(key, question(int(rows[i, n]), n))
             await store.append(key, answer(OUTCOMES[int(column[i, n])], n))
     await store.close()
-
-
-def question(pair: int, number: int) -> Question:
-    prompt, left, right = POOL[pair]
-    texts = {"left": left.text, "right": right.text, "left_digest": "0", "right_digest": "1"}
-    versions = {"bank_version": SHIPPED.bank.version, "basis_version": SHIPPED.basis.version}
-    return Question(
-        question_id=f"q_{number}",
-        number=number + 1,
-        asked_after=number,
-        prompt_id=prompt.id,
-        conversation=({"role": "user", "content": prompt.conversation.last_user},),
-        left_id=left.id,
-        right_id=right.id,
-        **texts,
-        **versions,
-        rule="random",
-        seed=0,
-        expected_gain=0.0,
-        unit="nats",
-        population_version=SHIPPED.population_version,
-        profile_version="0-abc",
-        asked_at=now(),
-    )
-
-
-def answer(choice: Choice, number: int) -> Answer:
-    return Answer(number + 1, f"a_{number}", f"q_{number}", choice, None, None, (0.4, 0.2, 0.4), None, "d", now())
 
 
 def from_service(basis: Path | str, data_dir: Path, out: Path, *flags: str) -> Result:

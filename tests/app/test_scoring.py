@@ -200,7 +200,7 @@ async def test_the_divergence_of_a_set_is_that_of_the_guard(
     profile, rows = await adas(service_app)
     own, base = (rows[None] @ c for c in (profile.guarded.coefficients, artifact.population.mean))
     expected = float((own.softmax(1) * (own.log_softmax(1) - base.log_softmax(1))).sum())
-    reference = service_app.state.service.profiles.reference
+    reference = service_app.state.service.profiles.policy.reference
     assert (await ranked(http, user_id="ada"))["set_divergence"] == pytest.approx(expected, abs=1e-9)
     assert (
         float(divergences(profile.guarded.coefficients, artifact.population.mean, reference).max())

@@ -32,7 +32,8 @@ class Guarding:
 
     @property
     def profiles(self) -> SimpleNamespace:
-        return SimpleNamespace(reference=self.reference, limit=torch.where(FREE, 5.0, 0.0).double())
+        policy = SimpleNamespace(reference=self.reference, limit=torch.where(FREE, 5.0, 0.0).double())
+        return SimpleNamespace(policy=policy)
 
     def guarded(self, mean: Tensor) -> Guarded:
         nothing = torch.zeros(K, K, dtype=torch.float64)

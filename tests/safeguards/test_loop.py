@@ -19,6 +19,7 @@ from safeguards.loop.serving import TOLERANCE, served_coefficients, shares
 from safeguards.loop.tastes import answers, moved
 from safeguards.loop.world import Crowd, World
 from safeguards.metrics import best_of_draws
+from safeguards.policy import GuardPolicy
 
 MODEL = ChoiceModel(tie=0.6, side_bias=0.0, lapse=0.1, log_consistency_std=0.0)
 
@@ -28,7 +29,8 @@ def world(aggregate: Tensor, reference: Reference, protected: Tensor) -> World:
     covariance = torch.diag(torch.tensor([0.5, 0.4, 0.6, 0.5, 0.0], dtype=torch.float64))
     population = Population((Component(1.0, aggregate, covariance),))
     limit = 3 * covariance.diagonal().sqrt()
-    return World(reference, population, MODEL, protected, 4, 3, Budget(0.1, 0.6), limit)
+    policy = GuardPolicy(aggregate, reference, Budget(0.1, 0.6), protected, limit)
+    return World(policy, population, MODEL, truth=4, agreement=3)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def banded(world: World, covariance: Tensor) -> World:
     direction = torch.tensor([1.0, 0.5, 0, 0, 0.5], dtype=torch.float64)
     counterweight = torch.tensor([False, False, False, False, True])
     band = Band.of("explicit", direction, world.population.covariance, counterweight, 0.05, active=True)
-    return dataclasses.replace(world, bands=(band,))
+    return dataclasses.replace(world, policy=dataclasses.replace(world.policy, bands=(band,)))
 
 
 class TestBelief:
@@ -82,12 +84,12 @@ class TestBelief:
 class TestServing:
     @pytest.mark.parametrize("epsilon", [0.02, 0.1, 1.0])
     def test_all_at_once_is_the_guard_one_by_one(self, epsilon: float, world: World, crowd: Crowd) -> None:
-        people = torch.where(world.protected, world.population.mean, crowd.tastes[0])
+        people = torch.where(world.policy.protected, world.population.mean, crowd.tastes[0])
         budget = Budget(epsilon, 0.6)
         together = shares(world.population.mean, people, world.reference, budget)
         nothing = torch.zeros(5, 5, dtype=torch.float64)
         alone = [
-            guard(world.population.mean, person, nothing, world.reference, budget, world.protected).guard.alpha
+            guard(world.population.mean, person, nothing, world.reference, budget, world.policy.protected).guard.alpha
             for person in people
         ]
         expected = torch.tensor(alone, dtype=torch.float64)
@@ -96,16 +98,17 @@ class TestServing:
 
     def test_the_served_arm_is_the_services_guard(self, banded: World, crowd: Crowd) -> None:
         served = served_coefficients("both", crowd.tastes, crowd.strangers, banded)
-        nothing = torch.zeros(5, 5, dtype=torch.float64)
+        nothing, policy = torch.zeros(5, 5, dtype=torch.float64), banded.policy
         for person, row in zip(crowd.tastes[0, :10], served[0, :10], strict=True):
-            held = person.clamp(banded.population.mean - banded.limit, banded.population.mean + banded.limit)
-            parts = (banded.reference, banded.budget, banded.protected, banded.bands)
-            expected = guard(banded.population.mean, held, nothing, *parts).coefficients
-            assert torch.allclose(row, expected, atol=5e-3)
+            held = person.clamp(policy.aggregate - policy.limit, policy.aggregate + policy.limit)
+            expected = guard(
+                policy.aggregate, held, nothing, policy.reference, policy.budget, policy.protected, policy.bands
+            )
+            assert torch.allclose(row, expected.coefficients, atol=5e-3)
 
     def test_the_band_alone_leaves_the_divergence_free(self, banded: World, crowd: Crowd) -> None:
         served = served_coefficients("band", crowd.tastes, crowd.strangers, banded)
-        lean = banded.bands[0].lean(served, banded.population.mean)
+        lean = banded.policy.bands[0].lean(served, banded.population.mean)
         assert float(lean.abs().max()) <= 0.05 + 1e-9
         assert float(variance_trace(served).mean()) > 0.3 * float(variance_trace(crowd.tastes).mean())
 

@@ -65,7 +65,7 @@ async def info(serving: Serving) -> dict[str, Any]:
         "encoder": {"name": basis.encoder_name, "sha256": basis.encoder_sha256, "ready": serving.engine.ready},
         "heads": [asdict(head) for head in basis.heads],
         "choice_model": asdict(artifact.choice_model),
-        "budget": asdict(serving.profiles.budget),
+        "budget": asdict(serving.profiles.policy.budget),
         "question_rules": [rule.value for rule in Rule],
         "rank_rules": [rule.value for rule in RankRule],
         "limits": serving.settings.limits(),
