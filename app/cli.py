@@ -40,6 +40,8 @@ def main() -> None:
         fail(f"setting {name}: {first['msg']}, got {first['input']!r}; correct {place}", 2)
     except tomllib.TOMLDecodeError as error:
         fail(f"{configuration_file()} is no TOML: {error}; correct it", 2)
+    except RecursionError:
+        fail("a file or a reply is nested too deeply to be read; it is none that keel wrote", 1)
     except (KeelError, ClientError) as error:
         fail(str(error), 1)
 

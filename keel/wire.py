@@ -88,6 +88,6 @@ def result(call: Call[T], outcome: Outcome) -> T:
 def _object(response: httpx.Response) -> dict[str, Any]:
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return body if isinstance(body, dict) else {}

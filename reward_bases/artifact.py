@@ -2,8 +2,12 @@
 
     basis.safetensors   every tensor
     card.json           heads, constants, versions, training data with attribution, metrics; the SHA-256 of the tensors
+                        and of guard.json, and what the encoder must be
     bank.json           the question bank
     guard.json          budget and agreement band chosen for this reference set, with the curve they were chosen from
+
+Only regular files are read. A card of version 0.1.0 has no hash of guard.json, nor of the encoder's configuration and
+tokenizer; ``Artifact.unpinned`` names what a card leaves open.
 
 A version is the first 12 digits of a SHA-256 of content, so that two artifacts share one exactly when they agree.
 """
@@ -26,11 +30,14 @@ from elicitation.population import Population
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis, Head
 from reward_bases.population_codec import POPULATION_TENSORS, choice_model_of, population_of, population_tensors
+from reward_bases.regular import require_regular, require_regular_tree
 from reward_bases.sources.encoder import Encoder
 
 DEFAULT = Path(__file__).parent / "default"
 BASIS_TENSORS = ("components", "lowest", "highest", "weights", "mean", "spread")
-COMPUTED = ("basis_version", "population_version", "bank_version", "tensors_sha256", "heads")
+FILES = ("basis.safetensors", "card.json", "bank.json", "guard.json")
+"""All that decides a reward beside the encoder."""
+COMPUTED = ("basis_version", "population_version", "bank_version", "tensors_sha256", "guard_sha256", "heads")
 """Entries of the card that ``save_artifact`` derives from what it is given."""
 
 
@@ -53,12 +60,40 @@ class Artifact:
     agreement: Mapping[str, Any]
     card: Mapping[str, Any]
 
+    @property
+    def encoder_revision(self) -> str | None:
+        """The commit of an encoder from a hub."""
+        revision: str | None = self.card.get("encoder", {}).get("revision")
+        return revision
+
+    @property
+    def unpinned(self) -> tuple[str, ...]:
+        """What decides rewards and has no hash in the card."""
+        encoder = (
+            {} if "setup_sha256" in self.card.get("encoder", {}) else {"configuration and tokenizer of the encoder"}
+        )
+        guard = {} if "guard_sha256" in self.card else {"guard.json"}
+        return (*guard, *encoder)
+
     def require_encoder(self, encoder: Encoder) -> None:
-        """Raise ArtifactMismatch unless ``encoder`` has the weights this basis was learned on."""
-        if encoder.sha256 != self.basis.encoder_sha256:
+        """Raise ArtifactMismatch unless ``encoder`` is the one this basis was learned on; an empty hash is no match."""
+        pinned, stated = self.basis.encoder_sha256, self.card.get("encoder", {}).get("setup_sha256")
+        if not pinned:
+            found = {"weights_sha256": encoder.sha256, "revision": encoder.revision}
+            raise ArtifactMismatch(
+                f"the card does not say which weights of {encoder.name} the basis was learned on; if they are those "
+                f"found, add {json.dumps(found)[1:-1]} to encoder in card.json, else train the basis again"
+            )
+        if encoder.sha256 != pinned:
             raise ArtifactMismatch(
                 f"encoder {encoder.name} has weights sha256 {encoder.sha256 or 'unknown'}, the basis was learned on "
-                f"{self.basis.encoder_sha256}; load {self.basis.encoder_name} or train a basis for this encoder"
+                f"{pinned}; load {self.basis.encoder_name} or train a basis for this encoder"
+            )
+        if stated is not None and (not stated or encoder.setup_sha256 != stated):
+            raise ArtifactMismatch(
+                f"configuration and tokenizer of encoder {encoder.name} have sha256 "
+                f"{encoder.setup_sha256 or 'unknown'}, the card says {stated!r}; "
+                "restore them or train a basis for this encoder"
             )
 
 
@@ -81,10 +116,25 @@ def save_artifact(
         "population_version": version_of(stored, POPULATION_TENSORS, card["choice_model"]),
         "bank_version": load_bank(folder / "bank.json").version,
         "tensors_sha256": hashlib.sha256(payload).hexdigest(),
+        **_guard_entry(folder),
     }
     (folder / "basis.safetensors").write_bytes(payload)
     text = json.dumps({**versions, "heads": described, **card}, indent=1, ensure_ascii=False)
     (folder / "card.json").write_text(text + "\n", encoding="utf-8")
+
+
+def save_guard(folder: Path, content: Mapping[str, Any]) -> None:
+    """Make ``content`` the artifact's guard.json, and write its hash into the card."""
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+    (folder / "guard.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    pinned = json.dumps(card | _guard_entry(folder), indent=1, ensure_ascii=False)
+    (folder / "card.json").write_text(pinned + "\n", encoding="utf-8")
+
+
+def _guard_entry(folder: Path) -> dict[str, str]:
+    """The card's hash of guard.json; none while a basis that is being built has no guard yet."""
+    path = folder / "guard.json"
+    return {"guard_sha256": hashlib.sha256(path.read_bytes()).hexdigest()} if path.is_file() else {}
 
 
 def save_with_population(source: Path, target: Path, population: Population, entries: Mapping[str, Any]) -> None:
@@ -92,6 +142,7 @@ def save_with_population(source: Path, target: Path, population: Population, ent
 
     ``entries`` of the card are replaced. What is known of the people behind the old population is not copied.
     """
+    require_regular_tree(source)
     shutil.copytree(source, target, ignore=shutil.ignore_patterns("people.*"), dirs_exist_ok=True)
     tensors = load((source / "basis.safetensors").read_bytes())
     tensors |= population_tensors(population)
@@ -108,6 +159,7 @@ def save_with_bank(source: Path, target: Path, bank: Path, phi: Tensor) -> None:
     expected = (len(answers), tensors["weights"].shape[0])
     if phi.shape != expected:
         raise InvalidInput(f"phi has shape {tuple(phi.shape)}; bank and basis need {expected}, a row for each answer")
+    require_regular_tree(source)
     shutil.copytree(source, target, dirs_exist_ok=True)
     shutil.copyfile(bank, target / "bank.json")
     _save_again(target, tensors | {"bank_phi": phi}, {"bank_answers": answers})
@@ -122,7 +174,12 @@ def _save_again(folder: Path, tensors: Mapping[str, Tensor], entries: Mapping[st
 
 
 def load_artifact(folder: Path = DEFAULT) -> Artifact:
-    """Read an artifact folder; raises ArtifactMismatch wherever card, tensors, code and bank disagree."""
+    """Read an artifact folder; raises ArtifactMismatch wherever card, tensors, code, bank and guard disagree.
+
+    Raises InvalidInput where one of its files is not regular.
+    """
+    for name in FILES:
+        require_regular(folder / name)
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     payload = (folder / "basis.safetensors").read_bytes()
     found = hashlib.sha256(payload).hexdigest()
@@ -133,12 +190,13 @@ def load_artifact(folder: Path = DEFAULT) -> Artifact:
     heads = tuple(Head(**head) for head in card["heads"])
     bank = load_bank(folder / "bank.json")
     guard = json.loads((folder / "guard.json").read_text(encoding="utf-8"))
+    _require_guard(card, folder)
     _require_agreement(card, tensors, heads, bank)
     return Artifact(
         basis=Basis(
             card["basis_version"],
             card["encoder"]["name"],
-            card["encoder"]["sha256"],
+            card["encoder"].get("weights_sha256", card["encoder"]["sha256"]),
             heads,
             *(tensors[name] for name in (*BASIS_TENSORS, "ensemble")),
         ),
@@ -152,6 +210,15 @@ def load_artifact(folder: Path = DEFAULT) -> Artifact:
         agreement=guard.get("agreement", {}),
         card=card,
     )
+
+
+def _require_guard(card: Mapping[str, Any], folder: Path) -> None:
+    stated, found = card.get("guard_sha256"), _guard_entry(folder)["guard_sha256"]
+    if stated is not None and stated != found:
+        raise ArtifactMismatch(
+            f"guard.json has sha256 {found}, the card says {stated!r}; restore it, or take guard_sha256 out of "
+            "card.json to accept it as it is"
+        )
 
 
 def _require_agreement(
@@ -173,5 +240,11 @@ def _require_agreement(
             raise ArtifactMismatch(
                 f"{name} of the content is {found}, the card says {card[name]}; rebuild the artifact"
             )
+    answers = [answer.id for prompt in bank.prompts for answer in prompt.answers]
+    if list(card["bank_answers"]) != answers:
+        raise ArtifactMismatch(
+            f"bank_answers of the card are not the {len(answers)} answers of bank.json in their order; "
+            "rebuild the artifact"
+        )
     if not all(bool(torch.isfinite(tensor).all()) for tensor in tensors.values()):
         raise ArtifactMismatch("basis.safetensors holds values that are not finite; rebuild the artifact")

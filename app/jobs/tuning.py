@@ -5,7 +5,6 @@ choices are over the pairs of the bank's heads part, which nobody is asked about
 and are measured on those that were held out of their answers and of the band.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ import torch
 
 from app.people.pool import Pool
 from app.profiles.basis import open_artifact, open_encoder
-from reward_bases.artifact import Artifact
+from reward_bases.artifact import Artifact, save_guard
 from reward_bases.probes import ProbeRows, Stratum, load_probes, rows_under, stance_differences
 from safeguards.flatterers import Fold, learn_flatterers
 from safeguards.policy import GuardPolicy, counterweight, stratum_entry
@@ -92,7 +91,7 @@ def write(tuning: Tuning, folder: Path) -> None:
     """Make what was chosen the artifact's budget and band, with the curve it comes from."""
     row = tuning.chosen.row
     content = {"budget": {"divergence": row.divergence, "starc": row.starc}, **asdict(tuning)}
-    (folder / "guard.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    save_guard(folder, content)
 
 
 def _seeded(seed: int) -> torch.Generator:

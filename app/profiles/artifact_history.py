@@ -18,11 +18,10 @@ from app.profiles.retiring import Retirement, require_in_force, retirement
 from app.settings import Settings
 from app.storage.registry import Deployment, Erasure
 from app.storage.store import Person, Store, now
-from reward_bases.artifact import Artifact
+from reward_bases.artifact import FILES, Artifact
+from reward_bases.regular import require_regular
 
 LOG = logging.getLogger("keel")
-LEFT_OUT = "people."
-"""Files of a training run that hold its people."""
 
 
 class ArtifactHistory:
@@ -117,17 +116,17 @@ async def retirements(store: Store, days: int) -> list[tuple[str, Retirement]]:
 
 
 def packed(folder: Path) -> bytes:
-    """An artifact's files; people of a training run and encoders stay out."""
+    """The files that decide rewards; whatever else lies in the folder (people, encoders, links) stays out."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-        for path in sorted(folder.iterdir()):
-            if path.is_file() and not path.name.startswith(LEFT_OUT):
-                archive.write(path, path.name)
+        for path in (folder / name for name in sorted(FILES)):
+            require_regular(path)
+            archive.write(path, path.name)
     return content.getvalue()
 
 
 def unpacked(files: bytes) -> Artifact:
     """The artifact of such files."""
     with tempfile.TemporaryDirectory(prefix="keel-") as folder:
-        zipfile.ZipFile(io.BytesIO(files)).extractall(folder)
+        zipfile.ZipFile(io.BytesIO(files)).extractall(folder, FILES)
         return open_artifact(Path(folder))

@@ -1,5 +1,7 @@
 """The artifact and the encoder that a command works with: those shipped, or those in a folder of the user's own."""
 
+import logging
+import os
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -8,7 +10,9 @@ from elicitation.errors import InvalidInput, KeelError
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.sources.encoder import Encoder, load_encoder
 
-UNREADABLE = (OSError, ValueError, KeyError, TypeError, SafetensorError)
+LOG = logging.getLogger("keel")
+REMEDY = "whoever can write them changes rewards; keel guard tune --write pins the guard, keel train everything"
+UNREADABLE = (OSError, ValueError, KeyError, TypeError, RecursionError, SafetensorError)
 """Errors of reading a folder that holds no artifact or a damaged one."""
 
 
@@ -18,16 +22,19 @@ def open_artifact(folder: Path | None) -> Artifact:
     Raises InvalidInput when it is missing or cannot be read, ArtifactMismatch when it contradicts its card.
     """
     place = folder or DEFAULT
-    if not (place / "card.json").is_file():
+    if not os.path.lexists(place / "card.json"):
         raise InvalidInput(f"basis {place} holds no card.json; name a folder that keel train wrote")
     try:
-        return load_artifact(place)
+        artifact = load_artifact(place)
     except KeelError as error:
         raise type(error)(f"basis {place}: {error}") from error
     except UNREADABLE as error:
         raise InvalidInput(
             f"basis {place} cannot be read ({type(error).__name__}: {error}); restore it or train it again"
         ) from error
+    if artifact.unpinned:
+        LOG.warning("basis %s has no hash of: %s; %s", place, ", ".join(artifact.unpinned), REMEDY)
+    return artifact
 
 
 def open_encoder(artifact: Artifact, folder: Path | None) -> Encoder:
@@ -38,7 +45,7 @@ def open_encoder(artifact: Artifact, folder: Path | None) -> Encoder:
     name = artifact.basis.encoder_name
     inside = (folder or DEFAULT) / name
     try:
-        encoder = load_encoder(str(inside) if inside.is_dir() else name)
+        encoder = load_encoder(str(inside)) if inside.is_dir() else load_encoder(name, artifact.encoder_revision)
     except KeelError:
         raise
     except UNREADABLE as error:

