@@ -46,6 +46,7 @@ def serve(settings: Settings, ui: bool) -> None:
 
     from app.http.api import default_app
     from app.http.middleware import log_to_stderr
+    from app.http.server import Server
 
     log_to_stderr()
     app = default_app(settings)
@@ -53,7 +54,8 @@ def serve(settings: Settings, ui: bool) -> None:
     _announce(settings, ui)
     signal.signal(signal.SIGTERM, _exit)
     with _web_page(settings) if ui else _nothing():
-        uvicorn.run(app, host=settings.host, port=settings.port, log_config=None, access_log=False)
+        config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)
+        Server(config, app.state.service.engine).run()
 
 
 async def _any_key(settings: Settings) -> bool:

@@ -62,6 +62,7 @@ class Settings(BaseSettings):
         description="share of rankings, at random, that the aggregate serves; 0.02 to 0.05 makes audits causal",
     )
     max_body_bytes: Count = Field(default=4 * 2**20, description="largest request body, in bytes")
+    max_values: Count = Field(default=100_000, description="largest number of JSON values in one request body")
     max_items: Count = Field(default=1024, description="largest number of responses in one scoring request")
     max_candidates: Count = Field(default=256, description="largest number of candidates in one ranking request")
     max_people: Count = Field(default=256, description="largest number of different people in one scoring request")

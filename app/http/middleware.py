@@ -4,6 +4,7 @@ The log holds method, route template, status and time: no path, query, body, hea
 them may carry what a person wrote or is called.
 """
 
+import asyncio
 import json
 import logging
 import sys
@@ -15,10 +16,15 @@ from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import TooLarge
+from app.http.json_bounds import require_bounded
 from app.http.problems import UNEXPECTED, keel_problem, problem
+from elicitation.errors import KeelError
 
 LOG = logging.getLogger("keel")
 DRAINED_BYTES = 64 * 2**20
+LARGE_BODY_BYTES = 2**16
+LARGE_BODY_PAUSE = 0.01
+"""Seconds that the event loop has for everything else before each large body is parsed."""
 
 
 class JsonLines(logging.Formatter):
@@ -81,10 +87,15 @@ class RequestLog:
 
 
 class BodyLimit:
-    """Reads the body up to the limit, chunked or not, before any route sees it; 413 beyond."""
+    """Reads the body up to the limit, chunked or not, before any route sees it; 413 beyond.
 
-    def __init__(self, app: ASGIApp, limit: int) -> None:
-        self._app, self._limit = app, limit
+    Parsing a large body keeps the event loop busy for some hundredths of a second. Large bodies take turns, with a
+    pause before each, so that many of them together delay nobody by more than one does.
+    """
+
+    def __init__(self, app: ASGIApp, limit: int, max_values: int) -> None:
+        self._app, self._limit, self._max_values = app, limit, max_values
+        self._large = asyncio.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -108,7 +119,22 @@ class BodyLimit:
             )
             await keel_problem(error)(scope, receive, send)
             return
-        await self._app(scope, _replayed(b"".join(body), receive), send)
+        whole = b"".join(body)
+        try:
+            await self._admit(whole)
+        except KeelError as error:
+            await keel_problem(error)(scope, receive, send)
+            return
+        await self._app(scope, _replayed(whole, receive), send)
+
+    async def _admit(self, body: bytes) -> None:
+        """Return at the body's turn; raises what ``require_bounded`` raises."""
+        if len(body) > LARGE_BODY_BYTES:
+            async with self._large:
+                await asyncio.sleep(LARGE_BODY_PAUSE)
+                require_bounded(body, self._max_values)
+        else:
+            require_bounded(body, self._max_values)
 
 
 def _replayed(body: bytes, receive: Receive) -> Receive:

@@ -14,6 +14,9 @@ from elicitation.errors import KeelError
 
 MEDIA_TYPE = "application/problem+json"
 SHOWN_CHARS = 60
+DETAIL_CHARS = 400
+MAX_ERRORS = 10
+"""Errors of a request that its reply lists."""
 SHAPE = "shape:"
 """How the tags of bodies begin that share a path; no field of a request does."""
 STATUS_HEADERS: dict[int, dict[str, str]] = {
@@ -54,9 +57,10 @@ async def _keel(request: Request, error: Exception) -> Response:
 
 def invalid_problem(error: RequestValidationError) -> Response:
     """The reply to a request that does not have its route's shape."""
-    errors = [_described(item) for item in error.errors()]
+    found = error.errors()
+    errors = [_described(item) for item in found[:MAX_ERRORS]]
     first = errors[0]
-    more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{first['where']}: {first['detail']}{more}", errors)
 
 
@@ -71,17 +75,22 @@ async def _http(request: Request, error: Exception) -> Response:
     if error.status_code == HTTPStatus.BAD_REQUEST:
         detail = "the body is no JSON that can be read; send an object as /docs shows it"
     elif error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        detail = f"{request.method} {request.url.path} is no route of this service; /docs lists them"
+        detail = f"{_cut(request.method)} {_cut(request.url.path)} is no route of this service; /docs lists them"
     return problem(error.status_code, detail, headers=error.headers)
 
 
 def _described(item: Mapping[str, Any]) -> dict[str, str]:
-    where = ".".join(str(part) for part in item["loc"] if part != "body" and not str(part).startswith(SHAPE)) or "body"
+    parts = [_cut(str(part)) for part in item["loc"] if part != "body" and not str(part).startswith(SHAPE)]
     remedy = REMEDIES.get(item["type"])
-    detail = remedy or f"{item['msg']}, got {_shortened(item.get('input'))}"
-    return {"where": where, "detail": detail}
+    detail = remedy or f"{_cut(item['msg'], DETAIL_CHARS)}, got {_shortened(item.get('input'))}"
+    return {"where": ".".join(parts) or "body", "detail": detail}
 
 
 def _shortened(value: object) -> str:
-    shown = repr(value[:SHOWN_CHARS] if isinstance(value, str | bytes) else value)
-    return shown if len(shown) <= SHOWN_CHARS + 2 else f"{shown[:SHOWN_CHARS]}…"
+    if isinstance(value, dict | list) and value:
+        return f"an object of {len(value)} members" if isinstance(value, dict) else f"a list of {len(value)} items"
+    return _cut(repr(value[:SHOWN_CHARS] if isinstance(value, str | bytes) else value), SHOWN_CHARS + 2)
+
+
+def _cut(text: str, characters: int = SHOWN_CHARS) -> str:
+    return text if len(text) <= characters else f"{text[:characters]}…"

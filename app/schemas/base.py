@@ -1,9 +1,16 @@
 """Parts of requests and replies on the wire. Requests forbid unknown fields; settings bound their sizes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+T = TypeVar("T")
+Many = Annotated[list[T], Field(fail_fast=True)]
+"""A list whose validation ends at its first invalid item: a reply needs no error for each of the others."""
+Messages = Annotated[list[T], Field(fail_fast=True, max_length=10_000)]
+"""The messages of a conversation; settings allow fewer."""
+MAX_MEMBERS = 100
+"""Members of an object in a request; none of ours has a fifth of them."""
 SEED_MAX = 2**63 - 1
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$"
 USER_ID_HELP = "1 to 128 letters, digits or . _ : @ + -, the first a letter or digit"
@@ -29,6 +36,14 @@ class Strict(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _has_few_members(cls, body: object) -> object:
+        # Each unknown field is an error of its own: so many of them are refused as one.
+        if isinstance(body, dict) and len(body) > MAX_MEMBERS:
+            raise ValueError(f"{len(body)} members in an object > limit {MAX_MEMBERS}; send the documented ones")
+        return body
+
 
 class Reply(BaseModel):
     model_config = ConfigDict(frozen=True)
@@ -40,7 +55,7 @@ class Message(Strict):
 
 
 Text = Annotated[
-    Unicode | Annotated[list[Message], Field(min_length=1)],
+    Unicode | Annotated[Messages[Message], Field(min_length=1)],
     Field(description="plain text, or messages {role, content}"),
 ]
 ProfileVersion = Annotated[Name, Field(description="pin an earlier profile version, which implies the basis")]

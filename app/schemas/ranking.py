@@ -5,7 +5,18 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.schemas.base import SEED_MAX, BasisVersion, Kappa, ProfileVersion, Reply, Strict, Temperature, Text, UserId
+from app.schemas.base import (
+    SEED_MAX,
+    BasisVersion,
+    Kappa,
+    Many,
+    ProfileVersion,
+    Reply,
+    Strict,
+    Temperature,
+    Text,
+    UserId,
+)
 
 
 class RankRule(StrEnum):
@@ -25,7 +36,7 @@ RULE_PARAMETERS = {"kappa": RankRule.LCB, "rho": RankRule.DRRO, "seed": RankRule
 
 class RankRequest(Strict):
     prompt: Text
-    candidates: list[Text] = Field(min_length=1)
+    candidates: Many[Text] = Field(min_length=1)
     user_id: UserId | None = None
     rule: RankRule = Field(
         default=RankRule.MEAN,
@@ -37,7 +48,7 @@ class RankRequest(Strict):
     rho: float = Field(default=1.0, ge=0, le=1e6, description="drro: largest sum of errors of the rewards, nats")
     nominal: float = Field(default=0.5, ge=0, le=1, description="brme: weight of the surest heads")
     seed: int | None = Field(default=None, ge=0, le=SEED_MAX, description="soft: random seed")
-    agreement: list[Literal[0, 1]] | None = Field(
+    agreement: Many[Literal[0, 1]] | None = Field(
         default=None,
         description="1 for each candidate that agrees with the user; these get at most their share under the aggregate",
     )

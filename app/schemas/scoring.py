@@ -4,19 +4,19 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.schemas.base import BasisVersion, Kappa, ProfileVersion, Reply, Strict, Temperature, Text, UserId
+from app.schemas.base import BasisVersion, Kappa, Many, ProfileVersion, Reply, Strict, Temperature, Text, UserId
 from safeguards.shaping import Normalization
 
 
 class ScoreRequest(Strict):
     """One completion per prompt. `user_ids` names one person per row; without a person the aggregate scores."""
 
-    prompts: list[Text] = Field(min_length=1)
-    completions: list[Text] = Field(min_length=1)
+    prompts: Many[Text] = Field(min_length=1)
+    completions: Many[Text] = Field(min_length=1)
     user_id: UserId | None = None
-    user_ids: Annotated[list[UserId], Field(min_length=1)] | None = None
+    user_ids: Annotated[Many[UserId], Field(min_length=1)] | None = None
     profile_version: ProfileVersion | None = None
-    profile_versions: dict[UserId, ProfileVersion] | None = Field(
+    profile_versions: Annotated[dict[UserId, ProfileVersion], Field(fail_fast=True)] | None = Field(
         default=None, description="pin several people: person → version; others use their current version"
     )
     basis_version: BasisVersion | None = None
@@ -33,10 +33,10 @@ class ScoreRequest(Strict):
         le=1,
         description="bonus for short responses, up to this share of their quality above the mean",
     )
-    baseline: Annotated[list[Text], Field(min_length=1)] | None = Field(
+    baseline: Annotated[Many[Text], Field(min_length=1)] | None = Field(
         default=None, description="responses whose mean reward is subtracted from every row"
     )
-    baselines: list[list[Text]] | None = Field(default=None, description="the same, with one list per row")
+    baselines: Many[Many[Text]] | None = Field(default=None, description="the same, with one list per row")
     beta: Temperature = 1.0
     kappa: Kappa = 1.0
     detail: bool = False

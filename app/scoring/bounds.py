@@ -1,6 +1,8 @@
 """The settings' limits on what a request holds; every refusal names the value, the limit and the remedy."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+
+from pydantic import BaseModel
 
 from app.schemas.base import Message, Text
 from app.settings import Settings
@@ -8,6 +10,8 @@ from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation
 
 ASSISTANT = "assistant"
+TEMPLATE_CHARS = 64
+"""Characters that a chat template writes around one message."""
 
 
 def require_at_most(what: str, number: int, setting: str, settings: Settings) -> None:
@@ -15,6 +19,37 @@ def require_at_most(what: str, number: int, setting: str, settings: Settings) ->
     limit = getattr(settings, setting)
     if number > limit:
         raise InvalidInput(f"{number} {what} > limit {limit}; split the request or raise KEEL_{setting.upper()}")
+
+
+def foreign(request: BaseModel, settings: Settings) -> int:
+    """The number of characters in a foreign request; raises InvalidInput when a list or a text of it is too long.
+
+    A rendered text holds a prompt and a response, and a few characters of its template at each message.
+    """
+    rows = max(settings.max_items, settings.max_messages)
+    longest = total = 0
+    for value in _sized(request):
+        if isinstance(value, list):
+            if len(value) > rows:
+                require_at_most("items in one list", len(value), "max_items", settings)
+        else:
+            longest, total = max(longest, len(value)), total + len(value)
+    if longest > 2 * settings.max_text_chars + TEMPLATE_CHARS * settings.max_messages:
+        require_at_most("characters in one text", longest, "max_text_chars", settings)
+    return total
+
+
+def _sized(value: object) -> Iterator[str | list[object]]:
+    """Every declared list and text of a request, lists first; labels, which are of any shape, are not read."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        yield value
+        for item in value:
+            yield from _sized(item)
+    elif isinstance(value, BaseModel):
+        for item in value.__dict__.values():
+            yield from _sized(item)
 
 
 def conversations(prompts: Sequence[Text], settings: Settings) -> list[Conversation]:

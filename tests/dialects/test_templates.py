@@ -1,5 +1,6 @@
 """Rendered chat text and back: what a template wrote is told from what people and models said."""
 
+import contextlib
 import time
 
 import pytest
@@ -145,7 +146,8 @@ def test_hostile_texts_take_no_time() -> None:
     started = time.perf_counter()
     for text in ("</s> " * (n // 5) + "x", "a" * n, " " * n + "x", "[INST]" * (n // 6), "<s>" * (n // 3)):
         without_end(text)
-        conversation(text)
+        with contextlib.suppress(InvalidInput):
+            conversation(text)
         for query, prompt in ((text + "b", text + "a"), (text, text[1:])):
             try:
                 continuation(query, prompt)

@@ -1,20 +1,23 @@
 """Common parts of all dialects: the rows of a request, their people, and the numbers of the reply."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from app.http.dialects.templates import role_of
-from app.schemas.base import Message, Reply, Text, Unicode, UserId
+from app.schemas.base import USER_ID, USER_ID_HELP, Many, Message, Reply, Text, Unicode, UserId
 from app.schemas.scoring import DetailReply
 from elicitation.errors import InvalidInput
 
 MODEL_PREFIX = "keel/"
+USER_NAME = re.compile(USER_ID)
+ModelName = Annotated[Unicode, StringConstraints(max_length=1_000)]
 Fallback = Literal["aggregate"]
-OneOrMany = Unicode | list[Unicode]
+OneOrMany = Unicode | Many[Unicode]
 
 
 class Row(NamedTuple):
@@ -66,10 +69,10 @@ class ForeignRequest(BaseModel, ABC):
     model_config = ConfigDict(extra="ignore", frozen=True)
     detailed: ClassVar[bool] = False
 
-    model: Unicode | None = Field(default=None, description="anything; `keel/{id}` names a person")
+    model: ModelName | None = Field(default=None, description="anything; `keel/{id}` names a person")
     user: UserId | None = Field(default=None, description="the person")
     user_id: UserId | None = Field(default=None, description="the person")
-    user_ids: list[UserId] | None = Field(default=None, description="one person per row")
+    user_ids: Many[UserId] | None = Field(default=None, description="one person per row")
 
     @abstractmethod
     def rows(self, template: str | None) -> list[Row]:
@@ -124,7 +127,7 @@ class ForeignMessage(Echoed):
     """A chat message as OpenAI's interfaces write it."""
 
     role: Unicode = "assistant"
-    content: Unicode | list[Part]
+    content: Unicode | Many[Part]
 
     @property
     def text(self) -> str:
@@ -155,4 +158,12 @@ def _modelled(model: str | None) -> str | None:
 
 def _labelled(label: object) -> str | None:
     name = label.get("user_id") if isinstance(label, dict) else None
-    return None if name is None else str(name)
+    if name is None:
+        return None
+    if not isinstance(name, str | int | float) or not USER_NAME.fullmatch(str(name)):
+        raise InvalidInput(f"a label names {_kind(name)} as user_id; send {USER_ID_HELP}")
+    return str(name)
+
+
+def _kind(name: object) -> str:
+    return f"a text of {len(name)} characters" if isinstance(name, str) else f"a {type(name).__name__}"

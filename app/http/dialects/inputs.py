@@ -6,13 +6,14 @@ from pydantic import Field, model_validator
 
 from app.http.dialects.foreign import ForeignMessage, ForeignRequest, OneOrMany, Row, last_said
 from app.http.dialects.templates import split
+from app.schemas.base import Messages
 
 
 class InputRequest(ForeignRequest):
-    input: OneOrMany | list[ForeignMessage] | None = Field(
+    input: OneOrMany | Messages[ForeignMessage] | None = Field(
         default=None, min_length=1, description="rendered conversations that end in the response, or messages"
     )
-    messages: list[ForeignMessage] | None = Field(default=None, min_length=1, description="the same as messages")
+    messages: Messages[ForeignMessage] | None = Field(default=None, min_length=1, description="the same as messages")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

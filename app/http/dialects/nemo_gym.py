@@ -6,7 +6,7 @@ from typing import ClassVar
 from pydantic import ConfigDict, Field, model_validator
 
 from app.http.dialects.foreign import Echoed, ForeignMessage, ForeignRequest, Row, Scored, absent, conversation_of
-from app.schemas.base import Message, Reply, Text, Unicode, UserId
+from app.schemas.base import Many, Message, Messages, Reply, Text, Unicode, UserId
 
 GATE = "gate"
 """The component that is the whole reward of a rejected response, so that components sum to the reward."""
@@ -14,7 +14,7 @@ GATE = "gate"
 
 class CreateParams(Echoed):
     instructions: Unicode | None = None
-    input: Unicode | list[ForeignMessage]
+    input: Unicode | Messages[ForeignMessage]
     user: UserId | None = None
 
 
@@ -26,11 +26,11 @@ class OutputItem(Echoed):
     """Only messages hold text; reasoning and calls of tools are not scored."""
 
     type: str = "message"
-    content: list[OutputText] | None = None
+    content: Many[OutputText] | None = None
 
 
 class Output(Echoed):
-    output: list[OutputItem]
+    output: Messages[OutputItem]
 
 
 class VerifyRequest(ForeignRequest):

@@ -7,15 +7,15 @@ from pydantic import ConfigDict, Field
 
 from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored
 from app.http.dialects.templates import continuation, conversation, split
-from app.schemas.base import Unicode
+from app.schemas.base import Many, Unicode
 from elicitation.errors import InvalidInput
 
 
 class GetReward(ForeignRequest):
     """The response is ``query`` without its prompt and without the tokens that end a text."""
 
-    query: list[Unicode] = Field(min_length=1, description="prompt and response, special tokens kept")
-    prompts: list[Unicode] | None = Field(default=None, description="the prompts as the model was given them")
+    query: Many[Unicode] = Field(min_length=1, description="prompt and response, special tokens kept")
+    prompts: Many[Unicode] | None = Field(default=None, description="the prompts as the model was given them")
     labels: list[Any] | None = Field(default=None, description='the label column; {"user_id": id} names a person')
 
     model_config = ConfigDict(

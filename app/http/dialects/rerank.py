@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored, Usage
 from app.http.dialects.templates import conversation
-from app.schemas.base import Reply, Unicode
+from app.schemas.base import Many, Reply, Unicode
 
 
 class Document(BaseModel):
@@ -21,7 +21,7 @@ class Document(BaseModel):
 
 class RerankRequest(ForeignRequest):
     query: Unicode
-    documents: list[Unicode | Document] = Field(min_length=1)
+    documents: Many[Unicode | Document] = Field(min_length=1)
     top_n: int | None = Field(default=None, ge=1)
     use_activation: bool | None = Field(default=None, description="false: relevance in nats; else in 0–1")
 

@@ -7,13 +7,13 @@ from pydantic import ConfigDict, Field
 
 from app.http.dialects.foreign import ForeignMessage, ForeignRequest, Row, Scored, conversation_of
 from app.http.dialects.templates import conversation, without_end
-from app.schemas.base import Unicode
+from app.schemas.base import Messages, Unicode
 
 
 class RemoteReward(ForeignRequest):
     """``label`` may be a dict that names the person."""
 
-    prompt: Unicode | list[ForeignMessage] = Field(description="rendered, plain, or messages")
+    prompt: Unicode | Messages[ForeignMessage] = Field(description="rendered, plain, or messages")
     response: Unicode
     label: Any = None
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field
 
 from app.http.dialects.foreign import ForeignRequest, Row, Scored, absent, listed
 from app.http.dialects.templates import conversation, split
-from app.schemas.base import Reply, Unicode
+from app.schemas.base import Many, Reply, Unicode
 from elicitation.errors import InvalidInput
 
 RAW = "true: nats; else their increasing map to 0–1"
@@ -14,7 +14,7 @@ RAW = "true: nats; else their increasing map to 0–1"
 
 class TextsRequest(ForeignRequest):
     query: Unicode
-    texts: list[Unicode] = Field(min_length=1)
+    texts: Many[Unicode] = Field(min_length=1)
     raw_scores: bool = Field(default=False, description=RAW)
     return_text: bool = False
     top_n: int | None = Field(default=None, ge=1, description="litellm sends it")
@@ -43,7 +43,7 @@ class Rank(Reply):
 class PredictRequest(ForeignRequest):
     """A pair [prompt, response], or a list of pairs; one string needs a chat template. Two strings are a pair."""
 
-    inputs: Unicode | list[Unicode | list[Unicode]] = Field(min_length=1)
+    inputs: Unicode | Many[Unicode | Many[Unicode]] = Field(min_length=1)
     raw_scores: bool = Field(default=False, description=RAW)
 
     model_config = ConfigDict(

@@ -8,11 +8,14 @@ conversation scores as the messages it was rendered from.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Literal
 
 from app.schemas.base import Message, Text
 from elicitation.errors import InvalidInput
 
+MAX_TURNS = 1_000
+"""Turns read from one rendered text; ``KEEL_MAX_MESSAGES`` bounds a conversation further."""
 PLAIN = "plain"
 """The template's name for text that is not to be parsed."""
 PROMPT, RESPONSE = "{prompt}", "{response}"
@@ -71,7 +74,9 @@ class Template:
 
     def messages(self, text: str) -> list[Message]:
         """The turns of a rendered text, the last one whole or begun; raises InvalidInput on a role nobody can score."""
-        openings = list(self.opening.finditer(text))
+        openings = list(islice(self.opening.finditer(text), MAX_TURNS + 1))
+        if len(openings) > MAX_TURNS:
+            raise InvalidInput(f"a rendered text holds over {MAX_TURNS} turns; send the last turns alone")
         if not openings:
             raise InvalidInput("the text holds no turn of its template; name the template it was rendered with")
         ends = [opening.start() for opening in openings[1:]] + [len(text)]

@@ -1,5 +1,6 @@
 """A call in a foreign format: its headers and query parameters, and its reply."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,15 +10,17 @@ from pydantic import BaseModel, StringConstraints, ValidationError
 from pydantic_core import to_json
 
 from app.errors import NotFound
-from app.http.dialects.foreign import ForeignReply, ForeignRequest, Scored
+from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored
 from app.http.routes.common import service_of
 from app.http.service import Service
 from app.schemas.base import BasisVersion, ProfileVersion, UserId
 from app.schemas.scoring import ScoreReply, ScoreRequest
+from app.scoring import bounds
 from app.storage.store import PersonKey
 from elicitation.errors import InvalidInput
 
 TEMPLATE_CHARS = 1_000
+LARGE_CHARACTERS = 50_000
 AGGREGATE = "aggregate"
 
 
@@ -43,7 +46,7 @@ class ForeignCall:
 
     async def answer(self, asked: ForeignRequest) -> Response:
         """Score the rows of a foreign request and reply in its dialect."""
-        rows = asked.rows(self.envelope.template)
+        rows = await self._rows(asked)
         request = ScoreRequest(
             prompts=[row.prompt for row in rows],
             completions=[row.response for row in rows],
@@ -59,6 +62,13 @@ class ForeignCall:
         # A reply is a model of ours, or a list of them: FastAPI need not validate it again.
         headers = {"X-Keel-Fallback": AGGREGATE} if fallback else None
         return Response(to_json(reply), headers=headers, media_type="application/json")
+
+    async def _rows(self, asked: ForeignRequest) -> list[Row]:
+        """The rows of a request whose sizes were checked; many characters are split on another thread."""
+        characters = bounds.foreign(asked, self.service.settings)
+        if characters > LARGE_CHARACTERS:
+            return await asyncio.to_thread(asked.rows, self.envelope.template)
+        return asked.rows(self.envelope.template)
 
     async def _scored(self, request: ScoreRequest, people: list[str | None]) -> tuple[ScoreReply, bool]:
         """The reply, and whether unknown people got the aggregate's reward, as the settings may allow."""
