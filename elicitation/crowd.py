@@ -44,7 +44,7 @@ STEP_TOLERANCE = 1e-4
 """Longest last step of anybody, in prior standard deviations; what it leaves is of the order of its square."""
 POLISH = 0.1
 """Fisher step, in prior standard deviations, below which Newton's own replaces it: Fisher scoring ends linearly."""
-ANSWERS_AT_ONCE = 2048
+ANSWERS_AT_ONCE = 256
 """Nodes are taken together as long as they have no more answers than this; otherwise one after another, each from the
 modes of the last."""
 

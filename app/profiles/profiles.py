@@ -2,7 +2,8 @@
 
 The log is the truth and a profile a cache: version ``n-d`` is refitted from the first n entries whenever it is asked
 for, where d digests everything else a profile depends on (basis, population, choice model, guard budget). A refit gives
-the same numbers to 1e-8, whoever is fitted with it, and exactly the same when a person is fitted alone.
+the same numbers to the last bit: people are fitted one by one, because company in a batch moves a guarded coefficient
+by up to 1e-9, and a pinned version must never move.
 """
 
 import asyncio
@@ -68,7 +69,7 @@ class Profiles:
         return profile
 
     async def each(self, wanted: Sequence[tuple[Person, int | None]]) -> list[Profile]:
-        """The profiles of people after that many entries, or all (None); those not remembered are fitted together."""
+        """The profiles of people after that many entries, or all (None); those not remembered are fitted now."""
         places = [(person, person.position if position is None else position) for person, position in wanted]
         keys = [(person.person_uid, position) for person, position in places]
         found = {key: cached for key in dict.fromkeys(keys) if (cached := self._cache.get(key)) is not None}
@@ -127,6 +128,7 @@ class Profiles:
 
     def _fit(self, prefixes: Sequence[Prefix]) -> list[Profile]:
         evidence = [evidence_of(self.artifact, prefix.answers, prefix.questions) for prefix in prefixes]
+        people = [fitted for one in evidence for fitted in self.model.fit([one])]
         return [
             Profile(
                 **vars(fitted),
@@ -134,7 +136,7 @@ class Profiles:
                 position=prefix.position,
                 answers=prefix.answers,
             )
-            for prefix, fitted in zip(prefixes, self.model.fit(evidence), strict=True)
+            for prefix, fitted in zip(prefixes, people, strict=True)
         ]
 
 
