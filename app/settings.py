@@ -152,9 +152,6 @@ class Settings(BaseSettings):
             raise InvalidInput(f"{self.database} is missing; name the folder that keel serve --data-dir had")
         return self.database
 
-    def create_data_dir(self) -> None:
-        self.data_dir.expanduser().mkdir(parents=True, exist_ok=True, mode=0o700)
-
 
 def _literal(host: str) -> str:
     """A host as it stands in a URL."""

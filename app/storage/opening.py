@@ -4,13 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from app.settings import Settings
+from app.storage.private import private_folder
 from app.storage.sqlite_store import SqliteStore
 from app.storage.store import Store
 
 
 def open_store(settings: Settings) -> Store:
-    """The store in the data folder, which is made if missing; ``Store.open`` comes before anything else."""
-    settings.create_data_dir()
+    """The store in the data folder, made or narrowed to its owner; ``Store.open`` comes before anything else."""
+    private_folder(settings.database.parent)
     return SqliteStore(settings.database)
 
 

@@ -5,6 +5,7 @@ WAL with synchronous=FULL: a committed answer survives the death of the process 
 overwrites what is deleted; erasing also rebuilds the file and empties the journal.
 """
 
+import asyncio
 import json
 import secrets
 import sqlite3
@@ -17,6 +18,7 @@ from sqlite_utils.db import Database
 
 from app.errors import Conflict, NotFound, NotReady
 from app.storage.migrations import MIGRATIONS
+from app.storage.private import private_database
 from app.storage.registry import Erasure
 from app.storage.sqlite_appeals import SqliteAppeals
 from app.storage.sqlite_connection import Connection, PointReads
@@ -38,6 +40,7 @@ class SqliteStore:
     """Implements ``app.storage.store.Store`` on the file ``path``; its folder must exist."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._writer = Connection(path, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
         self._reader = Connection(path, "query_only=ON")
         self._lookup = PointReads(path, "query_only=ON")
@@ -46,6 +49,7 @@ class SqliteStore:
         self.traffic = SqliteTraffic(self._writer, self._reader)
 
     async def open(self) -> None:
+        await asyncio.to_thread(private_database, self._path)
         await self._writer.run(MIGRATIONS.apply)
         await self._writer.run(_empty_journal)
 

@@ -34,7 +34,7 @@ Serve = Callable[[Settings], AbstractContextManager[Client]]
 async def fill(data_dir: Path, answers: Sequence[int], shift: float, seed: int) -> None:
     """A service's database: person i answered ``answers[i]`` questions; tastes are the shipped ones, shifted."""
     settings = Settings(data_dir=data_dir)
-    settings.create_data_dir()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     store, generator = open_store(settings), torch.Generator().manual_seed(seed)
     free = (~SHIPPED.population.protected).double()
     people = tastes(len(answers), SHIPPED.population, generator) + shift * free

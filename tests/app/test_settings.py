@@ -186,13 +186,6 @@ def test_addresses_name_host_and_port() -> None:
     assert Settings(url="http://elsewhere").base_url == "http://elsewhere"
 
 
-def test_the_data_folder_is_made_for_its_owner_alone(tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "a" / "b")
-    settings.create_data_dir()
-    assert settings.database.parent.is_dir()
-    assert settings.database.parent.stat().st_mode & 0o077 == 0
-
-
 def test_the_settings_page_is_what_the_settings_say() -> None:
     assert (Path(__file__).parents[2] / "docs/settings.md").read_text() == page(), f"run: {COMMAND}"
 

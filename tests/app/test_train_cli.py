@@ -123,7 +123,7 @@ async def test_a_basis_of_the_real_encoder_serves(trained: Path, tmp_path: Path)
     artifact = load_artifact(trained)
     assert artifact.basis.encoder_sha256 == MINILM_SHA256
     settings = Settings(data_dir=tmp_path / "service")
-    settings.create_data_dir()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
     engine = default_engine(settings, artifact)
     app = create_app(settings, open_store(settings), engine)
     async with app.router.lifespan_context(app):
