@@ -108,13 +108,21 @@ def _nothing() -> Iterator[None]:
 
 @contextmanager
 def _web_page(settings: Settings) -> Iterator[None]:
-    """Streamlit as a child in its own session, so that an interrupt at the terminal reaches only this process."""
-    page = _page()
+    """Streamlit as a child in its own session, so that an interrupt at the terminal reaches only this process.
+
+    It ends with this process, however that ends, since it watches its standard input. It starts in the folder of the
+    code: Streamlit reads configuration and modules from the current folder.
+    """
     flags = ["--server.address", settings.page_host, "--server.port", str(settings.ui_port)]
-    command = [sys.executable, "-m", "streamlit", "run", str(page), *flags, "--", "--url", settings.address]
-    with _key_file(settings.shown_key) as key:
+    command = [sys.executable, "-m", "ui.run", *flags, "--", "--url", settings.address]
+    with _key_file(settings.shown_key) as (key, kept):
         child = subprocess.Popen(  # noqa: S603 - our own interpreter and page
-            [*command, *key], start_new_session=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+            [*command, *key],
+            cwd=_code(),
+            start_new_session=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            pass_fds=kept,
         )
         try:
             yield
@@ -125,24 +133,31 @@ def _web_page(settings: Settings) -> Iterator[None]:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+            if child.stdin is not None:
+                child.stdin.close()
 
 
 @contextmanager
-def _key_file(key: str | None) -> Iterator[list[str]]:
-    """The page's flags for its key: a file of the owner's alone, since others may read arguments."""
+def _key_file(key: str | None) -> Iterator[tuple[list[str], list[int]]]:
+    """The page's flags for its key, and the descriptors they name: others may read arguments.
+
+    The file has no name in any folder, so nothing is left of it when the processes that hold it have ended.
+    """
     if key is None:
-        yield []
+        yield [], []
         return
-    with tempfile.NamedTemporaryFile("w", prefix="keel-", encoding="utf-8") as file:
+    with tempfile.TemporaryFile("w", encoding="utf-8") as file:
         file.write(key)
         file.flush()
-        yield ["--key-file", file.name]
+        file.seek(0)
+        yield ["--key-file", f"/dev/fd/{file.fileno()}"], [file.fileno()]
 
 
-def _page() -> Path:
+def _code() -> Path:
+    """The folder that holds the package of the page."""
     spec = find_spec("ui")
     folders = list(spec.submodule_search_locations or []) if spec is not None else []
     page = Path(folders[0]) / "main.py" if folders else Path("ui/main.py")
     if not page.exists():
         raise InvalidInput(f"the web page {page} is missing; reinstall keel, or serve with --no-ui")
-    return page
+    return page.parent.parent

@@ -52,7 +52,6 @@ def serving(tmp_path: Path, *flags: str) -> Iterator[tuple[subprocess.Popen[str]
             wait_for(f"{url}/health/ready", process)
             yield process, url
         finally:
-            # Not kill, which would leave the web page running.
             process.terminate()
 
 
@@ -219,3 +218,48 @@ def test_an_acknowledged_answer_survives_a_killed_service(tmp_path: Path) -> Non
     with serving(tmp_path, "--no-ui") as (_, url), Client(url) as client:
         assert client.profile("ada").version == told.profile_version
         assert client.tell("ada", question.question_id, "left", idempotency_key="k") == told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("end", [signal.SIGKILL, signal.SIGTERM])
+def test_the_page_and_its_key_end_with_the_service_however_it_ends(
+    tmp_path: Path, end: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    key = json.loads(CliRunner().invoke(app, ["key", "create", "--tenant", "acme", *data_of(tmp_path)]).stdout)["key"]
+    monkeypatch.setenv("KEEL_KEY", key)
+    ui_port = free_port()
+    with serving(tmp_path, "--ui-port", str(ui_port)) as (process, _):
+        wait_for(f"http://127.0.0.1:{ui_port}/_stcore/health", process)
+        (page,) = children(process.pid)
+        assert not any(key in path.read_text() for path in tmp_path.rglob("*") if is_text(path))
+        process.send_signal(end)
+        process.wait()
+        deadline = time.monotonic() + 10
+        while Path(f"/proc/{page}/cmdline").exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not Path(f"/proc/{page}/cmdline").exists()
+    assert not any(key in path.read_text() for path in tmp_path.rglob("*") if is_text(path))
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"http://127.0.0.1:{ui_port}")
+
+
+def data_of(tmp_path: Path) -> tuple[str, ...]:
+    return ("--data-dir", str(tmp_path / "data"), "--json")
+
+
+def is_text(path: Path) -> bool:
+    return path.is_file() and not path.name.startswith("keel.db")
+
+
+def children(process: int) -> list[int]:
+    """Processes that it has started and that live."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(status.parent.name)] = int(status.read_text().rsplit(")", 1)[1].split()[1])
+        except OSError:
+            continue
+    return [child for child, parent in parents.items() if parent == process]
