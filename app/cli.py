@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from app.commands import client, guard, judgments, key, population, trials, upkeep
 from app.commands.options import Basis, DataDir, settings_of
 from app.settings import CONFIGURATION, FILE, Settings, configuration_file, notices, own_file
-from app.terminal import fail
+from app.terminal import fail, say
 from elicitation.errors import KeelError
 from keel import KeelError as ClientError
 
@@ -57,7 +57,7 @@ def configure(
         os.environ[CONFIGURATION] = str(config.resolve())
     context.default_map = defaults(Settings())
     for notice in notices():
-        typer.echo(f"keel: {notice}", err=True)
+        say(f"keel: {notice}", err=True)
 
 
 def defaults(settings: Settings) -> dict[str, dict[str, Any]]:

@@ -14,6 +14,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from app.settings import Settings
+from app.terminal import say
 from elicitation.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -77,9 +78,9 @@ async def require_servable(settings: Settings, served: "Profiles") -> None:
 
 
 def _announce(settings: Settings, ui: bool) -> None:
-    print(f"API  {settings.address}  (documentation at {settings.address}/docs)", flush=True)
+    say(f"API  {settings.address}  (documentation at {settings.address}/docs)")
     if ui:
-        print(f"Page {settings.ui_address}", flush=True)
+        say(f"Page {settings.ui_address}")
 
 
 def _exit(number: int, frame: FrameType | None) -> None:

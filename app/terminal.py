@@ -1,6 +1,11 @@
-"""The terminal: tables on standard output, questions on standard error."""
+"""The terminal: tables on standard output, questions on standard error.
+
+Whatever a command prints goes through ``say`` or a ``Screen``, which make it harmless: a text of somebody else's could
+otherwise set the window's title, overwrite what stands above it, or change the order in which letters are read.
+"""
 
 import json
+import re
 import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, is_dataclass
@@ -8,8 +13,9 @@ from typing import Any
 
 import typer
 from rich.columns import Columns
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.panel import Panel
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
@@ -18,23 +24,56 @@ from keel import Client, Problem, Question, Told, Undone
 HELP = "l left, r right (L, R: clearly better), s about the same, k skip, b both poor, u undo, q quit"
 CHOICES = {"l": "left", "r": "right", "s": "same", "k": "skip", "b": "both_poor"}
 SHOWN_CHARS = 60
+CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but tab and line feed, delete, C1
+    "\u2028-\u202e\u2066-\u2069"  # line separators, embeddings, overrides and isolates of direction
+    "\ud800-\udfff\ufff9-\ufffb\U000e0000-\U000e007f]"  # half characters, annotations, invisible tags
+)
+
+
+def harmless(text: str) -> str:
+    """The text with what would command a terminal written as JSON writes it, like ``\\u001b``."""
+    return CONTROLS.sub(lambda found: "".join(f"\\u{unit:04x}" for unit in _utf16(found[0])), text)
+
+
+def _utf16(character: str) -> list[int]:
+    code = ord(character)
+    return [code] if code < 0x10000 else [0xD800 + (code - 0x10000 >> 10), 0xDC00 + (code & 0x3FF)]
+
+
+def say(text: str, err: bool = False) -> None:
+    """A line on standard output, or on standard error."""
+    typer.echo(harmless(text), err=err)
+
+
+def confirm(question: str) -> None:
+    """Ends the command unless the answer is yes."""
+    typer.confirm(harmless(question), abort=True, err=True)
+
+
+class Screen(Console):
+    """A console on which every text is harmless; colours and movements of Rich's own stay."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(harmless(segment.text), segment.style)
 
 
 def show(result: Any, as_json: bool, table: Table | None = None) -> None:
     """The result on standard output: one JSON object, or the table, or its fields line by line."""
     fields: dict[str, Any] = asdict(result) if is_dataclass(result) and not isinstance(result, type) else dict(result)
     if as_json:
-        print(json.dumps(fields))
+        say(json.dumps(fields))
     elif table is not None:
-        Console().print(table)
+        Screen().print(table)
     else:
         for name, value in fields.items():
-            print(f"{name}: {value}")
+            say(f"{name}: {value}")
 
 
 def fail(message: str, code: int) -> None:
     """Say what is wrong on standard error and end."""
-    typer.echo(f"keel: {message}", err=True)
+    say(f"keel: {message}", err=True)
     raise SystemExit(code)
 
 
@@ -48,7 +87,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
 
 def converse(client: Client, user: str) -> dict[str, Any]:
     """Ask until done or stopped; returns the person's progress."""
-    screen = Console(stderr=True)
+    screen = Screen(stderr=True)
     while (question := client.ask(user)) is not None:
         _show_question(screen, question)
         told = _answer(screen, client, user, question)
@@ -60,17 +99,17 @@ def converse(client: Client, user: str) -> dict[str, Any]:
     return {"user_id": user, "profile_version": profile.version, "answered": profile.answered}
 
 
-def _show_question(screen: Console, question: Question) -> None:
+def _show_question(screen: Screen, question: Question) -> None:
     screen.rule(f"Question {question.number} of about {question.expected_total}")
     prompt = question.prompt if isinstance(question.prompt, str) else "\n".join(m["content"] for m in question.prompt)
-    screen.print(Text(prompt, style="bold"))
+    screen.print(Text(harmless(prompt), style="bold"))
     sides = (("left", question.left), ("right", question.right))
     width = max(30, screen.width // 2 - 2)
-    screen.print(Columns([Panel(Text(text), title=side, width=width) for side, text in sides]))
+    screen.print(Columns([Panel(Text(harmless(text)), title=side, width=width) for side, text in sides]))
     screen.print(Text(HELP, style="dim"))
 
 
-def _answer(screen: Console, client: Client, user: str, question: Question) -> Told | Undone | None:
+def _answer(screen: Screen, client: Client, user: str, question: Question) -> Told | Undone | None:
     """The result of the question; None to stop."""
     while True:
         try:
@@ -94,4 +133,4 @@ def _answer(screen: Console, client: Client, user: str, question: Question) -> T
 def _cell(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.3f}"
-    return textwrap.shorten(str(value), SHOWN_CHARS, placeholder="…") if value is not None else "-"
+    return textwrap.shorten(harmless(str(value)), SHOWN_CHARS, placeholder="…") if value is not None else "-"

@@ -8,7 +8,7 @@ import typer
 
 from app.commands.options import Json, Url, connect
 from app.people.export_shape import Shape
-from app.terminal import converse, show, table
+from app.terminal import confirm, converse, say, show, table
 
 commands = typer.Typer()
 User = Annotated[str, typer.Option("--user", help="id of the person")]
@@ -62,7 +62,7 @@ def profile(user: User = "me", url: Url = None, as_json: Json = False) -> None:
     show(known, as_json, table(("head", "mean", "std", "aggregate", "guarded"), rows))
     if not as_json:
         for statement in known.statements:
-            typer.echo(f"{statement.text} ({statement.confidence:.0%})")
+            say(f"{statement.text} ({statement.confidence:.0%})")
 
 
 @commands.command()
@@ -97,9 +97,9 @@ def export(
         held = client.export(user) if shape is None else {"rows": client.export_rows(user, shape)}
     if shape is not None and not as_json:
         for row in held["rows"]:
-            typer.echo(json.dumps(row, ensure_ascii=False))
+            say(json.dumps(row, ensure_ascii=False))
         return
-    typer.echo(json.dumps(held) if as_json else json.dumps(held, indent=2, ensure_ascii=False))
+    say(json.dumps(held) if as_json else json.dumps(held, indent=2, ensure_ascii=False))
 
 
 @commands.command()
@@ -111,7 +111,7 @@ def erase(
 ) -> None:
     """Erase every trace of a person. This cannot be undone."""
     if not yes:
-        typer.confirm(f"Erase everything about {user}?", abort=True, err=True)
+        confirm(f"Erase everything about {user}?")
     with connect(url) as client:
         client.forget(user)
     show({"user_id": user, "erased": True}, as_json)

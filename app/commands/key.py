@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.options import DataDir, Json, settings_of
-from app.terminal import show, table
+from app.terminal import say, show, table
 
 commands = typer.Typer(no_args_is_help=True, help="Manage the keys of a service; each key belongs to one tenant.")
 
@@ -28,7 +28,7 @@ def create(
 
     show(asyncio.run(made()), as_json)
     if not as_json:
-        typer.echo("The key is shown only now; clients send it as Authorization: Bearer KEY.", err=True)
+        say("The key is shown only now; clients send it as Authorization: Bearer KEY.", err=True)
 
 
 @commands.command("list")

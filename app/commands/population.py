@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.options import DataDir, Json, settings_of
-from app.terminal import fail, show, table
+from app.terminal import confirm, fail, say, show, table
 
 commands = typer.Typer(no_args_is_help=True, help="Manage the population, the prior over people's coefficients.")
 
@@ -41,7 +41,7 @@ def refit(
         if out is None or without:
             raise typer.BadParameter("--data-dir goes with --out and without --without (keel erase removes a person)")
         if not yes:
-            typer.confirm(f"Learn a population from the answers in {data_dir}?", abort=True, err=True)
+            confirm(f"Learn a population from the answers in {data_dir}?")
         result = refitting.refit_service(folder, data_dir, out, tenant, per_person, seed, force)
     present(result, as_json)
     if result.written is None:
@@ -67,5 +67,5 @@ def due(data_dir: DataDir = None, as_json: Json = False) -> None:
     headings = ("population", "people erased", "deadline", "past")
     show({"populations": rows}, as_json, table(headings, (tuple(row.values()) for row in rows)))
     if rows:
-        typer.echo(REMEDY, err=True)
+        say(REMEDY, err=True)
     raise typer.Exit(int(any(row["due"] for row in rows)))

@@ -9,7 +9,7 @@ import typer
 
 from app.commands.options import Basis, Json
 from app.settings import Settings
-from app.terminal import fail, show
+from app.terminal import Screen, fail, say, show
 
 commands = typer.Typer()
 CHECKOUT = "benchmarks run from a checkout; clone the repository and run keel bench in its folder"
@@ -62,11 +62,10 @@ def loop(
 @commands.command()
 def attack(basis: Basis = None, as_json: Json = False) -> None:
     """Attack a new service and print each result beside its limit; exit code 1 if a limit is exceeded."""
-    from rich.console import Console
 
     from app.attacks.run import run, scoreboard
 
-    with Console(stderr=True).status("service") as status:
+    with Screen(stderr=True).status("service") as status:
         board = run(basis or Settings().basis, status.update)
     show(board.to_dict(), as_json, scoreboard(board))
     raise typer.Exit(int(not all(attack.passed for attack in board.attacks)))
@@ -77,7 +76,7 @@ def bench(context: typer.Context) -> None:
     """Compare Keel with published methods, or measure its speed (needs a checkout)."""
     if not Path("bench/__main__.py").is_file():
         if "--help" in context.args:
-            typer.echo(CHECKOUT)
+            say(CHECKOUT)
             return
         fail(CHECKOUT, 1)
     command = [sys.executable, "-m", "bench", *context.args]

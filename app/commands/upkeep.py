@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import Basis, DataDir, Json, settings_of
-from app.terminal import show, table
+from app.terminal import confirm, say, show, table
 
 commands = typer.Typer()
 
@@ -33,9 +33,9 @@ def migrate(
     if not as_json:
         show(planned, as_json, shown)
     if planned.old == planned.new:
-        typer.echo(f"nothing to do: {planned.new} is in force", err=True)
+        say(f"nothing to do: {planned.new} is in force", err=True)
     elif not yes:
-        typer.confirm(f"Move {len(planned.people)} people from {planned.old} to {planned.new}?", abort=True, err=True)
+        confirm(f"Move {len(planned.people)} people from {planned.old} to {planned.new}?")
     asyncio.run(run(settings, write=True))
     if as_json:
         show(planned, as_json)

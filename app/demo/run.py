@@ -5,12 +5,12 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from app.demo.report import arm, guarding, picks
 from app.demo.session import STAGES, Trajectory, play_all, service
 from app.demo.world import Person, Test, meet
+from app.terminal import Screen
 from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.bank import load_bank
 from safeguards.findings import CALIBRATION
@@ -70,4 +70,4 @@ def _named(person: Person, arm_name: str) -> Person:
 
 def _progress() -> Progress:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True))
+    return Progress(*columns, TimeRemainingColumn(), console=Screen(stderr=True))

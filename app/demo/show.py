@@ -3,8 +3,9 @@
 from typing import Any
 
 import plotext
-from rich.console import Console
 from rich.table import Table
+
+from app.terminal import Screen
 
 AUC, INTERVALS = "auc_noisy", "auc_noisy_ci"
 """Of labels as noisy as people's answers, which are all that anybody could check a reward against."""
@@ -16,7 +17,7 @@ STYLES = {"green": "green", "amber": "yellow", "red": "bold red", "inconclusive"
 
 def present(result: dict[str, Any]) -> None:
     """Print the result for a person to read."""
-    console = Console()
+    console = Screen()
     console.print(_table(result))
     console.print(_plot(result), markup=False, highlight=False)
     for line in _sentences(result):

@@ -2,11 +2,10 @@
 
 from dataclasses import astuple
 
-from rich.console import Console
 from rich.text import Text
 
 from app.jobs.calibrating import Calibrated
-from app.terminal import show, table
+from app.terminal import Screen, show, table
 
 SLICES = ("slice", "pairs", "people", "ECE", "low", "high", "Brier", "skill", "verdict")
 MAPS = ("chances", "ECE", "Brier", "skill")
@@ -18,7 +17,7 @@ def present(result: Calibrated, as_json: bool) -> None:
     if as_json:
         show(result, as_json)
         return
-    console = Console()
+    console = Screen()
     console.print(table(SLICES, (astuple(part) for part in gate.slices)))
     console.print(table(MAPS, ((name, *figures.values()) for name, figures in result.recalibrated.items())))
     said = (

@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import plotext
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from app.jobs.looping import Loop
-from app.terminal import table
+from app.terminal import Screen, table
 from elicitation.errors import InvalidInput
 from elicitation.statistics import Interval
 from safeguards.loop.grid import GROWTH_MAX, JUDGED_DRIFT, SHARE_MIN, TRUTH_GAP_MAX, Point
@@ -35,7 +34,7 @@ SUFFIXES = (".svg", ".html")
 def progress() -> Iterator[Callable[[int], None]]:
     """A bar on standard error; the callback takes the number of parts first and then 0 for each one done."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True)) as bar:
+    with Progress(*columns, console=Screen(stderr=True)) as bar:
         task = bar.add_task("loops", total=None)
 
         def tell(parts: int) -> None:
@@ -46,7 +45,7 @@ def progress() -> Iterator[Callable[[int], None]]:
 
 def present(result: Loop) -> None:
     """Print the result for a person to read."""
-    console = Console()
+    console = Screen()
     for heading, rows in tables(result):
         console.print(f"\n[bold]{heading}[/]")
         console.print(table(HEADINGS, rows))

@@ -2,10 +2,8 @@
 
 from dataclasses import asdict
 
-import typer
-
 from app.jobs.refitting import Refit
-from app.terminal import show, table
+from app.terminal import say, show, table
 
 
 def present(refit: Refit, as_json: bool) -> None:
@@ -15,12 +13,12 @@ def present(refit: Refit, as_json: bool) -> None:
     if as_json:
         return
     held = refit.held_out
-    typer.echo(f"people: {refit.people} with {refit.answers} answers; left out: {refit.left_out}")
-    typer.echo(f"strength: {refit.strength}")
-    typer.echo(
+    say(f"people: {refit.people} with {refit.answers} answers; left out: {refit.left_out}")
+    say(f"strength: {refit.strength}")
+    say(
         f"held-out log-likelihood, nats per answer ({held.answers} of {held.people} people): old {held.old:.4f}, "
         f"new {held.new:.4f}, difference {held.difference:+.4f} [{held.low:+.4f}, {held.high:+.4f}]"
     )
     if refit.written is not None:
-        typer.echo(f"population {refit.old_version} → {refit.new_version} in {refit.written}")
-        typer.echo(f"the guard was tuned for the old one: keel guard tune --basis {refit.written} --write")
+        say(f"population {refit.old_version} → {refit.new_version} in {refit.written}")
+        say(f"the guard was tuned for the old one: keel guard tune --basis {refit.written} --write")

@@ -5,11 +5,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from app.terminal import table
+from app.terminal import Screen, say, table
 from reward_bases.train.request import UNFINISHED, Request
 
 INTERRUPTED = 130
@@ -29,7 +28,7 @@ class Rate(ProgressColumn):
 class TerminalListener:
     """Stages and their progress on standard error."""
 
-    def __init__(self, console: Console, progress: Progress) -> None:
+    def __init__(self, console: Screen, progress: Progress) -> None:
         self.name = "reading"
         self._console, self._progress = console, progress
         self._task = progress.add_task(self.name, total=None)
@@ -52,7 +51,7 @@ def run(request: Request, resume: bool, as_json: bool) -> None:
     """Train and print the results; Ctrl-C ends with 130, after naming the stage."""
     from reward_bases.train.run import train
 
-    console = Console(stderr=True)
+    console = Screen(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         listener = TerminalListener(console, progress)
@@ -65,12 +64,12 @@ def run(request: Request, resume: bool, as_json: bool) -> None:
             console.print(Text(f"keel: stopped while {listener.name}; {remedy}"))
             raise typer.Exit(INTERRUPTED) from None
     if as_json:
-        print(json.dumps({**result, "next": steps(result)}))
+        say(json.dumps({**result, "next": steps(result)}))
     else:
-        present(Console(), result)
+        present(Screen(), result)
 
 
-def present(console: Console, result: Mapping[str, Any]) -> None:
+def present(console: Screen, result: Mapping[str, Any]) -> None:
     """Figures on held-out people, the verdict, and what to do next."""
     metrics, data = result["metrics"], result["data"]
     if result["already_finished"]:

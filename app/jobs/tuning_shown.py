@@ -3,7 +3,7 @@
 import plotext
 
 from app.jobs.tuning import Tuning
-from app.terminal import show, table
+from app.terminal import say, show, table
 from safeguards.flatterers import LIMIT
 from safeguards.tradeoff import Row
 
@@ -29,21 +29,21 @@ def present(tuning: Tuning, as_json: bool) -> None:
     if as_json:
         return
     if tuning.chosen.row.excess:
-        print(_plot(tuning))
+        say(_plot(tuning))
     for name, stratum in tuning.agreement.items():
-        print(
+        say(
             f"{name} agreement: band {'active' if stratum['active'] else 'inactive'}; length {stratum['norm']:.3f} "
             f"beside {stratum['null']:.3f} of its null; held-out probe AUC {stratum['auc']:.3f} "
             f"[{stratum['auc_low']:.3f}, {stratum['auc_high']:.3f}]"
         )
-    print(f"flatterers: {tuning.flattery}")
+    say(f"flatterers: {tuning.flattery}")
     row = tuning.chosen.row
     for stage in row.excess:
-        print(
+        say(
             f"  {stage.answers} answers: {stage.mean:.2f} points [{stage.low:.2f}, {stage.high:.2f}] over people, "
             f"up to {stage.high_of_both:.2f} over people and questions"
         )
-    print(f"chosen: {row.divergence} nats, STARC {row.starc}, band {row.limit} nats: {tuning.chosen.reason}")
+    say(f"chosen: {row.divergence} nats, STARC {row.starc}, band {row.limit} nats: {tuning.chosen.reason}")
 
 
 def _cells(row: Row) -> tuple[float | None, ...]:
