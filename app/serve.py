@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
 from types import FrameType
@@ -56,7 +56,8 @@ def serve(settings: Settings, ui: bool) -> None:
     signal.signal(signal.SIGTERM, _exit)
     with _web_page(settings) if ui else _nothing():
         config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)
-        Server(config, app.state.service.engine).run()
+        with suppress(KeyboardInterrupt):
+            Server(config, app.state.service.engine).run()
 
 
 async def _any_key(settings: Settings) -> bool:
