@@ -51,6 +51,10 @@ class Settings(BaseSettings):
         default=Path("~/.local/share/keel"), description="data folder, which holds the database; created on start"
     )
     basis: Folder | None = Field(default=None, description="folder of a trained basis; default: the shipped basis")
+    metrics: Literal["loopback", "keyed", "off"] = Field(
+        default="loopback",
+        description="who reads /metrics: this machine without a key (not through a proxy), holders of a key, or nobody",
+    )
     erasure_days: Annotated[int, Field(ge=0)] = Field(
         default=30, description="days from an erasure until a population learned with the person is retired"
     )

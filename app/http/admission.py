@@ -18,7 +18,8 @@ from app.storage.keys import Keys
 
 OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/openapi.json"})
 METRICS = "/metrics"
-"""Open to this machine; to others with a key."""
+FORWARDED = frozenset({"forwarded", "via", "x-real-ip"})
+"""Headers of a proxy, beside those that begin with ``x-forwarded-``."""
 
 
 class KnownHosts:
@@ -41,13 +42,16 @@ class KnownHosts:
 
 
 class RequireKey:
-    """Puts the tenant into the request's state, or answers 401."""
+    """Puts the tenant into the request's state, or answers 401.
 
-    def __init__(self, app: ASGIApp, keys: Keys) -> None:
-        self._app, self._keys = app, keys
+    Metrics are open to this machine if ``local_metrics``: to a request that comes from it and through no proxy.
+    """
+
+    def __init__(self, app: ASGIApp, keys: Keys, local_metrics: bool = True) -> None:
+        self._app, self._keys, self._local_metrics = app, keys, local_metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not _open(scope):
+        if scope["type"] == "http" and not self._open(scope):
             try:
                 tenant = await self._keys.tenant(presented(Headers(scope=scope)))
             except Unauthorized as error:
@@ -56,6 +60,9 @@ class RequireKey:
             scope.setdefault("state", {})["tenant"] = tenant
         await self._app(scope, receive, send)
 
+    def _open(self, scope: Scope) -> bool:
+        return scope["path"] in OPEN or (self._local_metrics and scope["path"] == METRICS and _loopback(scope))
+
 
 def presented(headers: Headers) -> str | None:
     """The key in ``Authorization: Bearer`` or else in ``X-API-Key``."""
@@ -63,11 +70,10 @@ def presented(headers: Headers) -> str | None:
     return value.strip() if scheme.lower() == "bearer" else headers.get("x-api-key")
 
 
-def _open(scope: Scope) -> bool:
-    return scope["path"] in OPEN or (scope["path"] == METRICS and _loopback(scope))
-
-
 def _loopback(scope: Scope) -> bool:
+    """Whether a client on this machine sent the request itself: what a proxy passes on comes from anywhere."""
+    if any(name in FORWARDED or name.startswith("x-forwarded-") for name in Headers(scope=scope)):
+        return False
     try:
         return ipaddress.ip_address(scope["client"][0]).is_loopback
     except (TypeError, ValueError):

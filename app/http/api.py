@@ -59,7 +59,7 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
         app.include_router(router, prefix="/u/{user_id}", include_in_schema=False)
     problems.install(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, max_values=settings.max_values)
-    app.add_middleware(RequireKey, keys=app.state.service.keys)
+    app.add_middleware(RequireKey, keys=app.state.service.keys, local_metrics=settings.metrics == "loopback")
     app.add_middleware(KnownHosts, hosts=settings.hosts)
     app.add_middleware(RequestLog, registry=registry)
     return app

@@ -11,7 +11,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from app.errors import NotReady
+from app.errors import NotFound, NotReady
 from app.http.reference import HEADERS, reference_page
 from app.http.routes.common import Serving, problems
 from app.schemas.ranking import RankRule
@@ -72,9 +72,11 @@ async def info(serving: Serving) -> dict[str, Any]:
     }
 
 
-@router.get("/metrics", summary="Metrics", response_class=Response, responses=problems(401))
-async def metrics(request: Request) -> Response:
+@router.get("/metrics", summary="Metrics", response_class=Response, responses=problems(401, 404))
+async def metrics(request: Request, serving: Serving) -> Response:
     """Prometheus text format; nothing in it names a person."""
+    if serving.settings.metrics == "off":
+        raise NotFound("metrics are off; KEEL_METRICS=keyed shows them to a key")
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
 
 
