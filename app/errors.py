@@ -7,6 +7,8 @@ KeelError
 ├── NotFound             404   unknown person, question, audit or version within the tenant
 ├── Conflict             409   the request contradicts what is stored
 ├── Gone                 410   a version that was retired
+├── TooManyRequests      429   more of the tenant's own waits than its limit allows
+├── ClientGone           408   the client closed the connection; nobody reads the reply
 ├── NotReady             503   the encoder is still loading
 │   └── Overloaded       503   more waits for the encoder than the limit allows
 ├── RubricFailed         503   a check of the deployer's own does not work
@@ -47,6 +49,14 @@ class NotReady(KeelError):
     """The service cannot answer yet; try again shortly."""
 
 
+class TooManyRequests(KeelError):
+    """Too much of the tenant's own is waiting already; try again shortly."""
+
+
+class ClientGone(KeelError):
+    """Nobody waits for the reply any longer; work for it has stopped."""
+
+
 class Overloaded(NotReady):
     """Too much is waiting already; try again shortly."""
 
@@ -62,6 +72,8 @@ STATUS: dict[type[KeelError], int] = {
     NotFound: 404,
     Conflict: 409,
     Gone: 410,
+    TooManyRequests: 429,
+    ClientGone: 408,
     NotReady: 503,
     RubricFailed: 503,
     SourceFailed: 503,

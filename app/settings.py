@@ -74,12 +74,23 @@ class Settings(BaseSettings):
     max_messages: Count = Field(default=200, description="largest number of messages in one conversation")
     max_note_chars: Count = Field(default=2_000, description="longest note kept with an answer, in characters")
     max_waiting_texts: Count = Field(default=4_096, description="number of waiting texts at which requests get 503")
+    max_waiting_tokens: Count = Field(
+        default=262_144, description="number of waiting tokens, as estimated, at which requests get 503"
+    )
+    max_tenant_tokens: Count | None = Field(
+        default=None, description="number of waiting tokens of one tenant at which its requests get 429; default: none"
+    )
     unknown_person: Literal["refuse", "aggregate"] = Field(
         default="refuse",
         description="reply to an unknown person on compatible endpoints: 404 (refuse) or the aggregate",
     )
     rubrics: Names = Field(
         default=(), description="your own checks before scoring, package.module:function, comma-separated"
+    )
+    share_caches: bool = Field(
+        default=False,
+        description="let all tenants share cached texts. It saves work, and a quick reply then tells a tenant that "
+        "another one scored the same text. One tenant alone gains nothing",
     )
     cache_vectors: Count = Field(default=20_000, description="number of encoder vectors kept in memory")
     cache_items: Count = Field(default=100_000, description="number of rows of base rewards kept in memory")
@@ -146,7 +157,7 @@ class Settings(BaseSettings):
         """The key in clear, for a client."""
         return None if self.key is None else self.key.get_secret_value()
 
-    def limits(self) -> dict[str, int]:
+    def limits(self) -> dict[str, int | None]:
         """The bounds on a request, by name."""
         return {name: getattr(self, name) for name in type(self).model_fields if name.startswith("max_")}
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.caller import CALLER, Caller
 from app.errors import Unauthorized
 from app.http.problems import keel_problem, problem
 from app.storage.keys import Keys
@@ -45,10 +46,12 @@ class RequireKey:
     """Puts the tenant into the request's state, or answers 401.
 
     Metrics are open to this machine if ``local_metrics``: to a request that comes from it and through no proxy.
+    Tenants have caches of their own unless ``share_caches``.
     """
 
-    def __init__(self, app: ASGIApp, keys: Keys, local_metrics: bool = True) -> None:
-        self._app, self._keys, self._local_metrics = app, keys, local_metrics
+    def __init__(self, app: ASGIApp, keys: Keys, local_metrics: bool = True, share_caches: bool = False) -> None:
+        self._app, self._keys = app, keys
+        self._local_metrics, self._share_caches = local_metrics, share_caches
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not self._open(scope):
@@ -58,7 +61,13 @@ class RequireKey:
                 await keel_problem(error)(scope, receive, send)
                 return
             scope.setdefault("state", {})["tenant"] = tenant
-        await self._app(scope, receive, send)
+            entered = CALLER.set(Caller(tenant, "" if self._share_caches else tenant))
+            try:
+                await self._app(scope, receive, send)
+            finally:
+                CALLER.reset(entered)
+        else:
+            await self._app(scope, receive, send)
 
     def _open(self, scope: Scope) -> bool:
         return scope["path"] in OPEN or (self._local_metrics and scope["path"] == METRICS and _loopback(scope))

@@ -1,6 +1,7 @@
 """The HTTP service: ``create_app(settings, store, engine)`` and the store and engine of the embedded default."""
 
 import asyncio
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -17,6 +18,7 @@ from app.http.service import Service
 from app.profiles.basis import open_artifact, open_encoder
 from app.scoring.engine import Engine
 from app.settings import Settings
+from app.sources.turns import Limits
 from app.storage.opening import open_store
 from app.storage.store import Store
 from reward_bases.artifact import DEFAULT, Artifact
@@ -28,6 +30,13 @@ are RFC 9457 problem+json everywhere.
 """
 
 
+SWITCH_SECONDS = 0.0005
+"""A thread gives Python's lock to those that wait for it after this time; by default after ten times as long.
+
+The encoder takes the lock hundreds of times in one step, and each time it would wait for the threads that read texts.
+"""
+
+
 def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | None = None) -> FastAPI:
     """The service over any store and engine; both are opened and closed with it.
 
@@ -36,6 +45,7 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        sys.setswitchinterval(SWITCH_SECONDS)
         await store.open()
         await app.state.service.archive.open(folder)
         # The encoder loads while the service already answers what needs no encoder.
@@ -59,7 +69,9 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
         app.include_router(router, prefix="/u/{user_id}", include_in_schema=False)
     problems.install(app)
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, max_values=settings.max_values)
-    app.add_middleware(RequireKey, keys=app.state.service.keys, local_metrics=settings.metrics == "loopback")
+    local = settings.metrics == "loopback"
+    admission = {"keys": app.state.service.keys, "local_metrics": local, "share_caches": settings.share_caches}
+    app.add_middleware(RequireKey, **admission)
     app.add_middleware(KnownHosts, hosts=settings.hosts)
     app.add_middleware(RequestLog, registry=registry)
     return app
@@ -80,7 +92,8 @@ def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engi
     """
     served = artifact or open_artifact(settings.basis)
     load = partial(open_encoder, served, settings.basis)
-    sizes = (settings.cache_vectors, settings.cache_items, settings.max_waiting_texts)
+    waiting = Limits(settings.max_waiting_texts, settings.max_waiting_tokens, settings.max_tenant_tokens)
+    sizes = (settings.cache_vectors, settings.cache_items, waiting)
     if settings.basis is not None:
         encoder = load()
         return Engine(served, lambda: encoder, *sizes)

@@ -10,11 +10,13 @@ import logging
 import sys
 import time
 import traceback
+from dataclasses import replace
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.caller import CALLER
 from app.errors import TooLarge
 from app.http.json_bounds import require_bounded
 from app.http.problems import UNEXPECTED, keel_problem, problem
@@ -125,7 +127,13 @@ class BodyLimit:
         except KeelError as error:
             await keel_problem(error)(scope, receive, send)
             return
-        await self._app(scope, _replayed(whole, receive), send)
+        gone = asyncio.create_task(_disconnected(receive))
+        entered = CALLER.set(replace(CALLER.get(), gone=gone))
+        try:
+            await self._app(scope, _replayed(whole, gone), send)
+        finally:
+            CALLER.reset(entered)
+            gone.cancel()
 
     async def _admit(self, body: bytes) -> None:
         """Return at the body's turn; raises what ``require_bounded`` raises."""
@@ -137,11 +145,19 @@ class BodyLimit:
             require_bounded(body, self._max_values)
 
 
-def _replayed(body: bytes, receive: Receive) -> Receive:
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _replayed(body: bytes, gone: asyncio.Task[None]) -> Receive:
     pending = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replay() -> Message:
-        return pending.pop() if pending else await receive()
+        if pending:
+            return pending.pop()
+        await asyncio.wait([gone])
+        return {"type": "http.disconnect"}
 
     return replay
 

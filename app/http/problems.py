@@ -21,6 +21,7 @@ SHAPE = "shape:"
 """How the tags of bodies begin that share a path; no field of a request does."""
 STATUS_HEADERS: dict[int, dict[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="keel"'},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": "1"},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "1"},
 }
 UNEXPECTED = "an unexpected error; the service's log has its place, retry or report it"

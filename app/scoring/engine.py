@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 
 from app.cache import LruCache
+from app.caller import CALLER
 from app.errors import Conflict, NotFinite
 from app.sources.columns import CachedSource, ColumnCache
-from app.sources.encoding import MAX_WAITING, Encoder, EncodingQueue
+from app.sources.encoding import Encoder, EncodingQueue
+from app.sources.turns import Limits
 from reward_bases.artifact import Artifact
 from reward_bases.sources.features import text_and_encoder
 from reward_bases.sources.phi import Phi, phi_of
@@ -26,7 +28,8 @@ from reward_bases.text import Conversation, digest
 from safeguards.domain import Domain
 from safeguards.gate import PASSED, GateResult, check
 
-ItemKey = tuple[str, str]
+ItemKey = tuple[str, str, str]
+"""The caller's name in the caches, digests of conversation and response."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,10 +61,10 @@ class Engine:
         load_encoder: Callable[[], Encoder],
         cache_vectors: int,
         cache_items: int,
-        max_waiting: int = MAX_WAITING,
+        waiting: Limits | None = None,
     ) -> None:
         self.artifact = artifact
-        self.encoding = EncodingQueue(load_encoder, cache_vectors, max_waiting)
+        self.encoding = EncodingQueue(load_encoder, cache_vectors, waiting)
         self.columns = ColumnCache(cache_items)
         self.items: LruCache[ItemKey, Item] = LruCache(cache_items)
         self._sources, self._domain = self._sources_of(artifact), Domain.of(artifact.reference)
@@ -105,7 +108,8 @@ class Engine:
 
     async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """The items of parallel conversations and responses, in their order."""
-        keys = [(c.digest, digest(r)) for c, r in zip(conversations, responses, strict=True)]
+        owner = CALLER.get().cache
+        keys = [(owner, c.digest, digest(r)) for c, r in zip(conversations, responses, strict=True)]
         known = {key: item for key in dict.fromkeys(keys) if (item := self.items.get(key)) is not None}
         places = {key: place for place, key in enumerate(keys) if key not in known}
         if places:
@@ -127,6 +131,8 @@ class Engine:
         return found
 
     async def _items(self, pairs: Sequence[Pair]) -> list[Item]:
+        # Refused before any work for it: the texts most likely have no vectors yet.
+        self.encoding.turns.admit(CALLER.get().tenant)
         return await self._rated(pairs, await asyncio.to_thread(lambda: [check(pair.response) for pair in pairs]))
 
     async def _rated(self, pairs: Sequence[Pair], gates: Sequence[GateResult]) -> list[Item]:

@@ -8,14 +8,17 @@ that failed is not kept: the next request tries again.
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from app.cache import LruCache
+from app.caller import CALLER
 from reward_bases.sources.source import Columns, Pair, Source
 
-RowKey = tuple[str, str]
+RowKey = tuple[str, str, str]
+"""The caller's name in the caches, version of the source, digest of the pair."""
 Rows = Mapping[str, bytes | str]
 """For the digest of each pair its row as bytes, or the reason why there is none."""
 
@@ -32,37 +35,41 @@ class ColumnCache:
 
     async def read(self, source: Source, pairs: Mapping[str, Pair]) -> Rows:
         """The rows of ``pairs``, a map digest → pair; raises what the source raises."""
-        version = source.version
-        known = {digest: self.rows.get((version, digest)) for digest in pairs}
+        version, owner = source.version, CALLER.get().cache
+        known = {digest: self.rows.get((owner, version, digest)) for digest in pairs}
         found: dict[str, bytes | str] = {digest: row for digest, row in known.items() if row is not None}
         missing = {digest: pair for digest, pair in pairs.items() if digest not in found}
         if not missing:
             return found
-        tasks = self._tasks(source, version, missing)
+        tasks = self._tasks(source, owner, version, missing)
         # Readings are shared between requests: wait, unlike gather, leaves them alone when one request is cancelled.
         await asyncio.wait(set(tasks.values()))
         return found | {digest: task.result()[digest] for digest, task in tasks.items()}
 
-    def _tasks(self, source: Source, version: str, pairs: Mapping[str, Pair]) -> dict[str, asyncio.Task[Rows]]:
+    def _tasks(
+        self, source: Source, owner: str, version: str, pairs: Mapping[str, Pair]
+    ) -> dict[str, asyncio.Task[Rows]]:
         """For each pair the reading that gives its row: one under way, else a new one for all the others."""
-        new = {digest: pair for digest, pair in pairs.items() if (version, digest) not in self._under_way}
+        new = {digest: pair for digest, pair in pairs.items() if (owner, version, digest) not in self._under_way}
         if new:
-            task = asyncio.create_task(self._read(source, version, new))
+            task = asyncio.create_task(self._read(source, owner, version, new))
             task.add_done_callback(_looked_at)
-            self._under_way |= {(version, digest): task for digest in new}
-        return {digest: self._under_way[version, digest] for digest in pairs}
+            self._under_way |= {(owner, version, digest): task for digest in new}
+        return {digest: self._under_way[owner, version, digest] for digest in pairs}
 
-    async def _read(self, source: Source, version: str, pairs: Mapping[str, Pair]) -> Rows:
+    async def _read(self, source: Source, owner: str, version: str, pairs: Mapping[str, Pair]) -> Rows:
+        # The reading is shared: it goes on when the client that came first goes away.
+        CALLER.set(replace(CALLER.get(), gone=None))
         try:
             columns = await source.columns(list(pairs.values()))
             rows = {digest: _row(columns, place) for place, digest in enumerate(pairs)}
             for digest, row in rows.items():
                 if isinstance(row, bytes):
-                    self.rows.put((version, digest), row)
+                    self.rows.put((owner, version, digest), row)
             return rows
         finally:
             for digest in pairs:
-                del self._under_way[version, digest]
+                del self._under_way[owner, version, digest]
 
 
 class CachedSource:

@@ -1,24 +1,25 @@
-"""Texts to vectors off the event loop: one worker thread, one queue, one cache that all people share.
+"""Texts to vectors off the event loop: one worker thread, one queue in which tenants take turns, one cache.
 
-While a batch is being encoded the texts of other requests gather; they form the next batch, sorted by length so that
-little is padded. A text is encoded once however many requests wait for it. To the encoder's source the queue is a
-``Vectors`` (``reward_bases/sources/embedding.py``).
+A text is encoded once however many requests wait for it, and leaves the queue when none of them does any longer. To
+the encoder's source the queue is a ``Vectors`` (``reward_bases/sources/embedding.py``).
 """
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from app.cache import LruCache
-from app.errors import Overloaded
+from app.caller import CALLER, Caller
+from app.errors import ClientGone
+from app.sources.turns import Batch, Limits, Turns, Waiting
 from reward_bases.text import digest
 
-TEXTS_PER_BATCH = 128
-MAX_WAITING = 4_096
+Key = tuple[str, str]
+"""The caller's name in the caches and the digest of the text."""
 
 
 class Encoder(Protocol):
@@ -27,18 +28,24 @@ class Encoder(Protocol):
     def encode(self, texts: Sequence[str]) -> Tensor: ...
 
 
-class EncodingQueue:
-    """Belongs to the event loop that first uses it; new requests are refused while ``max_waiting`` texts wait."""
+@runtime_checkable
+class Stepwise(Protocol):
+    """An encoder that can be interrupted: None after each step, the vectors (n, d) after the last."""
 
-    def __init__(self, load: Callable[[], Encoder], cache_size: int, max_waiting: int = MAX_WAITING) -> None:
-        self.cache: LruCache[str, Tensor] = LruCache(cache_size)
+    def steps(self, texts: Sequence[str]) -> Iterator[Tensor | None]: ...
+
+
+class EncodingQueue:
+    """Belongs to the event loop that first uses it; new requests are refused while too much waits."""
+
+    def __init__(self, load: Callable[[], Encoder], cache_size: int, limits: Limits | None = None) -> None:
+        self.cache: LruCache[Key, Tensor] = LruCache(cache_size)
         self.batches = 0
-        self._max_waiting = max_waiting
+        self.turns = Turns(limits or Limits())
         self._load = load
         self._encoder: Encoder | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
-        self._gathering: dict[str, str] = {}
-        self._waiting: dict[str, asyncio.Future[Tensor]] = {}
+        self._waiting: dict[tuple[str, Key], Waiting] = {}
         self._runner: asyncio.Task[None] | None = None
 
     @property
@@ -55,61 +62,96 @@ class EncodingQueue:
         await asyncio.to_thread(self._thread.shutdown)
 
     async def of(self, texts: Sequence[str]) -> Tensor:
-        """Unit vectors (n, d) of ``texts`` in their order; Overloaded when too many wait."""
-        keys = [digest(text) for text in texts]
-        vectors = await self._vectors(dict(zip(keys, texts, strict=True)))
-        return torch.stack([vectors[key] for key in keys])
+        """Unit vectors (n, d) of ``texts`` in their order.
 
-    async def _vectors(self, texts: dict[str, str]) -> dict[str, Tensor]:
-        """The vectors (d,) of ``texts``, a map digest → text, under the same digests."""
-        known = {key: self.cache.get(key) for key in texts}
-        if None in known.values() and len(self._waiting) >= self._max_waiting:
-            raise Overloaded(
-                f"{len(self._waiting)} texts wait for the encoder >= limit {self._max_waiting}; try again in a second, "
-                "send fewer at a time, or raise KEEL_MAX_WAITING_TEXTS"
-            )
-        waiting = {key: self._wait(key, texts[key]) for key, vector in known.items() if vector is None}
-        if waiting:
-            # Futures are shared between requests: wait, unlike gather, leaves them alone when one request is cancelled.
-            await asyncio.wait(waiting.values())
-        fresh = {key: future.result() for key, future in waiting.items()}
-        return {key: fresh[key] if vector is None else vector for key, vector in known.items()}
+        Raises Overloaded or TooManyRequests when too much waits, ClientGone when nobody waits for the reply.
+        """
+        caller = CALLER.get()
+        keys = [(caller.cache, digest(text)) for text in texts]
+        known = {key: self.cache.get(key) for key in keys}
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if known[key] is None}
+        fresh = await self._encoded(missing, caller) if missing else {}
+        return torch.stack([fresh[key] if (vector := known[key]) is None else vector for key in keys])
 
-    def _wait(self, key: str, text: str) -> asyncio.Future[Tensor]:
-        future = self._waiting.get(key)
-        if future is None:
-            future = self._waiting[key] = asyncio.get_running_loop().create_future()
-            self._gathering[key] = text
-            if self._runner is None:
-                self._runner = asyncio.create_task(self._run())
-        return future
+    async def _encoded(self, texts: dict[Key, str], caller: Caller) -> dict[Key, Tensor]:
+        self.turns.admit(caller.tenant)
+        waiting = [self._wait(key, text, caller.tenant) for key, text in texts.items()]
+        try:
+            await _all_or_gone([one.future for one in waiting], caller)
+            return {one.key: one.future.result() for one in waiting}
+        finally:
+            for one in waiting:
+                self._let_go(one)
+
+    def _wait(self, key: Key, text: str, tenant: str) -> Waiting:
+        # Of each tenant's own: in another's line the text would wait for what the other has sent.
+        waiting = self._waiting.get((tenant, key))
+        if waiting is None:
+            future = asyncio.get_running_loop().create_future()
+            waiting = self._waiting[tenant, key] = Waiting(tenant, key, text, future)
+            self.turns.add(waiting)
+        waiting.wanted += 1
+        if self._runner is None:
+            self._runner = asyncio.create_task(self._run())
+        return waiting
+
+    def _let_go(self, waiting: Waiting) -> None:
+        waiting.wanted -= 1
+        if not waiting.wanted and not waiting.future.done():
+            self.turns.leave(waiting)
+            del self._waiting[waiting.tenant, waiting.key]
 
     async def _run(self) -> None:
-        while self._gathering:
-            gathered = sorted(self._gathering.items(), key=lambda item: len(item[1]))
-            self._gathering = {}
-            for start in range(0, len(gathered), TEXTS_PER_BATCH):
-                await self._encode(gathered[start : start + TEXTS_PER_BATCH])
+        while self.turns:
+            batch = self.turns.next()
+            if batch.steps is None:
+                self.batches += 1
+            try:
+                rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._step, batch)
+            except Exception as error:
+                self.turns.step(batch)
+                self._end(batch, [error] * len(batch.texts))
+            else:
+                self.turns.step(batch)
+                if rows is not None:
+                    self._end(batch, rows)
         self._runner = None
 
-    async def _encode(self, batch: Sequence[tuple[str, str]]) -> None:
-        self.batches += 1
-        texts = [text for _, text in batch]
-        try:
-            rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._encoded, texts)
-        except Exception as error:
-            for key, _ in batch:
-                self._waiting.pop(key).set_exception(error)
-            return
-        for (key, _), row in zip(batch, rows, strict=True):
-            self.cache.put(key, row)
-            self._waiting.pop(key).set_result(row)
+    def _end(self, batch: Batch, outcomes: Sequence[Tensor | Exception]) -> None:
+        self.turns.end(batch)
+        for waiting, outcome in zip(batch.texts, outcomes, strict=True):
+            if isinstance(outcome, Tensor):
+                self.cache.put(waiting.key, outcome)
+            if not waiting.wanted:
+                continue
+            del self._waiting[waiting.tenant, waiting.key]
+            if isinstance(outcome, Tensor):
+                waiting.future.set_result(outcome)
+            else:
+                waiting.future.set_exception(outcome)
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
             self._encoder = self._load()
         return self._encoder
 
-    def _encoded(self, texts: list[str]) -> list[Tensor]:
+    def _step(self, batch: Batch) -> list[Tensor] | None:
+        """One step of a batch; after the last the vectors (d,) of its texts."""
+        if batch.steps is None:
+            encoder, texts = self._loaded(), [waiting.text for waiting in batch.texts]
+            batch.steps = encoder.steps(texts) if isinstance(encoder, Stepwise) else iter([encoder.encode(texts)])
+        vectors = next(batch.steps)
         # Rows are cloned: a view would keep the whole batch alive as long as one of its vectors is cached.
-        return [row.clone() for row in self._loaded().encode(texts)]
+        return None if vectors is None else [row.clone() for row in vectors]
+
+
+async def _all_or_gone(futures: Collection[asyncio.Future[Tensor]], caller: Caller) -> None:
+    """Return when all are done; raises ClientGone when the caller's client goes away before."""
+    # Futures are shared between requests: wait, unlike gather, leaves them alone when one request is cancelled.
+    everything = asyncio.ensure_future(asyncio.wait(futures))
+    try:
+        await asyncio.wait([everything, *([caller.gone] if caller.gone else [])], return_when=asyncio.FIRST_COMPLETED)
+        if not everything.done():
+            raise ClientGone("the client closed the connection before its reply")
+    finally:
+        everything.cancel()

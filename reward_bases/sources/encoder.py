@@ -35,6 +35,7 @@ MINILM = "minilm"
 MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 WINDOW = 256
 PADDED_TOKENS_PER_BATCH = 4096
+CPU_STEP_TOKENS = 1024
 TUNED_CARD = "keel_encoder.json"
 SETUP_FILES = (
     "added_tokens.json",
@@ -87,13 +88,28 @@ class Encoder:
 
     def vectors(self, texts: Sequence[str]) -> Tensor:
         """Vectors as ``encode`` gives them, with gradients with respect to the model."""
+        *_, vectors = self._steps(texts, PADDED_TOKENS_PER_BATCH)
+        assert vectors is not None  # noqa: S101 - the last step's
+        return vectors
+
+    @torch.no_grad()
+    def steps(self, texts: Sequence[str]) -> Iterator[Tensor | None]:
+        """As ``encode``, to be interrupted: None after each batch of the model, the vectors (n, d) at the end.
+
+        On a CPU the batches are small: others wait for no more than a few tenths of a second.
+        """
+        on_cpu = self.model.device.type == "cpu"
+        yield from self._steps(texts, CPU_STEP_TOKENS if on_cpu else PADDED_TOKENS_PER_BATCH)
+
+    def _steps(self, texts: Sequence[str], tokens: int) -> Iterator[Tensor | None]:
         chunks = sorted(self._windows(texts), key=lambda chunk: len(chunk[1])) if texts else []
         sums = torch.zeros(len(texts), self.dimension)
-        for batch in _token_bounded(chunks):
+        for batch in _token_bounded(chunks, tokens):
             owners = torch.tensor([owner for owner, _ in batch])
             weights = torch.tensor([[float(len(ids))] for _, ids in batch])
             sums.index_add_(0, owners, self._pooled([ids for _, ids in batch]) * weights)
-        return torch.nn.functional.normalize(sums, dim=-1)
+            yield None
+        yield torch.nn.functional.normalize(sums, dim=-1)
 
     def _windows(self, texts: Sequence[str]) -> list[tuple[int, list[int]]]:
         """(index of the text, token ids with special tokens) for every window of every text."""
@@ -117,10 +133,10 @@ class Encoder:
         return (states * mask[..., None]).sum(1) / lengths[:, None]
 
 
-def _token_bounded(chunks: list[tuple[int, list[int]]]) -> list[list[tuple[int, list[int]]]]:
+def _token_bounded(chunks: list[tuple[int, list[int]]], tokens: int) -> list[list[tuple[int, list[int]]]]:
     batches: list[list[tuple[int, list[int]]]] = [[]]
     for chunk in chunks:
-        if batches[-1] and (len(batches[-1]) + 1) * len(chunk[1]) > PADDED_TOKENS_PER_BATCH:
+        if batches[-1] and (len(batches[-1]) + 1) * len(chunk[1]) > tokens:
             batches.append([])
         batches[-1].append(chunk)
     return batches if batches[-1] else []

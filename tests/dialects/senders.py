@@ -13,6 +13,7 @@ from listening import listening
 from app.http.api import create_app
 from app.scoring.engine import Engine
 from app.settings import Settings
+from app.sources.turns import Limits
 from app.storage.opening import open_store
 from reward_bases.artifact import Artifact
 from reward_bases.sources.encoder import Encoder
@@ -208,7 +209,8 @@ SENDERS = {
 def listening_service(artifact: Artifact, encoder: Encoder, folder: Path, **options: Any) -> Iterator[str]:
     """The address of a real server on a free port."""
     settings = Settings(data_dir=folder, **options)
-    engine = Engine(artifact, lambda: encoder, 1000, 1000, settings.max_waiting_texts)
+    waiting = Limits(settings.max_waiting_texts, settings.max_waiting_tokens, settings.max_tenant_tokens)
+    engine = Engine(artifact, lambda: encoder, 1000, 1000, waiting)
     app = create_app(settings, open_store(settings), engine)
     with listening(app) as address:
         yield address

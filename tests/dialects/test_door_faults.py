@@ -12,6 +12,7 @@ from senders import SENDERS, chatml, listening_service
 
 from app.errors import Overloaded
 from app.sources.encoding import EncodingQueue
+from app.sources.turns import Limits
 from reward_bases.artifact import Artifact
 from reward_bases.sources.encoder import Encoder
 
@@ -129,7 +130,7 @@ async def _overloaded(url: str, slow: Slow) -> tuple[httpx.Response, httpx.Respo
 
 async def test_a_queue_over_its_limit_still_answers_what_it_knows(encoder: Encoder) -> None:
     slow = Slow(encoder)
-    queue = EncodingQueue(lambda: slow, 10, max_waiting=1)
+    queue = EncodingQueue(lambda: slow, 10, Limits(texts=1))
     slow.go.set()
     known = await queue.of(["a text"])
     slow.go.clear()

@@ -12,7 +12,7 @@ from app.storage.appeals import Appeal
 router = APIRouter(prefix="/v1/appeals", tags=["appeals"], responses=problems(401))
 
 
-@router.post("", status_code=201, summary="Appeal", responses=problems(404, 409, 413, 422, 503))
+@router.post("", status_code=201, summary="Appeal", responses=problems(404, 409, 413, 422, 429, 503))
 async def appeal(request: AppealRequest, tenant: Tenant, serving: Serving) -> AppealReply:
     """Ask a person to review a response that the gate rejected. Only the tenant can see the appeal."""
     settings = serving.settings

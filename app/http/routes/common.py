@@ -20,6 +20,7 @@ MEANING = {
     409: "the request contradicts what is stored; nothing was changed",
     413: "the body is over the limit",
     422: "the request cannot be used; nothing was changed",
+    429: "too much of the tenant's own waits already; see Retry-After",
     503: "the service is not ready; see Retry-After",
 }
 

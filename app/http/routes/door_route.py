@@ -14,7 +14,7 @@ from app.http.problems import invalid_problem, keel_problem
 from elicitation.errors import KeelError
 
 TEMPLATE_HELP = f"{', '.join((PLAIN, *TEMPLATES))}, or a pattern with {PROMPT} and {RESPONSE}; default: detected"
-ERROR_TYPES = {503: "Overloaded", 500: "Backend"}
+ERROR_TYPES = {429: "Overloaded", 503: "Overloaded", 500: "Backend"}
 
 
 def _parameter(place: str, name: str, description: str) -> dict[str, Any]:

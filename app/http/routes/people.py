@@ -58,7 +58,7 @@ async def tell(
     return await serving.asking.tell(person, request, idempotency_key)
 
 
-@router.post("/anchors", status_code=201, summary="Rate", responses=problems(404, 409, 413, 422, 503))
+@router.post("/anchors", status_code=201, summary="Rate", responses=problems(404, 409, 413, 422, 429, 503))
 async def rate(
     person: Named, serving: Serving, request: AnchorRequest, idempotency_key: IdempotencyKey = None
 ) -> AnchorReply:

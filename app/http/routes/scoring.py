@@ -11,7 +11,7 @@ from app.http.routes.foreign_call import Calling
 from app.schemas.ranking import RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, ScoreReply, ScoreRequest
 
-router = APIRouter(prefix="/v1", tags=["scoring"], responses=problems(401, 404, 409, 410, 413, 422, 503))
+router = APIRouter(prefix="/v1", tags=["scoring"], responses=problems(401, 404, 409, 410, 413, 422, 429, 503))
 
 
 @router.post("/score", summary="Score", response_model=ScoreReply | Paired)

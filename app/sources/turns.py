@@ -1,0 +1,154 @@
+"""Texts that wait to be encoded: counted in tokens, and tenants take turns.
+
+A turn is one batch of a tenant's texts, or one step of a batch that takes several. So a tenant with one short text
+waits for one step of every other tenant, however much the others have sent. Within a tenant, texts that came while a
+batch ran form the next batches, sorted by length so that little is padded.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from torch import Tensor
+
+from app.errors import Overloaded, TooManyRequests
+
+TEXTS_PER_BATCH = 128
+TOKENS_PER_BATCH = 16_384
+BYTES_PER_TOKEN = 3
+
+
+def tokens_of(text: str) -> int:
+    """An estimate that costs nothing: English has a token in 4 to 5 bytes, Chinese in 3."""
+    return 1 + (len(text) if text.isascii() else len(text.encode())) // BYTES_PER_TOKEN
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Waiting texts and tokens at which new ones are refused; ``tenant_tokens`` is the limit of each tenant, if any."""
+
+    texts: int = 4_096
+    tokens: int = 262_144
+    tenant_tokens: int | None = None
+
+
+@dataclass(eq=False)
+class Waiting:
+    """A text that ``wanted`` requests wait for."""
+
+    tenant: str
+    key: tuple[str, str]
+    text: str
+    future: asyncio.Future[Tensor]
+    wanted: int = 0
+
+
+@dataclass(eq=False)
+class Batch:
+    """Texts that are encoded together; ``steps`` is their computation once it has begun."""
+
+    texts: Sequence[Waiting]
+    steps: Iterator[Tensor | None] | None = None
+
+
+@dataclass(eq=False)
+class Line:
+    """What one tenant waits for."""
+
+    came: list[Waiting] = field(default_factory=list)
+    sorted: deque[Waiting] = field(default_factory=deque)
+    begun: Batch | None = None
+    texts: int = 0
+    tokens: int = 0
+
+
+class Turns:
+    """The lines of all tenants that wait, the next one first."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._lines: OrderedDict[str, Line] = OrderedDict()
+
+    @property
+    def texts(self) -> int:
+        return sum(line.texts for line in self._lines.values())
+
+    @property
+    def tokens(self) -> int:
+        return sum(line.tokens for line in self._lines.values())
+
+    def __bool__(self) -> bool:
+        return bool(self._lines)
+
+    def admit(self, tenant: str) -> None:
+        """Raises TooManyRequests at the tenant's own limit, Overloaded when it has its share of a full queue.
+
+        A share is the limit divided by the number of tenants that wait: who sends much cannot keep the others out.
+        """
+        line, limits = self._lines.get(tenant, Line()), self._limits
+        if limits.tenant_tokens is not None and line.tokens >= limits.tenant_tokens:
+            raise TooManyRequests(
+                f"{line.tokens} tokens of yours wait for the encoder >= limit {limits.tenant_tokens}; try again in a "
+                "second, send fewer at a time, or raise KEEL_MAX_TENANT_TOKENS"
+            )
+        tenants = len(self._lines.keys() | {tenant})
+        for what, own, waiting, limit, setting in (
+            ("texts", line.texts, self.texts, limits.texts, "KEEL_MAX_WAITING_TEXTS"),
+            ("tokens", line.tokens, self.tokens, limits.tokens, "KEEL_MAX_WAITING_TOKENS"),
+        ):
+            if waiting >= limit and own * tenants >= limit:
+                raise Overloaded(
+                    f"{waiting} {what} wait for the encoder >= limit {limit}; try again in a second, send fewer at a "
+                    f"time, or raise {setting}"
+                )
+
+    def add(self, waiting: Waiting) -> None:
+        line = self._lines.setdefault(waiting.tenant, Line())
+        line.came.append(waiting)
+        line.texts += 1
+        line.tokens += tokens_of(waiting.text)
+
+    def leave(self, waiting: Waiting) -> None:
+        """The text waits no longer: it was encoded, failed, or nobody wants it."""
+        line = self._lines[waiting.tenant]
+        line.texts -= 1
+        line.tokens -= tokens_of(waiting.text)
+        if not line.texts:
+            del self._lines[waiting.tenant]
+
+    def next(self) -> Batch:
+        """The batch whose turn it is. There must be texts."""
+        line = next(iter(self._lines.values()))
+        if line.begun is None or not any(text.wanted for text in line.begun.texts):
+            line.begun = Batch(_taken(line))
+        return line.begun
+
+    def step(self, batch: Batch) -> None:
+        """A step of the batch is done; its tenant goes behind all that came meanwhile."""
+        if batch.texts[0].tenant in self._lines:
+            self._lines.move_to_end(batch.texts[0].tenant)
+
+    def end(self, batch: Batch) -> None:
+        """Forget a batch whose last step is done; its texts leave."""
+        for waiting in batch.texts:
+            if line := self._lines.get(waiting.tenant):
+                line.begun = None
+            if waiting.wanted:
+                self.leave(waiting)
+
+
+def _taken(line: Line) -> list[Waiting]:
+    if not any(waiting.wanted for waiting in line.sorted):
+        line.sorted = deque(sorted((text for text in line.came if text.wanted), key=lambda text: len(text.text)))
+        line.came = []
+    taken: list[Waiting] = []
+    tokens = 0
+    while line.sorted and len(taken) < TEXTS_PER_BATCH:
+        tokens += tokens_of(line.sorted[0].text)
+        if taken and tokens > TOKENS_PER_BATCH:
+            break
+        waiting = line.sorted.popleft()
+        if waiting.wanted:
+            taken.append(waiting)
+    return taken
