@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     erasure_days: Annotated[int, Field(ge=0)] = Field(
         default=30, description="days from an erasure until a population learned with the person is retired"
     )
+    smallest_cohort: Count = Field(
+        default=5, description="number of people below which an audit shows no figure of a group"
+    )
     traffic_days: Annotated[int, Field(ge=0)] = Field(
         default=0, description="days for which numbers about served rankings are kept for audits; 0: none are kept"
     )

@@ -13,10 +13,11 @@ from elicitation.errors import ArtifactMismatch, InvalidInput
 from safeguards.audit_reference import Served, StanceSet, reference_findings
 from safeguards.audit_served import served_findings, spread_finding
 from safeguards.exposure import Exposure
-from safeguards.findings import RESAMPLES, Finding, Status
+from safeguards.findings import MIN_PEOPLE, RESAMPLES, Finding, Status
 from safeguards.loop.measure import Row
 from safeguards.metrics import Predictions
 from safeguards.policy_errors import ErrorRate, JudgedPairs, error_rates
+from safeguards.withholding import People, withheld
 
 SEVERITY: tuple[Status, ...] = ("red", "amber", "inconclusive", "green")
 WHERE = {"reference": "on the reference set", "served": "as served"}
@@ -88,8 +89,13 @@ class Audit:
         }
 
 
-def audit(material: Material, versions: Mapping[str, str], generator: torch.Generator) -> Audit:
-    """Audit what people are served; metric 10 gets a finding per cohort. Raises InvalidInput on shapes."""
+def audit(
+    material: Material, versions: Mapping[str, str], generator: torch.Generator, smallest: int = MIN_PEOPLE
+) -> Audit:
+    """Audit what people are served; metric 10 gets a finding per cohort. Raises InvalidInput on shapes.
+
+    Figures of fewer than ``smallest`` people are withheld.
+    """
     served = material.served
     k = served.reference.k
     if served.people.ndim != 2 or served.people.shape[1] != k or served.aggregate.shape != (k,):
@@ -101,8 +107,12 @@ def audit(material: Material, versions: Mapping[str, str], generator: torch.Gene
         *served_findings(material.traffic, material.predictions, generator),
         spread_finding(means, covariances, material.variance, generator),
     )
+    people = People.of(served, material.traffic, material.predictions)
+    findings = tuple(withheld(finding, people, smallest) for finding in findings)
     ordered = tuple(sorted(findings, key=lambda finding: (finding.source, finding.number)))
-    errors = () if material.pairs is None else error_rates(material.pairs, RESAMPLES, generator)
+    pairs = material.pairs
+    enough = pairs is not None and len(pairs.person.unique()) >= smallest
+    errors = error_rates(pairs, RESAMPLES, generator) if pairs is not None and enough else ()
     return Audit(ordered, (*map(sentence, ordered), *map(error_sentence, errors)), dict(versions), errors)
 
 

@@ -36,7 +36,7 @@ class Auditing:
     """Makes and finds reports."""
 
     def __init__(self, settings: Settings, store: Store, engine: Engine, profiles: Profiles) -> None:
-        self._store, self._profiles = store, profiles
+        self._store, self._profiles, self._smallest = store, profiles, settings.smallest_cohort
         self._probes, self._traffic = AuditProbes(engine), Traffic(settings, store)
         self._loop: tuple[Row, ...] | None = None
 
@@ -110,7 +110,7 @@ class Auditing:
             "answers": state,
             "traffic": digest(" ".join(ranking.candidates for ranking in rankings)),
         }
-        return audit(material, versions, torch.Generator().manual_seed(SEED))
+        return audit(material, versions, torch.Generator().manual_seed(SEED), self._smallest)
 
 
 def _state(people: Sequence[Person]) -> str:

@@ -126,6 +126,9 @@ class SqliteStore:
             for table in db.tables:
                 if "user_id" in table.columns_dict:
                     table.delete_where(OWNER, asdict(key))
+            for row in list(db.table("audits").rows_where("tenant_id = ?", [key.tenant_id])):
+                if _to_audit(row).shows_few:
+                    db.table("audits").delete(row["number"])
 
         await self._write(delete)
         await self._writer.run(lambda db: db.vacuum())

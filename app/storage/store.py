@@ -104,6 +104,12 @@ class AnchorRating:
     logged_at: str
 
 
+FEW = 5
+"""Fewer people than this are recognisable in a mean."""
+CHOICES = 10
+"""The metric whose n counts choices in place of people."""
+
+
 @dataclass(frozen=True)
 class AuditReport:
     """``audit_id`` is the SHA-256 of the report's canonical JSON."""
@@ -111,6 +117,12 @@ class AuditReport:
     audit_id: str
     created_at: str
     report: dict[str, Any]
+
+    @property
+    def shows_few(self) -> bool:
+        """Whether it has a figure of fewer than FEW people, as reports of version 0.1.0 may have."""
+        findings = self.report.get("findings", ())
+        return any(f["value"] is not None and f["number"] != CHOICES and 0 < f["n"] < FEW for f in findings)
 
 
 def now() -> str:
@@ -174,7 +186,7 @@ class Store(Protocol):
         """Durable when it returns; Conflict when the key was used."""
 
     async def erase(self, key: PersonKey) -> None:
-        """Removes every trace of the person from the storage, journals included; the registry notes an Erasure."""
+        """Removes every trace of the person, journals and audits of few people too; the registry notes an Erasure."""
 
     async def add_audit(self, tenant_id: str, audit: AuditReport) -> None: ...
 

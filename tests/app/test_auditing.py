@@ -99,7 +99,8 @@ async def test_trends_and_changes_speak_of_the_reports_before(http: httpx.AsyncC
 
 
 async def test_mistakes_are_weighted_by_where_the_policy_goes(http: httpx.AsyncClient) -> None:
-    await answers(http, "ada", "lrlr")
+    for person in range(MIN_PEOPLE):
+        await answers(http, f"person{person}", "lrlr")
     rates = {rate["weighting"]: rate for rate in (await audited(http))["report"]["errors"]}
     assert set(rates) == {"flat", "softmax", "best of 16"}
     assert rates["flat"]["value"] in {0, 0.25, 0.5, 0.75, 1}

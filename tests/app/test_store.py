@@ -223,6 +223,21 @@ async def test_audits_are_found_by_hash_and_the_latest_by_age(store: Store) -> N
     assert await store.audit("local", None) == reports[0]
 
 
+async def test_audits_that_show_few_people_go_with_an_erasure_and_others_stay(store: Store) -> None:
+    def report(name: str, n: int, value: float | None, number: int = 1) -> AuditReport:
+        return AuditReport(name * 64, now(), {"findings": [{"number": number, "n": n, "value": value}]})
+
+    kept = [report("a", 5, 0.3), report("b", 1, None), report("c", 3, 0.1, number=10), report("d", 0, 0.2)]
+    gone = [report("e", 1, 0.3), report("f", 4, 0.0)]
+    for one in [*kept, *gone]:
+        await store.add_audit("local", one)
+        await store.add_audit("elsewhere", one)
+    await store.create(ADA)
+    await store.erase(ADA)
+    assert [one.audit_id for one in await store.audits("local", 10)] == [one.audit_id for one in kept]
+    assert len(await store.audits("elsewhere", 10)) == len(kept) + len(gone)
+
+
 @SQLITE
 async def test_the_log_cannot_be_rewritten(store: Store, tmp_path: Path) -> None:
     await store.create(ADA)

@@ -227,11 +227,55 @@ class TestFlattery:
 
 class TestCohorts:
     def test_each_cohort_of_people_has_its_own_mean(self, aggregate: Tensor, reference: Reference) -> None:
-        people = crowd(aggregate, 8, 0.5)
-        cohorts = ("new", "known") * 4
+        people = crowd(aggregate, 10, 0.5)
+        cohorts = ("new", "known") * 5
         served = Served(aggregate, people, reference, torch.zeros(5, dtype=torch.bool), cohorts=cohorts)
         distance = finding(audit(Material(served), VERSIONS, torch.Generator().manual_seed(1)), 1)
         values = starc(people, aggregate, reference)
         assert distance.cohorts == pytest.approx(
             {"new": float(values[::2].mean()), "known": float(values[1::2].mean())}
         )
+
+    @pytest.mark.parametrize("few", [1, 4])
+    def test_a_small_cohort_is_not_shown_nor_the_one_it_follows_from(
+        self, few: int, aggregate: Tensor, reference: Reference
+    ) -> None:
+        people = crowd(aggregate, 10, 0.5)
+        cohorts = ("new",) * few + ("known",) * (10 - few)
+        served = Served(aggregate, people, reference, torch.zeros(5, dtype=torch.bool), cohorts=cohorts)
+        distance = finding(audit(Material(served), VERSIONS, torch.Generator().manual_seed(1)), 1)
+        assert distance.cohorts == {}
+        assert distance.value == pytest.approx(float(starc(people, aggregate, reference).mean()))
+
+
+class TestFewPeople:
+    """A figure of few people is one person's, or gives it away to the others."""
+
+    @pytest.mark.parametrize("count", [1, 2, 4])
+    def test_no_figure_of_theirs_is_in_the_report(self, count: int, aggregate: Tensor, reference: Reference) -> None:
+        result = run(aggregate, crowd(aggregate, count, 0.5), reference)
+        shown = [f for f in result.findings if f.value is not None or f.low is not None or any(f.nulls.values())]
+        assert shown == []
+        assert "worst person" not in " ".join(result.notes)
+        assert f"{count} people < 5" in finding(result, 1).note
+
+    def test_the_size_is_a_setting(self, aggregate: Tensor, reference: Reference) -> None:
+        people = crowd(aggregate, 6, 0.5)
+        material = Material(Served(aggregate, people, reference, torch.zeros(5, dtype=torch.bool)))
+
+        def value(smallest: int) -> float | None:
+            return finding(audit(material, VERSIONS, torch.Generator().manual_seed(1), smallest), 1).value
+
+        assert value(6) == value(1) == pytest.approx(float(starc(people, aggregate, reference).mean()))
+        assert value(7) is None
+
+    @pytest.mark.parametrize("predictors", [1, 4, 5])
+    def test_predictions_of_few_people_are_withheld_and_of_enough_shown(
+        self, predictors: int, aggregate: Tensor, reference: Reference
+    ) -> None:
+        made = predictions(100)
+        of_few = Predictions(
+            made.probabilities, made.chosen, torch.arange(100) % predictors, made.cohorts, aggregate=made.aggregate
+        )
+        result = run(aggregate, crowd(aggregate, 8, 0.5), reference, of_few)
+        assert (finding(result, 10, "served").value is not None) == (predictors >= 5)
