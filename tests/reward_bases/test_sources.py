@@ -62,7 +62,14 @@ def case_of(kind: str, encoder: Encoder) -> Case:
 
 
 @pytest.mark.parametrize(
-    "kind", ["text", "encoder, other axes", "encoder, other weights", "encoder, fewer axes", "smallest"]
+    "kind",
+    [
+        *("text", "smallest"),
+        *(
+            pytest.param(f"encoder, {other}", marks=pytest.mark.slow)
+            for other in ("other axes", "other weights", "fewer axes")
+        ),
+    ],
 )
 async def test_a_source_keeps_the_contract(kind: str, encoder: Encoder) -> None:
     await check_source(case_of(kind, encoder))
