@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from app.commands import client, guard, judgments, key, population, trials, upkeep
+from app.commands import client, doctor, guard, judgments, key, population, trials, upkeep
 from app.commands.options import Basis, DataDir, settings_of
 from app.settings import CONFIGURATION, FILE, Settings, configuration_file, notices, own_file
 from app.terminal import fail, say
@@ -23,7 +23,7 @@ from elicitation.errors import KeelError
 from keel import KeelError as ClientError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for module in (client, judgments, trials, upkeep):
+for module in (client, doctor, judgments, trials, upkeep):
     app.add_typer(module.commands)
 for name, group in (("guard", guard), ("population", population), ("key", key)):
     app.add_typer(group.commands, name=name)
@@ -64,8 +64,9 @@ def defaults(settings: Settings) -> dict[str, dict[str, Any]]:
     """Each command's defaults: the settings in force, which ``--help`` shows."""
     served = {name: getattr(settings, name) for name in ("host", "port", "ui_port", "data_dir", "basis")}
     asking = {"url": settings.base_url}
+    examined = {name: getattr(settings, name) for name in ("data_dir", "basis")}
     talking = ("ask", "score", "rank", "profile", "audit", "export", "erase")
-    return {"serve": served, **dict.fromkeys(talking, asking)}
+    return {"serve": served, "doctor": examined, **dict.fromkeys(talking, asking)}
 
 
 @app.command()

@@ -77,11 +77,11 @@ def fail(message: str, code: int) -> None:
     raise SystemExit(code)
 
 
-def table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
-    """A table whose numbers show three decimals and whose texts are shortened."""
+def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], shortened: bool = True) -> Table:
+    """A table whose numbers show three decimals and whose texts are shortened, or wrapped."""
     built = Table(*headings)
     for row in rows:
-        built.add_row(*(Text(_cell(value)) for value in row))
+        built.add_row(*(Text(_cell(value) if shortened else harmless(str(value))) for value in row))
     return built
 
 
