@@ -43,21 +43,17 @@ def serve(settings: Settings, ui: bool) -> None:
 
     Raises KeelError before any port is opened when the basis is unusable, retired, or not the one that people are on.
     """
-    import uvicorn
-
     from app.http.api import default_app
-    from app.http.middleware import log_to_stderr
-    from app.http.server import Server
+    from app.http.logs import log_to_stderr
+    from app.http.server import Server, config_of
 
     log_to_stderr()
     app = default_app(settings)
     asyncio.run(require_servable(settings, app.state.service.profiles))
     _announce(settings, ui)
     signal.signal(signal.SIGTERM, _exit)
-    with _web_page(settings) if ui else _nothing():
-        config = uvicorn.Config(app, settings.host, settings.port, log_config=None, access_log=False)
-        with suppress(KeyboardInterrupt):
-            Server(config, app.state.service.engine).run()
+    with _web_page(settings) if ui else _nothing(), suppress(KeyboardInterrupt):
+        Server(config_of(app, settings), app.state.service.engine).run()
 
 
 async def _any_key(settings: Settings) -> bool:

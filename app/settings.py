@@ -83,6 +83,16 @@ class Settings(BaseSettings):
     max_tenant_tokens: Count | None = Field(
         default=None, description="number of waiting tokens of one tenant at which its requests get 429; default: none"
     )
+    max_connections: Count = Field(
+        default=512, description="largest number of open connections; the one idle for longest gives way to a new one"
+    )
+    head_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=10, description="time in which a client must send the head of a request, in seconds"
+    )
+    body_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=60, description="time in which a client must send a body or read a reply, in seconds"
+    )
+    idle_seconds: Count = Field(default=5, description="seconds for which a connection is kept for another request")
     unknown_person: Literal["refuse", "aggregate"] = Field(
         default="refuse",
         description="reply to an unknown person on compatible endpoints: 404 (refuse) or the aggregate",

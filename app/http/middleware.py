@@ -5,48 +5,30 @@ them may carry what a person wrote or is called.
 """
 
 import asyncio
-import json
 import logging
-import sys
 import time
 import traceback
 from dataclasses import replace
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.caller import CALLER
 from app.errors import TooLarge
 from app.http.json_bounds import require_bounded
+from app.http.logs import OWN
 from app.http.problems import UNEXPECTED, keel_problem, problem
 from elicitation.errors import KeelError
 
-LOG = logging.getLogger("keel")
+LOG = logging.getLogger(OWN)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+"""Methods in labels and in the log; all others are one, since a caller may invent any number of them."""
 DRAINED_BYTES = 64 * 2**20
 LARGE_BODY_BYTES = 2**16
 LARGE_BODY_PAUSE = 0.01
 """Seconds that the event loop has for everything else before each large body is parsed."""
-
-
-class JsonLines(logging.Formatter):
-    """One JSON object per record; ``extra={"fields": …}`` adds to it."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        line = {"time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S%z"), "level": record.levelname.lower()}
-        return json.dumps(line | {"event": record.getMessage()} | getattr(record, "fields", {}))
-
-
-def log_to_stderr() -> None:
-    """JSON lines for our own events and the server's warnings; the server's access log, which shows paths, is off."""
-    # A failure to write a line would otherwise be told with the line's content.
-    logging.raiseExceptions = False
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonLines())
-    for name, level in (("keel", logging.INFO), ("uvicorn", logging.WARNING)):
-        logger = logging.getLogger(name)
-        logger.handlers, logger.propagate = [handler], False
-        logger.setLevel(level)
 
 
 class RequestLog:
@@ -81,7 +63,9 @@ class RequestLog:
 
     def _record(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
-        method = scope["method"] if route != "unknown" else "any"
+        method = scope["method"] if scope["method"] in METHODS else "other"
+        if route == "unknown":
+            method = "any"
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(method, route).observe(seconds)
         fields = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 2)}
@@ -102,6 +86,12 @@ class BodyLimit:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
+            return
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # Two parties that believe one each would see two different requests.
+            detail = "Content-Length and Transfer-Encoding contradict each other; send one of them"
+            await problem(HTTPStatus.BAD_REQUEST, detail, headers={"Connection": "close"})(scope, receive, send)
             return
         body, size, more = [], 0, True
         # A client that is still sending would miss the reply: what is over the limit is read and thrown away.

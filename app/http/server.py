@@ -1,10 +1,48 @@
 """The server in front of the service: uvicorn, one process, and what it lacks for standing alone."""
 
 import gc
+from contextlib import suppress
 
 import uvicorn
+from fastapi import FastAPI
 
+from app.http.connections import Limits, connection_class
 from app.scoring.engine import Engine
+from app.settings import Settings
+
+FILES_PER_CONNECTION = 2
+"""Files that may be open for each connection: half of them are for the store, the page and the encoder."""
+
+
+def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """The server's configuration, its limits included."""
+    limits = Limits(
+        head=settings.head_seconds,
+        body=settings.body_seconds,
+        reading=settings.body_seconds,
+        connections=min(settings.max_connections, _open_files() // FILES_PER_CONNECTION),
+    )
+    return uvicorn.Config(
+        app,
+        settings.host,
+        settings.port,
+        http=connection_class(limits),
+        timeout_keep_alive=settings.idle_seconds,
+        log_config=None,
+        access_log=False,
+    )
+
+
+def _open_files() -> int:
+    """The number of files that this process may have open, raised as far as its user may."""
+    try:
+        import resource
+    except ImportError:
+        return 1_024
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4_096)), hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 class Server(uvicorn.Server):

@@ -2,15 +2,16 @@
 
 import json
 import logging
+import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.http.middleware import log_to_stderr
+from app.http.logs import LINES_PER_WINDOW, log_to_stderr
 
-LOGGERS = ("keel", "uvicorn")
+LOGGERS = ("keel", "uvicorn", "asyncio")
 SECRETS = ("zenobia", "palmyra", "aqueduct", "pomegranate", "swordfish")
 
 
@@ -65,3 +66,34 @@ async def test_an_unexpected_error_is_logged_by_place_and_kind_alone(
     (line,) = [line for line in read(capfd) if line["event"] == "unexpected"]
     assert line["exception"] == "RuntimeError"
     assert "broken" in str(line["place"])
+
+
+async def test_methods_that_a_caller_invents_are_one_label(
+    capfd: pytest.CaptureFixture[str], http: httpx.AsyncClient
+) -> None:
+    log_to_stderr()
+    for n in range(30):
+        for path in ("/v1/score", "/health/live", f"/{n}"):
+            await http.request(f"SWORDFISH{n}", path)
+    metrics = (await http.get("/metrics")).text
+    assert "SWORDFISH" not in metrics
+    assert 'method="other",route="/v1/score",status="405"} 30.0' in metrics
+    assert {line["method"] for line in read(capfd) if line["event"] == "request"} == {"other", "any", "GET"}
+
+
+def test_a_flood_of_one_kind_is_a_burst_and_a_count(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_to_stderr()
+    asyncio_log = logging.getLogger("asyncio")
+    clock = time.monotonic()
+    for _ in range(20_000):
+        asyncio_log.error("socket.accept() out of system resource\nsocket: swordfish", exc_info=OSError("palmyra"))
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    monkeypatch.setattr("app.http.logs.time.monotonic", lambda: clock + 3_600)
+    asyncio_log.error("socket.accept() out of system resource\nsocket: swordfish")
+    lines = read(capfd)
+    accepts = [line for line in lines if line["event"] == "socket.accept() out of system resource"]
+    assert len(accepts) == LINES_PER_WINDOW + 1
+    assert accepts[-1]["left_out"] == 20_000 - LINES_PER_WINDOW
+    assert [line["event"] for line in lines if line not in accepts] == ["Invalid HTTP request received."]

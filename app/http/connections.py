@@ -1,0 +1,106 @@
+"""uvicorn's HTTP/1.1 connection with the limits that it lacks: on time for head and body, and on the number of all.
+
+A connection waits for its client in one of three ways: for a head (or silent), for a body, or to have its reply read.
+Each has a time limit, counted from the start of the wait: bytes that trickle in do not prolong it.
+"""
+
+import asyncio
+from dataclasses import dataclass
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Seconds for the head, the body and the reading of a reply; the largest number of connections."""
+
+    head: float = 10
+    body: float = 60
+    reading: float = 60
+    connections: int = 512
+
+
+class Connection(H11Protocol):
+    """One client's connection. ``limits`` is set on a subclass (``connection_class``)."""
+
+    limits = Limits()
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer: asyncio.TimerHandle | None = None
+        self._waits_for, self.since = "", self.loop.time()
+        if len(self.connections) > self.limits.connections and not self._take_place():
+            transport.write(FULL)
+            transport.close()
+        else:
+            self._wait("head")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._wait("")
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._wait("reading")
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._wait("")
+        self._watch()
+
+    @property
+    def idle(self) -> bool:
+        """Whether no request is under way, in any part of it but its head."""
+        return self.conn.their_state is h11.IDLE and (self.cycle is None or self.cycle.response_complete)
+
+    def _watch(self) -> None:
+        if self._waits_for == "reading" or self.transport.is_closing():
+            return
+        if self.conn.their_state is h11.SEND_BODY:
+            self._wait("body")
+        elif self.idle and (self.timeout_keep_alive_task is None or self.conn.trailing_data[0]):
+            self._wait("head")
+        else:
+            self._wait("")
+
+    def _wait(self, what: str) -> None:
+        """Start the time limit of ``what``, unless it runs already; nothing for an empty name."""
+        if what == self._waits_for:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._waits_for, self.since = what, self.loop.time()
+        self._timer = self.loop.call_later(getattr(self.limits, what), self._late) if what else None
+
+    def _late(self) -> None:
+        if self._waits_for == "reading":
+            self.transport.abort()
+            return
+        if self.cycle is None or not self.cycle.response_started:
+            self.transport.write(LATE)
+        self.transport.close()
+
+    def _take_place(self) -> bool:
+        """Close the connection that has been idle for longest; False when there is none."""
+        others = [one for one in self.connections if isinstance(one, Connection) and one is not self and one.idle]
+        if not others:
+            return False
+        min(others, key=lambda one: one.since).transport.abort()
+        return True
+
+
+def connection_class(limits: Limits) -> type[Connection]:
+    """The connection for uvicorn's ``http`` option."""
+    return type("LimitedConnection", (Connection,), {"limits": limits})
