@@ -1,5 +1,6 @@
 """The service and the web page as processes of their own, and a real headless Chromium to visit them."""
 
+import os
 import shutil
 import socket
 import subprocess
@@ -28,6 +29,16 @@ FLAGS = (
     "--disable-sync",
 )
 WIDE = (1280, 800)
+
+
+def skip_without_a_browser() -> None:
+    """Skips a module; on CI a missing browser is a failure of the tests that need it."""
+    if os.environ.get("CI") != "true" and not (
+        shutil.which("chromedriver") and (shutil.which("chromium") or shutil.which("google-chrome"))
+    ):
+        pytest.skip(
+            "no Chromium with chromedriver; get them with: sh tests/browser/install.sh", allow_module_level=True
+        )
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,6 @@
 """What a person sees and presses, in a real headless Chromium at the width of a desk and of a phone."""
 
 import json
-import os
-import shutil
 import time
 import tomllib
 from collections.abc import Callable
@@ -16,13 +14,9 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import WebDriverWait
 
 import keel
+from tests.browser.conftest import skip_without_a_browser
 
-# On CI a missing browser is a failure of the tests that need it.
-if os.environ.get("CI") != "true" and not (
-    shutil.which("chromedriver") and (shutil.which("chromium") or shutil.which("google-chrome"))
-):
-    pytest.skip("no Chromium with chromedriver; get them with: sh tests/browser/install.sh", allow_module_level=True)
-
+skip_without_a_browser()
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 T = TypeVar("T")
