@@ -20,7 +20,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.errors import Unauthorized as Refused
 from app.http.admission import OPEN, RequireKey, presented
-from app.http.middleware import JsonLines
+from app.http.logs import JsonLines
 from app.serve import require_startable
 from app.settings import Settings
 from app.storage.keys import LOCAL, Keys, stored_keys
