@@ -62,8 +62,12 @@ class Connection(H11Protocol):
 
     @property
     def idle(self) -> bool:
-        """Whether no request is under way, in any part of it but its head."""
-        return self.conn.their_state is h11.IDLE and (self.cycle is None or self.cycle.response_complete)
+        """Whether it is open and no request is under way, in any part of it but its head."""
+        return (
+            not self.transport.is_closing()
+            and self.conn.their_state is h11.IDLE
+            and (self.cycle is None or self.cycle.response_complete)
+        )
 
     def _watch(self) -> None:
         if self._waits_for == "reading" or self.transport.is_closing():

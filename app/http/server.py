@@ -1,6 +1,7 @@
 """The server in front of the service: uvicorn, one process, and what it lacks for standing alone."""
 
 import gc
+import socket
 from contextlib import suppress
 
 import uvicorn
@@ -12,6 +13,10 @@ from app.settings import Settings
 
 FILES_PER_CONNECTION = 2
 """Files that may be open for each connection: half of them are for the store, the page and the encoder."""
+ACCEPTED_AT_ONCE = 32
+"""Connections that asyncio accepts before any of them can be refused: fewer than there are files to spare."""
+QUEUED_CONNECTIONS = 1_024
+"""Connections that the kernel holds until they are accepted."""
 
 
 def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -28,6 +33,7 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         settings.port,
         http=connection_class(limits),
         timeout_keep_alive=settings.idle_seconds,
+        backlog=ACCEPTED_AT_ONCE,
         log_config=None,
         access_log=False,
     )
@@ -55,6 +61,13 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
         super().__init__(config)
         self._engine, self._settled = engine, False
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # asyncio has one number for both; listening again changes the kernel's alone.
+        for one in (one for server in self.servers for one in server.sockets):
+            with socket.fromfd(one.fileno(), one.family, one.type) as same:
+                same.listen(QUEUED_CONNECTIONS)
 
     async def on_tick(self, counter: int) -> bool:
         if not self._settled and self._engine.ready:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import httpx
 import pytest
-import uvicorn
 
 from app.http.api import create_app
-from app.http.server import config_of
+from app.http.server import Server, config_of
 from app.scoring.engine import Engine
 from app.settings import Settings
 from app.storage.opening import open_store
@@ -26,7 +25,7 @@ def address(tmp_path: Path, engine: Engine) -> Iterator[tuple[str, int]]:
     settings = Settings(data_dir=tmp_path, **LIMITS)
     config = config_of(create_app(settings, open_store(settings), engine), settings)
     config.port = 0
-    server = uvicorn.Server(config)
+    server = Server(config, engine)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started and thread.is_alive():
@@ -79,12 +78,23 @@ def test_a_client_that_does_nothing_is_closed_in_time(
     assert says in said
 
 
+def still_open(client: socket.socket) -> bool:
+    client.setblocking(False)
+    try:
+        return bool(client.recv(1, socket.MSG_PEEK))
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
 def test_many_silent_sockets_do_not_stop_others(address: tuple[str, int]) -> None:
     silent = [socket.create_connection(address) for _ in range(320)]
     start = time.monotonic()
     for _ in range(5):
         assert httpx.get(f"http://{address[0]}:{address[1]}/health/live", timeout=2).status_code == 200
     assert time.monotonic() - start < 2
+    assert sum(still_open(client) for client in silent) <= LIMITS["max_connections"]
     for client in silent:
         client.close()
 
