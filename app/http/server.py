@@ -11,8 +11,8 @@ from app.http.connections import Limits, connection_class
 from app.scoring.engine import Engine
 from app.settings import Settings
 
-FILES_PER_CONNECTION = 2
-"""Files that may be open for each connection: half of them are for the store, the page and the encoder."""
+FILES_PER_CONNECTION = 3
+"""Files that may be open for each connection: the others are for the store, the encoder and what is just accepted."""
 ACCEPTED_AT_ONCE = 32
 """Connections that asyncio accepts before any of them can be refused: fewer than there are files to spare."""
 QUEUED_CONNECTIONS = 1_024
