@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from filelock import AsyncFileLock
 from sqlite_utils.db import Database
 
 from app.errors import Conflict, NotFound, NotReady
@@ -50,8 +51,10 @@ class SqliteStore:
 
     async def open(self) -> None:
         await asyncio.to_thread(private_database, self._path)
-        await self._writer.run(MIGRATIONS.apply)
-        await self._writer.run(_empty_journal)
+        # SQLite does not wait where two processes switch a new file to WAL at once; it fails.
+        async with AsyncFileLock(f"{self._path}.lock", mode=0o600):
+            await self._writer.run(MIGRATIONS.apply)
+            await self._writer.run(_empty_journal)
 
     async def close(self) -> None:
         await self._lookup.close()
