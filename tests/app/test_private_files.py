@@ -45,7 +45,9 @@ async def stored(settings: Settings) -> dict[str, int]:
 
 
 async def test_folder_database_and_journal_are_made_private(settings: Settings) -> None:
-    assert await stored(settings) == {"keel": 0o700, "keel.db": 0o600, "keel.db-wal": 0o600, "keel.db-shm": 0o600}
+    assert await stored(settings) == dict.fromkeys(("keel.db", "keel.db-wal", "keel.db-shm", "keel.db.lock"), 0o600) | {
+        "keel": 0o700
+    }
 
 
 @pytest.mark.parametrize("mode", [0o777, 0o755, 0o750, 0o707, 0o701])

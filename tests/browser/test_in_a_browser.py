@@ -186,7 +186,7 @@ def test_markup_in_a_candidate_stays_text(visit: Visit) -> None:
 def test_an_audit_is_run_and_shown_in_words(visit: Visit) -> None:
     visit.open("audit")
     visit.click("Run an audit now")
-    visit.says("STARC")
+    visit.says("Distance to the aggregate")
     visit.until(lambda: any(word in visit.text("table.audit") for word in ("within limits", "inconclusive")))
     visit.shoot("audit")
     assert visit.fits()

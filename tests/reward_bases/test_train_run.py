@@ -47,7 +47,7 @@ class HashEncoder(Encoder):
         return torch.nn.functional.normalize(torch.tensor(np.array(drawn)), dim=1).float()
 
 
-ENCODER = HashEncoder("toy", "5" * 64, DIMENSION, 256, False, None, None)
+ENCODER = HashEncoder("toy", "5" * 64, DIMENSION, 256, False, None, None, setup_sha256="7" * 64)
 
 
 class RecordingListener:
