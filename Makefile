@@ -6,7 +6,7 @@ SERVICE := .venv/.service
 DEV := .venv/.dev
 # A process per core with one thread each: two that both want all cores would mostly wait for each other.
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
-FAST := -m "not slow and not soak"
+FAST := -m "not slow and not soak" --ignore tests/browser --ignore tests/packaging --ignore tests/examples --ignore tests/client/test_trl.py --ignore tests/reward_bases/test_train_tune.py
 
 .PHONY: install run check test soak lint demo bench basis browser
 

@@ -15,6 +15,8 @@ from app.scoring.engine import Engine
 from app.settings import Settings
 from app.storage.opening import open_store
 
+pytestmark = pytest.mark.slow
+
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST /v1/score HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 LIMITS = {"head_seconds": 0.6, "body_seconds": 0.6, "idle_seconds": 2, "max_connections": 40}

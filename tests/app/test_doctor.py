@@ -21,6 +21,8 @@ from app.storage.opening import opened
 from app.storage.store import PersonKey
 from reward_bases.artifact import DEFAULT
 
+pytestmark = pytest.mark.slow
+
 ADA = PersonKey("local", "ada")
 UNKNOWN = "insert into _sqlite_migrations values (99, 'keel', 'from_tomorrow', '2030')"
 MISSING = "delete from _sqlite_migrations where name = 'appeals'"

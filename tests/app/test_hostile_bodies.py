@@ -85,6 +85,7 @@ VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(data=st.data())
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_json_is_answered_with_500(service: httpx.Client, app: FastAPI, data: st.DataObject) -> None:

@@ -28,6 +28,8 @@ from app.storage.opening import open_store
 from elicitation.errors import InvalidInput
 from keel import Client, NotFound, Unauthorized
 
+pytestmark = pytest.mark.slow
+
 UNKNOWN = f"keel_{'0' * 12}_{'0' * 64}"
 
 

@@ -15,6 +15,8 @@ from app.settings import Settings
 from app.storage.keys import stored_keys
 from app.storage.opening import open_store
 
+pytestmark = pytest.mark.slow
+
 Listen = Callable[[FastAPI], AbstractContextManager[str]]
 PROXIED = ["X-Forwarded-For", "X-Forwarded-Host", "x-forwarded-proto", "Forwarded", "X-Real-IP", "Via"]
 

@@ -16,6 +16,8 @@ from app.sources.turns import Limits
 from reward_bases.artifact import Artifact
 from reward_bases.sources.encoder import Encoder
 
+pytestmark = pytest.mark.slow
+
 TURNS = [("user", "Basil?")]
 HALF = "\ud800"
 BAD: dict[str, tuple[str, Any, str]] = {

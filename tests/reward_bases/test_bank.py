@@ -68,6 +68,7 @@ def test_an_unknown_part_is_refused(shipped: Bank) -> None:
         shipped.part("train")
 
 
+@pytest.mark.slow
 def test_repeated_ids_and_missing_traits_are_refused(tmp_path: Path) -> None:
     raw = json.loads(PATH.read_text())
     raw["prompts"][0]["answers"][1]["id"] = raw["prompts"][0]["answers"][0]["id"]

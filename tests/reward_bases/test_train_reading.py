@@ -31,6 +31,7 @@ pairs = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(pairs, min_size=1, max_size=12))
 def test_every_format_gives_the_same_data(records: list[Record]) -> None:
     records = [PAIR | {"strength": None}, *records]
