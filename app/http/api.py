@@ -24,8 +24,8 @@ from app.storage.store import Store
 from reward_bases.artifact import DEFAULT, Artifact
 
 DESCRIPTION = """
-Keel learns what one person wants from a language model in about ten questions (**people**), scores and ranks answers
-for that person (**scoring**) and keeps the score from drifting into flattery (**audits**). Rewards are in nats. Errors
+Keel learns what one person wants from a language model in about ten questions (people), scores and ranks answers
+for that person (scoring) and keeps the score from drifting into flattery (audits). Rewards are in nats. Errors
 are RFC 9457 problem+json everywhere.
 """
 
