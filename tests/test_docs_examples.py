@@ -21,21 +21,22 @@ def example(page: str, section: str) -> str:
 
 
 def promised(block: str) -> list[str]:
-    return re.findall(r"^print\(.*\)  # (.*)$", block, re.M)
+    lines = re.findall(r"^print\(.*\)  # (.*)$", block, re.M)
+    assert lines, "an example prints something and says what"
+    return lines
 
 
-def run(block: str, capsys: pytest.CaptureFixture[str], **names: Any) -> None:
+def printed(block: str, capsys: pytest.CaptureFixture[str], **names: Any) -> list[str]:
     exec(block, names)
-    printed = capsys.readouterr().out.splitlines()
-    assert printed
-    assert printed == promised(block)
+    return capsys.readouterr().out.splitlines()
 
 
 @pytest.mark.parametrize(
     ("page", "section"), [("trainers.md", "Best of n"), ("uncertainty.md", "Rewards for trainers")]
 )
 def test_an_example_prints_what_it_says(page: str, section: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run(example(page, section), capsys)
+    block = example(page, section)
+    assert printed(block, capsys) == promised(block)
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -46,9 +47,11 @@ def test_the_budget_is_found_by_trials(seed: int, capsys: pytest.CaptureFixture[
         share = round(1 - mix, 9)
         return float(draw.random() < LOSS[share]), float(draw.random() < share)
 
-    run(example("guard.md", "Tuning a budget online"), capsys, trial=trial)
+    block = example("guard.md", "Tuning a budget online")
+    assert printed(block, capsys, trial=trial) == promised(block)
 
 
 @pytest.mark.slow
 def test_verdicts_of_the_service_become_unbiased_rewards(live: str, capsys: pytest.CaptureFixture[str]) -> None:
-    run(example("gate.md", "Correcting a reward for it").replace(ADDRESS, live), capsys)
+    block = example("gate.md", "Correcting a reward for it").replace(ADDRESS, live)
+    assert printed(block, capsys) == promised(block)

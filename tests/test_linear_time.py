@@ -246,7 +246,7 @@ def test_time_grows_in_proportion_to_the_text(name: str) -> None:
 
 
 @pytest.mark.parametrize("clause", ["では" * 60 + "猫", "我们一步一步" * 30 + "x", "で、" * 60 + "x"])
-def test_an_announcement_of_many_readings_is_told_at_once(clause: str) -> None:
+def test_an_announcement_of_many_readings_is_judged_at_once(clause: str) -> None:
     assert seconds(READERS["gate"], clause[:200]) < 0.1
 
 

@@ -106,7 +106,7 @@ def run(todo: Sequence[Task], methods_module: str, workers: int | None = None) -
         progress() as bar,
     ):
         row = bar.add_task("trajectories", total=total)
-        futures = [pool.submit(_courses, sent(task)) for task in todo]
+        futures = [pool.submit(_played, sent(task)) for task in todo]
         for _ in _until_done(futures):
             bar.update(row, completed=done.value)
         bar.update(row, completed=total)
@@ -114,7 +114,7 @@ def run(todo: Sequence[Task], methods_module: str, workers: int | None = None) -
 
 
 class _Rate(ProgressColumn):
-    """Courses a minute."""
+    """Trajectories a minute."""
 
     def render(self, task: Row) -> Text:
         speed = task.finished_speed or task.speed
@@ -158,11 +158,11 @@ def sent(task: Task) -> bytes:
 
 
 def arrived(parcel: bytes) -> Task:
-    """The task that ``sent`` was given."""
+    """The task that ``sent`` was given; only bytes of this program's own parent process come here."""
     return cast(Task, torch.load(io.BytesIO(parcel), weights_only=False))
 
 
-def _courses(parcel: bytes) -> list[Trajectory]:
+def _played(parcel: bytes) -> list[Trajectory]:
     found = []
     for trajectory in trajectories(arrived(parcel), _METHODS):
         found.append(trajectory)
