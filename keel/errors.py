@@ -28,11 +28,17 @@ class Unreachable(KeelError):
 
 
 class Problem(KeelError):
-    """An error reply; ``errors`` lists single fields where the service named them."""
+    """An error reply; ``errors`` lists single fields where the service named them.
 
-    def __init__(self, status: int, detail: str, errors: tuple[dict[str, str], ...] = ()) -> None:
-        super().__init__(f"{status} {detail}")
-        self.status, self.detail, self.errors = status, detail, errors
+    ``request_id`` finds the request in the service's log. The message shows it for faults of the service.
+    """
+
+    def __init__(
+        self, status: int, detail: str, errors: tuple[dict[str, str], ...] = (), request_id: str | None = None
+    ) -> None:
+        faulty = request_id is not None and status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        super().__init__(f"{status} {detail}" + (f" (request {request_id})" if faulty else ""))
+        self.status, self.detail, self.errors, self.request_id = status, detail, errors, request_id
 
 
 class Invalid(Problem):

@@ -82,7 +82,8 @@ def result(call: Call[T], outcome: Outcome) -> T:
         return call.read(outcome.json() if outcome.content else None)
     body = _object(outcome)
     status, detail = outcome.status_code, str(body.get("detail") or outcome.reason_phrase)
-    raise KINDS.get(status, Problem)(status, detail, tuple(body.get("errors", ())))
+    request_id = outcome.headers.get("X-Request-Id")
+    raise KINDS.get(status, Problem)(status, detail, tuple(body.get("errors", ())), request_id)
 
 
 def _object(response: httpx.Response) -> dict[str, Any]:

@@ -1,18 +1,19 @@
 """Middleware between the socket and the routes: a bound on bodies, one log line and one measurement per request.
 
-The log holds method, route template, status and time: no path, query, body, header or exception message, because any of
-them may carry what a person wrote or is called.
+The log holds method, route template, status, time and the request's id: no path, query, body, other header or exception
+message, because any of them may carry what a person wrote or is called.
 """
 
 import asyncio
 import logging
-import time
+import re
+import secrets
 import traceback
 from dataclasses import replace
 from http import HTTPStatus
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.caller import CALLER
@@ -20,11 +21,13 @@ from app.errors import TooLarge
 from app.http.json_bounds import require_bounded
 from app.http.logs import OWN
 from app.http.problems import UNEXPECTED, keel_problem, problem
+from app.observing.measured import REQUEST, Measured
 from elicitation.errors import KeelError
 
 LOG = logging.getLogger(OWN)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods in labels and in the log; all others are one, since a caller may invent any number of them."""
+REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DRAINED_BYTES = 64 * 2**20
 LARGE_BODY_BYTES = 2**16
 LARGE_BODY_PAUSE = 0.01
@@ -32,7 +35,7 @@ LARGE_BODY_PAUSE = 0.01
 
 
 class RequestLog:
-    """Outermost: logs and measures every request and turns an unexpected exception into a problem."""
+    """Outermost: names, logs and measures every request and turns an unexpected exception into a problem."""
 
     def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
         self._app = app
@@ -44,32 +47,52 @@ class RequestLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        start, status = time.perf_counter(), 0
+        request, status = Measured(request_id_of(Headers(scope=scope))), 0
 
         async def watched(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                _mark(message, scope, request)
             await send(message)
 
+        entered = REQUEST.set(request)
         try:
             await self._app(scope, receive, watched)
         except Exception as error:
-            _log_place(error)
+            _log_place(error, request)
             if status:
                 raise
             await problem(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)(scope, receive, watched)
-        self._record(scope, status, time.perf_counter() - start)
+        finally:
+            REQUEST.reset(entered)
+        self._record(scope, status, request)
 
-    def _record(self, scope: Scope, status: int, seconds: float) -> None:
+    def _record(self, scope: Scope, status: int, request: Measured) -> None:
         route = getattr(scope.get("route"), "path", "unknown")
         method = scope["method"] if scope["method"] in METHODS else "other"
         if route == "unknown":
             method = "any"
+        seconds = request.total
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(method, route).observe(seconds)
         fields = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 2)}
-        LOG.info("request", extra={"fields": fields})
+        LOG.info("request", extra={"fields": fields | {"request_id": request.request_id}})
+
+
+def request_id_of(headers: Headers) -> str:
+    """The caller's X-Request-Id if it sent one that is safe to repeat and to log, else a new one."""
+    given = headers.getlist("x-request-id")
+    return given[0] if len(given) == 1 and REQUEST_ID.fullmatch(given[0]) else secrets.token_hex(16)
+
+
+def _mark(start: Message, scope: Scope, request: Measured) -> None:
+    """Add the request's id to its reply, and to one that a key opened the times of its stages."""
+    headers = MutableHeaders(scope=start)
+    headers["X-Request-Id"] = request.request_id
+    if "tenant" in scope.get("state", {}):
+        stages = [*request.seconds.items(), ("total", request.total)]
+        headers["Server-Timing"] = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in stages)
 
 
 class BodyLimit:
@@ -152,7 +175,8 @@ def _replayed(body: bytes, gone: asyncio.Task[None]) -> Receive:
     return replay
 
 
-def _log_place(error: Exception) -> None:
+def _log_place(error: Exception, request: Measured) -> None:
     frames = traceback.extract_tb(error.__traceback__)
     place = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames[-8:]]
-    LOG.error("unexpected", extra={"fields": {"exception": type(error).__name__, "place": place}})
+    fields = {"exception": type(error).__name__, "place": place, "request_id": request.request_id}
+    LOG.error("unexpected", extra={"fields": fields})

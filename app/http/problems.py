@@ -1,4 +1,4 @@
-"""Every error reply as RFC 9457 problem+json: ``{type, title, status, detail, errors?}``, with none of our insides."""
+"""Every error reply as RFC 9457 problem+json: ``{type, title, status, detail, errors?, request_id?}``."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from app.errors import status_of
+from app.observing.measured import REQUEST
 from elicitation.errors import KeelError
 
 MEDIA_TYPE = "application/problem+json"
@@ -34,6 +35,8 @@ def problem(
     """The one shape of an error reply."""
     body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
     body |= {"detail": detail} | ({"errors": list(errors)} if errors else {})
+    if (request := REQUEST.get()) is not None:
+        body["request_id"] = request.request_id
     # ASCII escapes carry any string, unpaired surrogates included.
     return Response(json.dumps(body), status, {**STATUS_HEADERS.get(status, {}), **(headers or {})}, MEDIA_TYPE)
 

@@ -13,6 +13,7 @@ from weakref import WeakValueDictionary
 import torch
 
 from app.errors import Conflict, NotFound
+from app.observing.measured import stage
 from app.people.pool import Pool
 from app.profiles.evidence import difference
 from app.profiles.profiles import Profile, Profiles, require_person
@@ -64,7 +65,8 @@ class Asking:
                 return Asked(
                     await self._shown(replace(waiting[0], number=len(answered) + 1), profile, questions), False
                 )
-            question = await asyncio.to_thread(self._chosen, request, profile, questions)
+            with stage("choose"):
+                question = await asyncio.to_thread(self._chosen, request, profile, questions)
             if question is None:
                 return None
             await self._store.add_question(key, question)
@@ -165,7 +167,8 @@ class Asking:
         )
 
     async def _shown(self, question: Question, profile: Profile, questions: Sequence[Question]) -> QuestionReply:
-        _, total = await asyncio.to_thread(self._outlook, profile, questions)
+        with stage("choose"):
+            _, total = await asyncio.to_thread(self._outlook, profile, questions)
         return QuestionReply(
             question_id=question.question_id,
             prompt=_prompt(Conversation.of(question.conversation)),
@@ -180,7 +183,8 @@ class Asking:
     async def _progress(self, person: Person, position: int) -> Progress:
         profile = await self._profiles.of(person, position)
         questions = await self._store.questions(person.key)
-        worthwhile, total = await asyncio.to_thread(self._outlook, profile, questions)
+        with stage("choose"):
+            worthwhile, total = await asyncio.to_thread(self._outlook, profile, questions)
         return Progress(
             profile_version=profile.version,
             answered=len(profile.answers),

@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 from app.cache import LruCache
 from app.errors import Conflict, NotFound
+from app.observing.measured import stage
 from app.profiles.evidence import evidence_of
 from app.storage.store import Answer, Person, PersonKey, Question, Store, active_answers
 from elicitation.errors import InvalidInput
@@ -70,7 +71,10 @@ class Profiles:
 
     async def each(self, wanted: Sequence[tuple[Person, int | None]]) -> list[Profile]:
         """The profiles of people after that many entries, or all (None); those not remembered are fitted now."""
-        places = [(person, person.position if position is None else position) for person, position in wanted]
+        with stage("profile"):
+            return await self._each([(one, one.position if position is None else position) for one, position in wanted])
+
+    async def _each(self, places: Sequence[tuple[Person, int]]) -> list[Profile]:
         keys = [(person.person_uid, position) for person, position in places]
         found = {key: cached for key in dict.fromkeys(keys) if (cached := self._cache.get(key)) is not None}
         missing = {key: place for key, place in zip(keys, places, strict=True) if key not in found}

@@ -72,3 +72,4 @@ class ProblemReply(Reply):
     status: int
     detail: str = Field(description="names the value, the limit and the remedy")
     errors: list[dict[str, str]] | None = None
+    request_id: str | None = Field(default=None, description="the reply's X-Request-Id; it stands in the log")

@@ -17,6 +17,7 @@ from torch import Tensor
 from app.cache import LruCache
 from app.caller import CALLER
 from app.errors import Conflict, NotFinite
+from app.observing.measured import stage
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.encoding import Encoder, EncodingQueue
 from app.sources.turns import Limits
@@ -133,7 +134,9 @@ class Engine:
     async def _items(self, pairs: Sequence[Pair]) -> list[Item]:
         # Refused before any work for it: the texts most likely have no vectors yet.
         self.encoding.turns.admit(CALLER.get().tenant)
-        return await self._rated(pairs, await asyncio.to_thread(lambda: [check(pair.response) for pair in pairs]))
+        with stage("gate"):
+            gates = await asyncio.to_thread(lambda: [check(pair.response) for pair in pairs])
+        return await self._rated(pairs, gates)
 
     async def _rated(self, pairs: Sequence[Pair], gates: Sequence[GateResult]) -> list[Item]:
         passed = [pair for pair, gate in zip(pairs, gates, strict=True) if gate.passed]

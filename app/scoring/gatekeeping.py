@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from app.observing.measured import stage
 from app.scoring.engine import Engine, Item
 from app.scoring.rubrics import Rubric, judged
 from app.storage.appeals import AppealStore
@@ -45,7 +46,8 @@ class GatedEngine:
             items, [i for i in waived if not items[i].gate.passed], conversations, responses
         )
         judging = [i for i, item in enumerate(items) if item.gate.passed and i not in set(waived)]
-        return await asyncio.to_thread(self._judge, items, judging, conversations, responses)
+        with stage("gate"):
+            return await asyncio.to_thread(self._judge, items, judging, conversations, responses)
 
     async def _let_through(
         self, items: list[Item], places: list[int], conversations: Sequence[Conversation], responses: Sequence[str]

@@ -12,6 +12,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from app.observing.measured import stage
 from app.profiles.profiles import Profile, Profiles
 from app.schemas.base import SEED_MAX, Text
 from app.schemas.ranking import RankedReply, RankReply, RankRequest
@@ -56,7 +57,8 @@ class Scoring:
         items = await engine.items_of(conversations, responses)
         served = {name: p.version for name, p in zip(distinct, profiles, strict=True) if name is not None}
         if request.plain:
-            cached = self._reward_cache.of([profiles[distinct[name]] for name in people], items)
+            with stage("reward"):
+                cached = self._reward_cache.of([profiles[distinct[name]] for name in people], items)
             return ScoreReply(
                 rewards=[one.reward for one in cached],
                 scores=[one.score for one in cached],
@@ -67,13 +69,16 @@ class Scoring:
         batch = CoefficientBatch.of(mixed, [distinct[name] for name in people])
         phi, passed = stack_items(items)
         baseline = await against(request, conversations, batch, engine, self._settings)
-        rewards = batch.rewards(phi, passed) - baseline.rewards
-        if request.conciseness:
-            protected = self._profiles.artifact.population.mean * self._profiles.policy.protected
-            rewards = concise(rewards, (phi * protected).sum(-1) * passed, conciseness(responses), request.conciseness)
-        groups = grouped(conversations, people)
+        with stage("reward"):
+            rewards = batch.rewards(phi, passed) - baseline.rewards
+            if request.conciseness:
+                protected = self._profiles.artifact.population.mean * self._profiles.policy.protected
+                worth = (phi * protected).sum(-1) * passed
+                rewards = concise(rewards, worth, conciseness(responses), request.conciseness)
+            spread, groups = batch.std[batch.rows], grouped(conversations, people)
+            served_as = shaped(rewards, spread, groups, request.normalize, request.bounded).tolist()
         return ScoreReply(
-            rewards=shaped(rewards, batch.std[batch.rows], groups, request.normalize, request.bounded).tolist(),
+            rewards=served_as,
             scores=batch.scores(rewards).tolist(),
             basis_version=self._engine.artifact.basis.version,
             profile_versions=served,
@@ -94,7 +99,8 @@ class Scoring:
         candidates = Candidates(rewards, aggregate, passed, phi, torch.stack([item.refits for item in items]), *parts)
         budget, seed = self._profiles.policy.budget.divergence, request.seed
         generator = torch.Generator().manual_seed(secrets.randbelow(SEED_MAX) if seed is None else seed)
-        ranking = await asyncio.to_thread(rank_set, request, candidates, budget, generator)
+        with stage("reward"):
+            ranking = await asyncio.to_thread(rank_set, request, candidates, budget, generator)
         scores, probability = batch.scores(rewards).tolist(), ranking.probability.tolist()
         results = [RankedReply(index=i, score=scores[i], probability=probability[i]) for i in ranking.order]
         basis_version = self._engine.artifact.basis.version

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from app.cache import LruCache
 from app.caller import CALLER
+from app.observing.measured import stage
 from reward_bases.sources.source import Columns, Pair, Source
 
 RowKey = tuple[str, str, str]
@@ -93,7 +94,8 @@ class CachedSource:
     async def columns(self, pairs: Sequence[Pair]) -> Columns:
         """(n, f) float64; equal pairs are read once."""
         digests = [pair.digest for pair in pairs]
-        rows = await self._cache.read(self._source, dict(zip(digests, pairs, strict=True)))
+        with stage("columns"):
+            rows = await self._cache.read(self._source, dict(zip(digests, pairs, strict=True)))
         failed = {place: row for place, digest in enumerate(digests) if isinstance(row := rows[digest], str)}
         return Columns(self._values([rows[digest] for digest in digests]), failed)
 

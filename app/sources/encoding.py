@@ -5,6 +5,7 @@ the encoder's source the queue is a ``Vectors`` (``reward_bases/sources/embeddin
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
@@ -15,6 +16,7 @@ from torch import Tensor
 from app.cache import LruCache
 from app.caller import CALLER, Caller
 from app.errors import ClientGone
+from app.observing.measured import took
 from app.sources.turns import Batch, Limits, Turns, Waiting
 from reward_bases.text import digest
 
@@ -75,11 +77,13 @@ class EncodingQueue:
 
     async def _encoded(self, texts: dict[Key, str], caller: Caller) -> dict[Key, Tensor]:
         self.turns.admit(caller.tenant)
+        start = time.perf_counter_ns()
         waiting = [self._wait(key, text, caller.tenant) for key, text in texts.items()]
         try:
             await _all_or_gone([one.future for one in waiting], caller)
             return {one.key: one.future.result() for one in waiting}
         finally:
+            _measure(waiting, start)
             for one in waiting:
                 self._let_go(one)
 
@@ -105,7 +109,7 @@ class EncodingQueue:
         while self.turns:
             batch = self.turns.next()
             if batch.steps is None:
-                self.batches += 1
+                self._begin(batch)
             try:
                 rows = await asyncio.get_running_loop().run_in_executor(self._thread, self._step, batch)
             except Exception as error:
@@ -116,6 +120,11 @@ class EncodingQueue:
                 if rows is not None:
                     self._end(batch, rows)
         self._runner = None
+
+    def _begin(self, batch: Batch) -> None:
+        self.batches += 1
+        for waiting in batch.texts:
+            waiting.begun = time.perf_counter_ns()
 
     def _end(self, batch: Batch, outcomes: Sequence[Tensor | Exception]) -> None:
         self.turns.end(batch)
@@ -155,3 +164,12 @@ async def _all_or_gone(futures: Collection[asyncio.Future[Tensor]], caller: Call
             raise ClientGone("the client closed the connection before its reply")
     finally:
         everything.cancel()
+
+
+def _measure(waiting: Sequence[Waiting], start: int) -> None:
+    """Note how long the texts waited for the first turn of one of them, and from then on for their vectors."""
+    end = time.perf_counter_ns()
+    begun = min((one.begun for one in waiting if one.begun is not None), default=end)
+    turn = max(start, begun)
+    took("wait", start, turn)
+    took("encode", turn, end)

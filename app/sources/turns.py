@@ -35,13 +35,14 @@ class Limits:
 
 @dataclass(eq=False)
 class Waiting:
-    """A text that ``wanted`` requests wait for."""
+    """A text that ``wanted`` requests wait for; its turn came at ``begun`` (``time.perf_counter_ns``)."""
 
     tenant: str
     key: tuple[str, str]
     text: str
     future: asyncio.Future[Tensor]
     wanted: int = 0
+    begun: int | None = None
 
 
 @dataclass(eq=False)

@@ -8,6 +8,8 @@ from typing import TypeVar
 
 from sqlite_utils.db import Database
 
+from app.observing.measured import stage
+
 T = TypeVar("T")
 BUSY_MILLISECONDS = 5_000
 
@@ -21,7 +23,8 @@ class Connection:
         self._db: Database | None = None
 
     async def run(self, work: Callable[[Database], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._opened()))
+        with stage("store"):
+            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._opened()))
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
@@ -47,7 +50,8 @@ class PointReads(Connection):
     """
 
     async def run(self, work: Callable[[Database], T]) -> T:
-        return work(self._opened())
+        with stage("store"):
+            return work(self._opened())
 
     async def close(self) -> None:
         self._close()
