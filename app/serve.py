@@ -3,36 +3,29 @@
 import asyncio
 import signal
 import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from importlib.util import find_spec
-from pathlib import Path
+from contextlib import nullcontext, suppress
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from app.settings import Settings
 from app.terminal import say
+from app.web_page import new_token, require_login, shown_address, web_page
 from elicitation.errors import InvalidInput
 
 if TYPE_CHECKING:
     from app.profiles.profiles import Profiles
 
-UI_SECONDS_TO_END = 5
-
 
 def require_startable(settings: Settings, ui: bool) -> None:
-    """Raises InvalidInput when the address is open to others, the page has no key or a port is taken."""
+    """Raises InvalidInput when the address is open to others, the page knows no person or a port is taken."""
     keyed = settings.database.is_file() and asyncio.run(_any_key(settings))
     if not settings.loopback and not keyed:
         raise InvalidInput(
             f"host {settings.host!r} is reachable from other machines and no key exists to keep them out; "
             "make one with keel key create --tenant NAME, or use --host 127.0.0.1"
         )
-    if ui and keyed and settings.key is None:
-        raise InvalidInput("the service has keys and its web page was given none; set KEEL_KEY, or add --no-ui")
+    if ui:
+        require_login(settings, keyed)
     _require_free(settings.host, settings.port, "port")
     if ui:
         _require_free(settings.page_host, settings.ui_port, "ui-port")
@@ -50,9 +43,10 @@ def serve(settings: Settings, ui: bool) -> None:
     log_to_stderr()
     app = default_app(settings)
     asyncio.run(require_servable(settings, app.state.service.profiles))
-    _announce(settings, ui)
+    token = new_token(settings)
+    _announce(settings, shown_address(settings, token) if ui else None)
     signal.signal(signal.SIGTERM, _exit)
-    with _web_page(settings) if ui else _nothing(), suppress(KeyboardInterrupt):
+    with web_page(settings, token) if ui else nullcontext(), suppress(KeyboardInterrupt):
         Server(config_of(app, settings), app.state.service.engine).run()
 
 
@@ -74,10 +68,10 @@ async def require_servable(settings: Settings, served: "Profiles") -> None:
         await require_migrated(settings, store, served)
 
 
-def _announce(settings: Settings, ui: bool) -> None:
+def _announce(settings: Settings, page: str | None) -> None:
     say(f"API  {settings.address}  (documentation at {settings.address}/docs)")
-    if ui:
-        say(f"Page {settings.ui_address}")
+    if page is not None:
+        say(f"Page {page}")
 
 
 def _exit(number: int, frame: FrameType | None) -> None:
@@ -97,65 +91,3 @@ def _require_free(host: str, port: int, flag: str) -> None:
                 f"{flag} {port} on {host} cannot be used ({error.strerror}); end what holds it, or choose another with "
                 f"--{flag} or {variable}"
             ) from error
-
-
-@contextmanager
-def _nothing() -> Iterator[None]:
-    yield
-
-
-@contextmanager
-def _web_page(settings: Settings) -> Iterator[None]:
-    """Streamlit as a child in its own session, so that an interrupt at the terminal reaches only this process.
-
-    It ends with this process, however that ends, since it watches its standard input. It starts in the folder of the
-    code: Streamlit reads configuration and modules from the current folder.
-    """
-    flags = ["--server.address", settings.page_host, "--server.port", str(settings.ui_port)]
-    command = [sys.executable, "-m", "ui.run", *flags, "--", "--url", settings.address]
-    with _key_file(settings.shown_key) as (key, kept):
-        child = subprocess.Popen(  # noqa: S603 - our own interpreter and page
-            [*command, *key],
-            cwd=_code(),
-            start_new_session=True,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            pass_fds=kept,
-        )
-        try:
-            yield
-        finally:
-            child.terminate()
-            try:
-                child.wait(UI_SECONDS_TO_END)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-            if child.stdin is not None:
-                child.stdin.close()
-
-
-@contextmanager
-def _key_file(key: str | None) -> Iterator[tuple[list[str], list[int]]]:
-    """The page's flags for its key, and the descriptors they name: others may read arguments.
-
-    The file has no name in any folder, so nothing is left of it when the processes that hold it have ended.
-    """
-    if key is None:
-        yield [], []
-        return
-    with tempfile.TemporaryFile("w", encoding="utf-8") as file:
-        file.write(key)
-        file.flush()
-        file.seek(0)
-        yield ["--key-file", f"/dev/fd/{file.fileno()}"], [file.fileno()]
-
-
-def _code() -> Path:
-    """The folder that holds the package of the page."""
-    spec = find_spec("ui")
-    folders = list(spec.submodule_search_locations or []) if spec is not None else []
-    page = Path(folders[0]) / "main.py" if folders else Path("ui/main.py")
-    if not page.exists():
-        raise InvalidInput(f"the web page {page} is missing; reinstall keel, or serve with --no-ui")
-    return page.parent.parent

@@ -4,9 +4,9 @@ The file is the user's own or one that is named. A file that merely lies in the 
 from somebody else, and could send the key elsewhere.
 """
 
-import ipaddress
 import os
 from difflib import get_close_matches
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -25,11 +25,13 @@ Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 Folder = Annotated[Path, AfterValidator(Path.expanduser)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(lambda v: v.split(",") if isinstance(v, str) else v)]
+Networks = Annotated[Names, AfterValidator(lambda networks: tuple(str(ip_network(n, strict=False)) for n in networks))]
 PREFIX = "KEEL_"
 FILE = "keel.toml"
 CONFIGURATION = f"{PREFIX}CONFIG"
 """Variable that names the file; ``keel --config FILE`` sets it."""
 OWN_NAMES = ("localhost", "127.0.0.1", "::1")
+LOOPBACK = ("127.0.0.1/32", "::1/128")
 
 
 class Settings(BaseSettings):
@@ -46,6 +48,26 @@ class Settings(BaseSettings):
     )
     allowed_hosts: Names = Field(
         default=(), description="further host names that requests may address, comma-separated"
+    )
+    login: Literal["token", "header", "oidc"] = Field(
+        default="token",
+        description="how people log in to the web page: token in the printed address (only without keys), header of a "
+        "trusted proxy, or OpenID Connect",
+    )
+    identity_header: str = Field(
+        default="X-Forwarded-User",
+        pattern=r"^[A-Za-z0-9-]+$",
+        description="header in which the proxy names the person who is logged in, for login = header",
+    )
+    trusted_proxies: Networks = Field(
+        default=LOOPBACK,
+        description="addresses or networks of the proxies whose header is believed, comma-separated",
+    )
+    oidc_file: Folder | None = Field(
+        default=None, description="TOML file with the provider, in a section [auth], for login = oidc"
+    )
+    auditors: Names = Field(
+        default=(), description="identities that see the audit page where people log in, comma-separated"
     )
     data_dir: Path = Field(
         default=Path("~/.local/share/keel"), description="data folder, which holds the database; created on start"
@@ -149,7 +171,7 @@ class Settings(BaseSettings):
     def loopback(self) -> bool:
         """Whether only this machine can reach the host."""
         try:
-            return ipaddress.ip_address(self.host).is_loopback
+            return ip_address(self.host).is_loopback
         except ValueError:
             return self.host == "localhost"
 
@@ -162,8 +184,14 @@ class Settings(BaseSettings):
 
     @property
     def page_host(self) -> str:
-        """Address of the web page. It asks nobody for a key, so other machines must not reach it."""
-        return self.host if self.loopback else "127.0.0.1"
+        """Address of the web page: other machines reach it only where its login keeps strangers out."""
+        guarded = self.login == "oidc" or (self.login == "header" and not all(map(_loopback, self.trusted_proxies)))
+        return self.host if self.loopback or guarded else "127.0.0.1"
+
+    @property
+    def page_hosts(self) -> frozenset[str]:
+        """The names under which requests may address the web page."""
+        return self.hosts or frozenset({*OWN_NAMES, self.host})
 
     @property
     def shown_key(self) -> str | None:
@@ -179,6 +207,10 @@ class Settings(BaseSettings):
         if not self.database.is_file():
             raise InvalidInput(f"{self.database} is missing; name the folder that keel serve --data-dir had")
         return self.database
+
+
+def _loopback(network: str) -> bool:
+    return ip_network(network).is_loopback
 
 
 def _literal(host: str) -> str:

@@ -7,7 +7,7 @@ import streamlit as st
 
 import keel
 from ui import pair
-from ui.session import careful, page, person, say, service
+from ui.session import careful, carried, page, person, say, service
 
 # Seconds after a question appears in which a press is taken for the tail of a double click on the one before.
 DOUBLE_CLICK = 0.4
@@ -102,7 +102,7 @@ def finish(user: str, exhausted: bool) -> None:
             )
         with st.container(horizontal=True):
             if st.button("See your profile", type="primary"):
-                st.switch_page("profile_page.py", query_params={"user": user})
+                st.switch_page("profile_page.py", query_params=carried())
             if not exhausted:
                 st.button("Keep going", on_click=st.session_state.update, kwargs={"keep_going": True})
             st.button("Undo the last answer", shortcut="U", on_click=undo, args=(user,), type="tertiary")

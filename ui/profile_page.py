@@ -13,7 +13,7 @@ from ui.good_enough import good_enough
 from ui.own_audit import sentences, served
 from ui.parts import facts, share
 from ui.prose import plain
-from ui.session import careful, page, person, say, service
+from ui.session import careful, carried, page, person, say, service
 from ui.words import guard_in_numbers, guard_in_words
 
 SIDES = {"left": ("left", "right"), "right": ("right", "left")}
@@ -26,7 +26,7 @@ def draw() -> None:
     try:
         profile, record = service().profile(user), service().export(user)
     except keel.NotFound:
-        stranger(user)
+        stranger()
         return
     understood(profile, record)
     weights(profile)
@@ -37,10 +37,10 @@ def draw() -> None:
     own_data(user, record)
 
 
-def stranger(user: str) -> None:
+def stranger() -> None:
     st.header("Keel does not know you yet", anchor=False)
     st.markdown("Until you answer a few questions, answers are scored by everybody's taste.")
-    st.page_link("elicit_page.py", label="Answer the first question", query_params={"user": user})
+    st.page_link("elicit_page.py", label="Answer the first question", query_params=carried())
 
 
 def understood(profile: keel.Profile, record: dict[str, Any]) -> None:

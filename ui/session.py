@@ -1,52 +1,74 @@
 """One visit: which service it talks to, which person it is about, and what to say when the service is away."""
 
-import argparse
 import secrets
-import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, cast
+from typing import Any, ParamSpec
 
 import streamlit as st
 
 import keel
+from ui.arguments import given, secret
+from ui.identity import is_auditor, person_of
 from ui.prose import plain
 
-DEFAULT_URL = "http://127.0.0.1:8765"
 START = "keel serve"
 P = ParamSpec("P")
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="streamlit run ui/main.py --", description="The web page of Keel.")
-    parser.add_argument("--url", default=DEFAULT_URL, help="where the service listens (default: %(default)s)")
-    parser.add_argument("--key-file", type=Path, help="file with the key that the service asks for")
-    return parser.parse_args(sys.argv[1:])
-
-
-def service_url() -> str:
-    """The address behind ``streamlit run ui/main.py -- --url URL``."""
-    return cast(str, _arguments().url)
-
-
 @st.cache_resource(show_spinner=False, on_release=keel.Client.close)
 def _connect(url: str, key_file: Path | None) -> keel.Client:
-    key = None if key_file is None else key_file.read_text(encoding="utf-8").strip()
-    return keel.Client(url, key=key)
+    return keel.Client(url, key=None if key_file is None else secret(key_file))
 
 
 def service() -> keel.Client:
     """The one connection of this process to the service."""
-    return _connect(service_url(), _arguments().key_file)
+    return _connect(given().url, given().key_file)
+
+
+def behind_front() -> bool:
+    """Whether the layer that checks hosts and logins stands in front of this page."""
+    return bool(st.user.get("keel_visitor"))
+
+
+def logged_in() -> bool:
+    """Whether it is known who visits; an address names the person where no login does."""
+    return given().login != "oidc" or bool(st.user.get("is_logged_in") and st.user.get("sub"))
 
 
 def person() -> str:
-    """Person of the visit: ``?user=`` in the address, else a random id that is put there, so a reload resumes."""
+    """Person of the visit: whoever logged in, else ``?user=`` in the address, else a random id that is put there."""
+    if given().login != "token":
+        return _only_own(_identified())
     user = st.query_params.get("user") or st.session_state.get("person") or f"guest-{secrets.token_hex(6)}"
     st.session_state["person"] = user
     st.query_params["user"] = user
     return str(user)
+
+
+def carried() -> dict[str, str]:
+    """What a link to another page takes along, so that it is about the same person."""
+    return {"user": person()} if given().login == "token" else {}
+
+
+def sees_audit() -> bool:
+    """Whether the audit of everybody is for this person: on one's own machine, or for those named as auditors."""
+    return given().login == "token" or is_auditor(person(), given().auditors)
+
+
+def _identified() -> str:
+    """The person whom the proxy named, or whom OpenID Connect did."""
+    return str(st.user["keel_visitor"]) if given().login == "header" else person_of(str(st.user["sub"]))
+
+
+def _only_own(user: str) -> str:
+    """The person, in a visit that holds nothing of anybody else."""
+    st.query_params.pop("user", None)
+    if st.session_state.get("person", user) != user:
+        st.session_state.clear()
+    st.session_state["person"] = user
+    return user
 
 
 def say(message: str) -> None:
@@ -65,7 +87,7 @@ def page(draw: Callable[[], Any]) -> None:
     try:
         draw()
     except keel.Unreachable:
-        trouble("Keel is not answering", f"Nothing answers at `{service_url()}`. Start it in a terminal:", START)
+        trouble("Keel is not answering", f"Nothing answers at `{given().url}`. Start it in a terminal:", START)
     except keel.Unavailable:
         trouble("Keel is still starting", "Its encoder is being loaded; that takes a few seconds.")
     except keel.Problem as problem:

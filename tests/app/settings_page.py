@@ -38,6 +38,8 @@ def _row(name: str, field: FieldInfo, flag: bool) -> str:
 
 
 def _default(field: FieldInfo) -> str:
+    if isinstance(field.default, tuple):
+        return f"`{','.join(field.default)}`" if field.default else ""
     return f"`{field.default}`" if field.default not in (None, "", ()) else ""
 
 

@@ -16,6 +16,8 @@ import pytest
 from selenium import webdriver
 from selenium.webdriver import Chrome
 
+from tests.ui.pages import serving
+
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_START = 120
 FLAGS = (
@@ -60,13 +62,10 @@ def service(tmp_path_factory: pytest.TempPathFactory, chromium: tuple[str, str])
 
 
 @pytest.fixture(scope="session")
-def page(service: str) -> Iterator[str]:
+def page(service: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Address of the web page over that service."""
-    port = free_port()
-    flags = ["--server.address", "127.0.0.1", "--server.port", str(port)]
-    command = [sys.executable, "-m", "streamlit", "run", str(ROOT / "ui" / "main.py"), *flags, "--", "--url", service]
-    with running(command, f"http://127.0.0.1:{port}/_stcore/health"):
-        yield f"http://127.0.0.1:{port}"
+    with serving(tmp_path_factory.mktemp("page"), service=service) as started:
+        yield started.address
 
 
 @pytest.fixture

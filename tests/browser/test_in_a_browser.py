@@ -15,6 +15,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 import keel
 from tests.browser.conftest import skip_without_a_browser
+from tests.ui.pages import TOKEN
 
 skip_without_a_browser()
 pytestmark = pytest.mark.slow
@@ -35,7 +36,7 @@ class Visit:
         self.browser, self.page, self.user, self.folder = browser, page, user, folder
 
     def open(self, path: str = "") -> None:
-        self.browser.get(f"{self.page}/{path}?user={self.user}")
+        self.browser.get(f"{self.page}/{path}?user={self.user}&token={TOKEN}")
 
     def until(self, seen: Callable[[], T]) -> T:
         return WebDriverWait(self.browser, PATIENCE).until(lambda _: seen())
@@ -121,7 +122,7 @@ def test_a_reload_resumes_the_same_question_and_undo_the_one_before(visit: Visit
 
 
 def test_a_visitor_without_a_name_resumes_too(visit: Visit) -> None:
-    visit.browser.get(visit.page)
+    visit.browser.get(f"{visit.page}/?token={TOKEN}")
     first = visit.asks(1)
     assert "user=guest-" in visit.browser.current_url
     visit.browser.refresh()

@@ -42,6 +42,7 @@ def visit(client: keel.Client, url: str, monkeypatch: pytest.MonkeyPatch) -> Ope
 
     def open_page(page: str = "ask", *, user: str | None = None, service: str = url) -> AppTest:
         monkeypatch.setattr(sys, "argv", ["main.py", "--url", service])
+        monkeypatch.setattr("ui.session.behind_front", lambda: True)
         visit = AppTest.from_file(MAIN, default_timeout=SECONDS_TO_DRAW)
         if user is not None:
             visit.query_params["user"] = user
