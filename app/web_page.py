@@ -1,5 +1,6 @@
 """The web page as a child process: what it is given, and what a login needs before it may start."""
 
+import os
 import secrets
 import subprocess
 import sys
@@ -19,6 +20,8 @@ SECONDS_TO_END = 5
 PROVIDER = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 CALLBACK = "/oauth2callback"
 SHORTEST_SECRET = 32
+LARGEST_HEADER = 32 * 1024
+"""Bytes of one header of a WebSocket: a provider's tokens in cookies are longer than its 8 kB by default."""
 
 
 def require_login(settings: Settings, keyed: bool) -> None:
@@ -89,6 +92,7 @@ def web_page(settings: Settings, token: str | None) -> Iterator[None]:
             start_new_session=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
+            env={**os.environ, "WEBSOCKETS_MAX_LINE_LENGTH": str(LARGEST_HEADER)},
             pass_fds=[*key_kept, *token_kept],
         )
         try:

@@ -199,11 +199,12 @@ def test_a_service_serves_both_and_ends_cleanly(tmp_path: Path, end: signal.Sign
         page = f"http://127.0.0.1:{ui_port}"
         wait_for(f"{page}/_stcore/health", process)
         assert httpx.get(f"{url}/info").json()["name"] == "keel"
+        assert httpx.get(page).status_code == 401
         process.send_signal(end)
         output, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0
         assert url in output
-        assert page in output
+        assert f"{page}/?token=" in output
         with pytest.raises(httpx.ConnectError):
             httpx.get(page)
 
@@ -230,6 +231,7 @@ def test_the_page_and_its_key_end_with_the_service_however_it_ends(
     monkeypatch.setenv("TMPDIR", str(temporary))
     key = json.loads(CliRunner().invoke(app, ["key", "create", "--tenant", "acme", *data_of(tmp_path)]).stdout)["key"]
     monkeypatch.setenv("KEEL_KEY", key)
+    monkeypatch.setenv("KEEL_LOGIN", "header")
     ui_port = free_port()
     with serving(tmp_path, "--ui-port", str(ui_port)) as (process, _):
         wait_for(f"http://127.0.0.1:{ui_port}/_stcore/health", process)

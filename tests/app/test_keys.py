@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from pydantic import SecretStr
 from starlette.datastructures import Headers
 from starlette.types import Message, Receive, Scope, Send
 from test_cli import free_port, serving, wait_for
@@ -307,8 +308,25 @@ def test_serving_others_begins_with_a_key_and_the_page_stays_on_this_machine(tmp
     require_startable(settings, ui=False)
     with pytest.raises(InvalidInput, match="KEEL_KEY"):
         require_startable(settings, ui=True)
-    require_startable(Settings(**{**settings.model_dump(), "key": key, "ui_port": free_port()}), ui=True)
+    with_key = settings.model_copy(update={"key": SecretStr(key), "ui_port": free_port()})
+    with pytest.raises(InvalidInput, match="KEEL_LOGIN"):
+        require_startable(with_key, ui=True)
+    require_startable(with_key.model_copy(update={"login": "header"}), ui=True)
     assert settings.ui_address.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("login", "proxies", "reached"),
+    [
+        ("token", "10.0.0.0/8", False),
+        ("header", "127.0.0.1,::1", False),
+        ("header", "10.0.0.0/8", True),
+        ("oidc", "127.0.0.1", True),
+    ],
+)
+def test_other_machines_reach_the_page_only_where_its_login_stops_them(login: str, proxies: str, reached: bool) -> None:
+    settings = Settings(host="0.0.0.0", login=login, trusted_proxies=proxies)
+    assert (settings.page_host == "0.0.0.0") == reached
 
 
 def test_the_key_of_the_settings_never_shows(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,6 +340,7 @@ def test_commands_and_the_web_page_use_the_key_of_the_settings(tmp_path: Path, m
     settings = Settings(data_dir=tmp_path / "data")
     key, ui_port = made(settings, "acme"), free_port()
     monkeypatch.setenv("KEEL_KEY", key)
+    monkeypatch.setenv("KEEL_LOGIN", "header")
     with serving(tmp_path, "--ui-port", str(ui_port)) as (process, url):
         wait_for(f"http://127.0.0.1:{ui_port}/_stcore/health", process)
         said = CliRunner().invoke(app, ["score", "Basil?", "Water it.", "--url", url, "--json"])

@@ -74,9 +74,9 @@ def _reply(connection: socket.socket) -> Reply:
 
 
 @contextmanager
-def serving(folder: Path, *flags: str, service: str = "http://127.0.0.1:9") -> Iterator[Page]:
+def serving(folder: Path, *flags: str, service: str = "http://127.0.0.1:9", port: int | None = None) -> Iterator[Page]:
     """``python -m ui.run``, as ``keel serve`` starts it, once it listens."""
-    page, token = Page(_free_port(), folder / "said"), folder / "token"
+    page, token = Page(port or free_port(), folder / "said"), folder / "token"
     token.write_text(TOKEN)
     command = [sys.executable, "-m", "ui.run", "--url", service, "--port", str(page.port), "--token-file", str(token)]
     with page.said.open("w") as said:
@@ -100,7 +100,7 @@ def _wait_for(page: Page, process: subprocess.Popen[bytes]) -> None:
     pytest.fail(f"the page did not start: {page.said.read_text()}")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
