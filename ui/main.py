@@ -42,14 +42,14 @@ def masthead(pages: list[st.Page]) -> None:
         for page in pages:
             st.page_link(page, query_params=carried())
         if given().login == "oidc":
-            st.button("Log out", type="tertiary", on_click=st.logout)
+            st.button("Log out", key="log-out", type="tertiary", on_click=st.logout)
 
 
 def login() -> None:
     with st.container(key="login"):
         st.html('<div class="brand">Keel</div>', width="content")
         st.header("Log in to answer for yourself", anchor=False)
-        st.markdown("Keel keeps what you answer under your login. Nobody else who logs in here sees it.")
+        st.markdown("Your answers are kept under your login. Others who log in do not see them.")
         st.button("Log in", type="primary", on_click=st.login)
 
 
