@@ -8,13 +8,16 @@ from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, ProcessCollector
 
+from app.audit.state import WatchedAudits
 from app.http import problems
 from app.http.admission import KnownHosts, RequireKey
+from app.http.collector import ServiceCollector
 from app.http.middleware import LOG, BodyLimit, RequestLog
 from app.http.routes import appeals, audits, doors, people, scoring, system
 from app.http.service import Service
+from app.observing.metrics import METRICS
 from app.profiles.basis import open_artifact, open_encoder
 from app.scoring.engine import Engine
 from app.settings import Settings
@@ -60,7 +63,10 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
     )
     app.state.service = Service.of(settings, store, engine)
     app.state.registry = registry = CollectorRegistry()
-    registry.register(system.EngineCollector(engine))
+    app.state.audits = WatchedAudits(store)
+    for collector in (*METRICS, ServiceCollector(app.state.service, app.state.audits, system.VERSION)):
+        registry.register(collector)
+    ProcessCollector(registry=registry)
     for router in doors.ROUTERS:
         app.include_router(router)
     for module in (people, scoring, audits, appeals, system):

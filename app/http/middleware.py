@@ -22,6 +22,7 @@ from app.http.json_bounds import require_bounded
 from app.http.logs import OWN
 from app.http.problems import UNEXPECTED, keel_problem, problem
 from app.observing.measured import REQUEST, Measured
+from app.observing.metrics import count_stages
 from elicitation.errors import KeelError
 
 LOG = logging.getLogger(OWN)
@@ -74,6 +75,7 @@ class RequestLog:
         if route == "unknown":
             method = "any"
         seconds = request.total
+        count_stages(request)
         self._requests.labels(method, route, status).inc()
         self._seconds.labels(method, route).observe(seconds)
         fields = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 2)}

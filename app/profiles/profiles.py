@@ -60,6 +60,11 @@ class Profiles:
         (self.aggregate,) = self._fit([Prefix(None, 0, (), {})])
 
     @property
+    def cache(self) -> LruCache[tuple[str, int], Profile]:
+        """The profiles that are remembered."""
+        return self._cache
+
+    @property
     def policy(self) -> GuardPolicy:
         """The guard that everybody lives under."""
         return self.model.policy

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from app.caller import CALLER
 from app.errors import Conflict, NotFinite
 from app.observing.measured import stage
 from app.sources.columns import CachedSource, ColumnCache
+from app.sources.counted import CountedSource
 from app.sources.encoding import Encoder, EncodingQueue
 from app.sources.turns import Limits
 from reward_bases.artifact import Artifact
@@ -74,7 +76,7 @@ class Engine:
         """The artifact's sources, read through the caches."""
         basis = artifact.basis
         text, encoder = text_and_encoder(self.encoding, basis.encoder_sha256, basis.components)
-        return CachedSource(text, self.columns), encoder
+        return CachedSource(CountedSource(text), self.columns), CountedSource(encoder)
 
     def with_artifact(self, artifact: Artifact) -> "Engine":
         """The same encoder under another artifact; Conflict when that one was learned on other weights."""
@@ -93,13 +95,10 @@ class Engine:
     def ready(self) -> bool:
         return self.encoding.ready
 
-    def cache_counts(self) -> list[tuple[str, int, int, int]]:
-        """Name, hits, misses and size of each cache."""
-        vectors, items = self.encoding.cache, self.items
-        return [
-            ("vectors", vectors.hits, vectors.misses, len(vectors)),
-            ("items", items.hits, items.misses, len(items)),
-        ]
+    @property
+    def caches(self) -> dict[str, LruCache[Any, Any]]:
+        """Each cache by its name."""
+        return {"vectors": self.encoding.cache, "columns": self.columns.rows, "items": self.items}
 
     async def start(self) -> None:
         await self.encoding.start()

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from app.observing.measured import stage
+from app.observing.metrics import count_verdicts
 from app.scoring.engine import Engine, Item
 from app.scoring.rubrics import Rubric, judged
 from app.storage.appeals import AppealStore
@@ -37,6 +38,11 @@ class GatedEngine:
 
     async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """As ``Engine.items_of``; raises RubricFailed when a rubric does not work."""
+        items = await self._judged(conversations, responses)
+        count_verdicts([item.gate.reasons for item in items])
+        return items
+
+    async def _judged(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         items = await self.engine.items_of(conversations, responses)
         if not self.keeper.rubrics and all(item.gate.passed for item in items):
             return items

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from app.observing.measured import stage
+from app.observing.metrics import count_served
 from app.profiles.profiles import Profile, Profiles
 from app.schemas.base import SEED_MAX, Text
 from app.schemas.ranking import RankedReply, RankReply, RankRequest
@@ -56,6 +57,8 @@ class Scoring:
         engine = self._gatekeeper.engine(self._engine, tenant_id)
         items = await engine.items_of(conversations, responses)
         served = {name: p.version for name, p in zip(distinct, profiles, strict=True) if name is not None}
+        bindings = [self._binding(profile) for profile in profiles]
+        count_served(bindings[distinct[name]] for name in people)
         if request.plain:
             with stage("reward"):
                 cached = self._reward_cache.of([profiles[distinct[name]] for name in people], items)
@@ -92,6 +95,7 @@ class Scoring:
         phi, passed = stack_items(items)
         arm = await self._traffic.arm(tenant_id, user_id, request, profile)
         serving = self._profiles.aggregate if arm == "aggregate" else profile
+        count_served([self._binding(serving)] * len(items))
         batch = CoefficientBatch.of([serving], [0] * len(items))
         rewards = batch.rewards(phi, passed)
         aggregate = (phi * self._profiles.artifact.population.mean).sum(-1)
@@ -123,6 +127,7 @@ class Scoring:
     async def compare(self, tenant_id: str, request: CompareRequest, user_id: str | None) -> CompareReply:
         """Predict the choice between two responses with the guarded coefficients."""
         profile, items = await self._one(tenant_id, request, user_id, [request.a, request.b])
+        count_served([self._binding(profile)] * len(items))
         phi, passed = stack_items(items)
         model = replace(self._profiles.artifact.choice_model, side_bias=0.0)
         if bool(passed.all()):
@@ -177,6 +182,14 @@ class Scoring:
         ]
         noise = [own.noise if own is not None and own.known else None for own in found]
         return details(request, items, batch, baseline, self._profiles.artifact, noise)
+
+    def _binding(self, profile: Profile) -> str:
+        """What limits a profile's rewards: the aggregate has none of its own, and the guard holds back the others."""
+        guard = profile.guarded.guard
+        if profile is self._profiles.aggregate:
+            return "aggregate"
+        held = any(report.binds for report in guard.band.values())
+        return "band" if guard.binding == "none" and held else guard.binding
 
     def _require_parallel(self, request: ScoreRequest, people: Sequence[str | None]) -> None:
         n = len(request.completions)

@@ -17,7 +17,8 @@ from app.cache import LruCache
 from app.caller import CALLER, Caller
 from app.errors import ClientGone
 from app.observing.measured import took
-from app.sources.turns import Batch, Limits, Turns, Waiting
+from app.observing.metrics import ENCODED_TEXTS, ENCODED_TOKENS, QUEUE_WAIT
+from app.sources.turns import Batch, Limits, Turns, Waiting, tokens_of
 from reward_bases.text import digest
 
 Key = tuple[str, str]
@@ -128,6 +129,8 @@ class EncodingQueue:
 
     def _end(self, batch: Batch, outcomes: Sequence[Tensor | Exception]) -> None:
         self.turns.end(batch)
+        ENCODED_TEXTS.inc(len(batch.texts))
+        ENCODED_TOKENS.inc(sum(tokens_of(waiting.text) for waiting in batch.texts))
         for waiting, outcome in zip(batch.texts, outcomes, strict=True):
             if isinstance(outcome, Tensor):
                 self.cache.put(waiting.key, outcome)
@@ -172,4 +175,5 @@ def _measure(waiting: Sequence[Waiting], start: int) -> None:
     begun = min((one.begun for one in waiting if one.begun is not None), default=end)
     turn = max(start, begun)
     took("wait", start, turn)
+    QUEUE_WAIT.observe((turn - start) / 1e9)
     took("encode", turn, end)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from torch import Tensor
 
 from app.errors import Overloaded, TooManyRequests
+from app.observing.metrics import QUEUE_REFUSALS
 
 TEXTS_PER_BATCH = 128
 TOKENS_PER_BATCH = 16_384
@@ -68,7 +69,7 @@ class Turns:
     """The lines of all tenants that wait, the next one first."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits = limits
+        self.limits = limits
         self._lines: OrderedDict[str, Line] = OrderedDict()
 
     @property
@@ -87,8 +88,9 @@ class Turns:
 
         A share is the limit divided by the number of tenants that wait: who sends much cannot keep the others out.
         """
-        line, limits = self._lines.get(tenant, Line()), self._limits
+        line, limits = self._lines.get(tenant, Line()), self.limits
         if limits.tenant_tokens is not None and line.tokens >= limits.tenant_tokens:
+            QUEUE_REFUSALS.labels("tenant").inc()
             raise TooManyRequests(
                 f"{line.tokens} tokens of yours wait for the encoder >= limit {limits.tenant_tokens}; try again in a "
                 "second, send fewer at a time, or raise KEEL_MAX_TENANT_TOKENS"
@@ -99,6 +101,7 @@ class Turns:
             ("tokens", line.tokens, self.tokens, limits.tokens, "KEEL_MAX_WAITING_TOKENS"),
         ):
             if waiting >= limit and own * tenants >= limit:
+                QUEUE_REFUSALS.labels("queue").inc()
                 raise Overloaded(
                     f"{waiting} {what} wait for the encoder >= limit {limit}; try again in a second, send fewer at a "
                     f"time, or raise {setting}"

@@ -1,6 +1,8 @@
 """A connection to a SQLite file that lives on a thread of its own."""
 
 import asyncio
+import sqlite3
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,9 +11,12 @@ from typing import TypeVar
 from sqlite_utils.db import Database
 
 from app.observing.measured import stage
+from app.observing.metrics import STORE_ERRORS, STORE_SECONDS, Operation
 
 T = TypeVar("T")
 BUSY_MILLISECONDS = 5_000
+READING = "query_only=ON"
+"""Pragma of a connection that never writes."""
 
 
 class Connection:
@@ -24,11 +29,26 @@ class Connection:
 
     async def run(self, work: Callable[[Database], T]) -> T:
         with stage("store"):
-            return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: work(self._opened()))
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._measured, work)
+
+    @property
+    def operation(self) -> Operation:
+        """What it is for."""
+        return "read" if READING in self._pragmas else "write"
 
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
+
+    def _measured(self, work: Callable[[Database], T]) -> T:
+        start = time.perf_counter()
+        try:
+            return work(self._opened())
+        except (sqlite3.Error, OSError):
+            STORE_ERRORS.labels(self.operation).inc()
+            raise
+        finally:
+            STORE_SECONDS.labels(self.operation).observe(time.perf_counter() - start)
 
     def _opened(self) -> Database:
         if self._db is None:
@@ -51,7 +71,11 @@ class PointReads(Connection):
 
     async def run(self, work: Callable[[Database], T]) -> T:
         with stage("store"):
-            return work(self._opened())
+            return self._measured(work)
+
+    @property
+    def operation(self) -> Operation:
+        return "lookup"
 
     async def close(self) -> None:
         self._close()

@@ -22,7 +22,7 @@ from app.storage.migrations import MIGRATIONS
 from app.storage.private import private_database
 from app.storage.registry import Erasure
 from app.storage.sqlite_appeals import SqliteAppeals
-from app.storage.sqlite_connection import Connection, PointReads
+from app.storage.sqlite_connection import READING, Connection, PointReads
 from app.storage.sqlite_registry import SqliteRegistry
 from app.storage.sqlite_traffic import SqliteTraffic
 from app.storage.store import AnchorRating, Answer, AuditReport, Correction, Entry, Person, PersonKey, Question, now
@@ -43,8 +43,8 @@ class SqliteStore:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._writer = Connection(path, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
-        self._reader = Connection(path, "query_only=ON")
-        self._lookup = PointReads(path, "query_only=ON")
+        self._reader = Connection(path, READING)
+        self._lookup = PointReads(path, READING)
         self.registry = SqliteRegistry(self._writer, self._lookup)
         self.appeals = SqliteAppeals(self._writer, self._reader)
         self.traffic = SqliteTraffic(self._writer, self._reader)

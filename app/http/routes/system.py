@@ -1,6 +1,6 @@
 """Health, versions and limits in force, and metrics."""
 
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -8,14 +8,11 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
 from app.errors import NotFound, NotReady
 from app.http.reference import HEADERS, reference_page
 from app.http.routes.common import Serving, problems
 from app.schemas.ranking import RankRule
-from app.scoring.engine import Engine
 from elicitation.acquisition import Rule
 
 
@@ -77,23 +74,7 @@ async def metrics(request: Request, serving: Serving) -> Response:
     """Prometheus text format; nothing in it names a person."""
     if serving.settings.metrics == "off":
         raise NotFound("metrics are off; KEEL_METRICS=keyed shows them to a key")
+    # What the store cannot tell now stays as it was: metrics are needed most when something is broken.
+    with suppress(Exception):
+        await request.app.state.audits.refresh()
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
-
-
-class EngineCollector(Collector):
-    """Reads the engine's counters when asked."""
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def collect(self) -> Iterator[Metric]:
-        lookups = CounterMetricFamily("keel_cache_lookups", "Cache lookups", labels=["cache", "result"])
-        entries = GaugeMetricFamily("keel_cache_entries", "Values held in a cache", labels=["cache"])
-        for name, hits, misses, size in self._engine.cache_counts():
-            lookups.add_metric([name, "hit"], hits)
-            lookups.add_metric([name, "miss"], misses)
-            entries.add_metric([name], size)
-        yield lookups
-        yield entries
-        yield CounterMetricFamily("keel_encoder_batches", "Batches encoded", value=self._engine.encoding.batches)
-        yield GaugeMetricFamily("keel_encoder_ready", "1 when the encoder is loaded", value=self._engine.ready)
