@@ -16,11 +16,13 @@ from starlette.middleware import Middleware
 from streamlit.web.bootstrap import load_config_options
 
 from ui.arguments import Arguments, given, secret
+from ui.connections import Connection
 from ui.front import LARGEST_HEAD, Front
 from ui.hosts import Hosts
 from ui.login import VISITOR, ByHeader, ByOpenId, ByToken, Way
 from ui.stream import Stream
 
+ACCEPTED_AT_ONCE = 32
 PAGE = Path(__file__).with_name("main.py")
 MEGABYTE = 2**20
 
@@ -73,8 +75,9 @@ def options(arguments: Arguments) -> dict[str, Any]:
 def server_limits() -> dict[str, Any]:
     """Bounds on heads and messages. The peer's address stays the real one, whatever a header says of it."""
     return {
-        "http": "h11",
+        "http": Connection,
         "h11_max_incomplete_event_size": LARGEST_HEAD,
+        "backlog": ACCEPTED_AT_ONCE,
         "ws": Stream,
         "ws_max_size": MEGABYTE,
         "proxy_headers": False,

@@ -1,13 +1,16 @@
 """Attacks on the page over real sockets: other hosts, other origins, forged names, other methods, large messages."""
 
+import socket
+import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.ui.pages import STREAM, TOKEN, Page, serving
+from ui.connections import MOST, SECONDS_FOR_A_HEAD
 
 pytestmark = pytest.mark.slow
 OWN_NAMES = "localhost,127.0.0.1,::1"
@@ -149,6 +152,23 @@ def test_the_token_is_in_no_log(page: Page, cookie: str) -> None:
     said = page.said.read_text()
     assert TOKEN not in said
     assert cookie.partition("=")[2] not in said
+
+
+def test_connections_that_do_nothing_keep_nobody_out(tmp_path) -> None:
+    with serving(tmp_path) as page, ExitStack() as held:
+        cookie = page.cookie()
+        silent = [held.enter_context(socket.create_connection(("127.0.0.1", page.port))) for _ in range(MOST + 64)]
+        for connection in silent[::2]:
+            with suppress(ConnectionError):
+                connection.sendall(b"GET / HTTP/1.1\r\n")
+        began = time.monotonic()
+        assert page.request(Cookie=cookie).status == 200
+        assert page.stream(Cookie=cookie) == 101
+        assert time.monotonic() - began < 2
+        silent[-1].settimeout(SECONDS_FOR_A_HEAD + 5)
+        assert silent[-1].recv(1) == b"", "the server ends it"
+        assert time.monotonic() - began > SECONDS_FOR_A_HEAD / 2
+        assert len(page.said.read_bytes()) < 10_000
 
 
 def test_names_of_a_proxy_are_known_at_its_port_alone(tmp_path) -> None:
