@@ -40,9 +40,9 @@ def client(url: str) -> Iterator[keel.Client]:
 def visit(client: keel.Client, url: str, monkeypatch: pytest.MonkeyPatch) -> Open:
     """Opens a page as a fresh visit of a person (``user``), or of nobody in particular."""
 
-    def open_page(page: str = "ask", *, user: str | None = None, service: str = url) -> AppTest:
+    def open_page(page: str = "ask", *, user: str | None = None, service: str = url, front: bool = True) -> AppTest:
         monkeypatch.setattr(sys, "argv", ["main.py", "--url", service])
-        monkeypatch.setattr("ui.session.behind_front", lambda: True)
+        monkeypatch.setattr("ui.session.behind_front", lambda: front)
         visit = AppTest.from_file(MAIN, default_timeout=SECONDS_TO_DRAW)
         if user is not None:
             visit.query_params["user"] = user

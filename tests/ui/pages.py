@@ -10,6 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ClientState_pb2 import ClientState
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.sync.client import connect
 
 ROOT = Path(__file__).parents[2]
 SECONDS_TO_START = 120
@@ -56,9 +60,28 @@ class Page:
         lines = [f"{name}: {value}" for name, value in sent.items() if value is not None]
         return self.raw(f"GET {STREAM} HTTP/1.1", *lines).status
 
+    def shown(self, page: str = "", query: str = "", **headers: str) -> str:
+        """Everything that a visit gets to see of one page, as Streamlit sends it to a browser."""
+        rerun = BackMsg(rerun_script=ClientState(query_string=query, page_name=page))
+        seen: list[ForwardMsg] = []
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        with connect(
+            self.address.replace("http", "ws") + STREAM, origin=self.address, additional_headers=sent
+        ) as stream:
+            stream.send(rerun.SerializeToString())
+            while not (seen and _finished(seen[-1])):
+                seen.append(ForwardMsg.FromString(stream.recv(timeout=SECONDS_TO_START)))
+        return "\n".join(str(message.delta) for message in seen if message.WhichOneof("type") == "delta")
+
     def cookie(self) -> str:
         """The cookie that the token of the printed address is exchanged for."""
         return self.request(f"/?token={TOKEN}").headers["set-cookie"].split(";")[0]
+
+
+def _finished(message: ForwardMsg) -> bool:
+    """Whether the page is drawn, and not only interrupted to be drawn once more."""
+    drawn = message.WhichOneof("type") == "script_finished"
+    return drawn and message.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY
 
 
 def _reply(connection: socket.socket) -> Reply:
