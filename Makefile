@@ -77,6 +77,7 @@ $(TOOLS): requirements-tools.txt
 lock: $(TOOLS)
 	$(COMPILE) pyproject.toml --group torch --extra service --output-file requirements.txt
 	$(COMPILE) pyproject.toml --group torch --all-extras --constraint requirements.txt --output-file requirements-dev.txt
+	$(COMPILE) pyproject.toml --extra otel --constraint requirements-dev.txt --output-file requirements-otel.txt
 	$(COMPILE) --group basis --no-deps --output-file requirements-basis.txt
 	$(COMPILE) --group tools --output-file requirements-tools.txt
 

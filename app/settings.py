@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         default="loopback",
         description="who reads /metrics: this machine without a key (not through a proxy), holders of a key, or nobody",
     )
+    otlp_url: Annotated[str, Field(pattern=r"^(https?://[^\s/]+.*)?$")] = Field(
+        default="",
+        description="URL of an OpenTelemetry collector, such as http://127.0.0.1:4318, that gets a span of each "
+        "request and stage as OTLP over HTTP; needs the extra otel",
+    )
     erasure_days: Annotated[int, Field(ge=0)] = Field(
         default=30, description="days from an erasure until a population learned with the person is retired"
     )

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from fastapi import FastAPI
+from fastapi.telemetry import TelemetryConfig
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from app.audit.state import WatchedAudits
@@ -18,6 +19,7 @@ from app.http.middleware import LOG, BodyLimit, RequestLog
 from app.http.routes import appeals, audits, doors, people, scoring, system
 from app.http.service import Service
 from app.observing.metrics import METRICS
+from app.observing.spans import open_spans
 from app.profiles.basis import open_artifact, open_encoder
 from app.scoring.engine import Engine
 from app.settings import Settings
@@ -40,11 +42,17 @@ The encoder takes the lock hundreds of times in one step, and each time it would
 """
 
 
+NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False, auto_configure=False)
+"""FastAPI's own, which a variable of the environment turns on, sends paths and invalid values: people and texts."""
+
+
 def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | None = None) -> FastAPI:
     """The service over any store and engine; both are opened and closed with it.
 
     The store keeps the artifact that lies in ``folder``, so that its profile versions can be pinned after a change.
     """
+
+    spans = open_spans(settings.otlp_url, system.VERSION)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -55,11 +63,19 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
         loading = asyncio.create_task(_load(engine))
         yield
         await asyncio.wait([loading])
+        if spans is not None:
+            await asyncio.to_thread(spans.close)
         await engine.close()
         await store.close()
 
     app = FastAPI(
-        title="Keel", version=system.VERSION, description=DESCRIPTION, lifespan=lifespan, docs_url=None, redoc_url=None
+        title="Keel",
+        version=system.VERSION,
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        telemetry=NO_TELEMETRY,
     )
     app.state.service = Service.of(settings, store, engine)
     app.state.registry = registry = CollectorRegistry()
@@ -79,7 +95,7 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
     admission = {"keys": app.state.service.keys, "local_metrics": local, "share_caches": settings.share_caches}
     app.add_middleware(RequireKey, **admission)
     app.add_middleware(KnownHosts, hosts=settings.hosts)
-    app.add_middleware(RequestLog, registry=registry)
+    app.add_middleware(RequestLog, registry=registry, spans=spans)
     return app
 
 

@@ -13,7 +13,7 @@ REQUESTS_PER_WINDOW = 1_000
 MAX_KINDS = 1_000
 EVENT_CHARS = 200
 OWN = "keel"
-LEVELS = {OWN: logging.INFO, "uvicorn": logging.WARNING, "asyncio": logging.WARNING}
+LEVELS = {OWN: logging.INFO, "uvicorn": logging.WARNING, "asyncio": logging.WARNING, "opentelemetry": logging.WARNING}
 
 
 class JsonLines(logging.Formatter):

@@ -23,6 +23,7 @@ from app.http.logs import OWN
 from app.http.problems import UNEXPECTED, keel_problem, problem
 from app.observing.measured import REQUEST, Measured
 from app.observing.metrics import count_stages
+from app.observing.spans import Spans
 from elicitation.errors import KeelError
 
 LOG = logging.getLogger(OWN)
@@ -38,8 +39,8 @@ LARGE_BODY_PAUSE = 0.01
 class RequestLog:
     """Outermost: names, logs and measures every request and turns an unexpected exception into a problem."""
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry) -> None:
-        self._app = app
+    def __init__(self, app: ASGIApp, registry: CollectorRegistry, spans: Spans | None = None) -> None:
+        self._app, self._spans = app, spans
         labels = ("method", "route", "status")
         self._requests = Counter("keel_requests", "Requests answered", labels, registry=registry)
         self._seconds = Histogram("keel_request_seconds", "Time to the reply", labels[:2], registry=registry)
@@ -80,6 +81,8 @@ class RequestLog:
         self._seconds.labels(method, route).observe(seconds)
         fields = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 2)}
         LOG.info("request", extra={"fields": fields | {"request_id": request.request_id}})
+        if self._spans is not None and _admitted(scope):
+            self._spans.add(request, method, route, status, Headers(scope=scope).get("traceparent"))
 
 
 def request_id_of(headers: Headers) -> str:
@@ -88,11 +91,16 @@ def request_id_of(headers: Headers) -> str:
     return given[0] if len(given) == 1 and REQUEST_ID.fullmatch(given[0]) else secrets.token_hex(16)
 
 
+def _admitted(scope: Scope) -> bool:
+    """Whether a key opened the service to the request, or none is needed."""
+    return "tenant" in scope.get("state", {})
+
+
 def _mark(start: Message, scope: Scope, request: Measured) -> None:
     """Add the request's id to its reply, and to one that a key opened the times of its stages."""
     headers = MutableHeaders(scope=start)
     headers["X-Request-Id"] = request.request_id
-    if "tenant" in scope.get("state", {}):
+    if _admitted(scope):
         stages = [*request.seconds.items(), ("total", request.total)]
         headers["Server-Timing"] = ", ".join(f"{name};dur={seconds * 1000:.1f}" for name, seconds in stages)
 
