@@ -18,7 +18,8 @@ from app.profiles.basis import open_artifact, open_encoder
 from app.settings import CONFIGURATION, PREFIX, Settings, configuration_file, notices
 from app.storage.examining import Examined, examine
 from app.storage.private import BESIDE
-from elicitation.errors import KeelError
+from app.web_page import require_login
+from elicitation.errors import InvalidInput, KeelError
 from reward_bases.artifact import DEFAULT
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO
@@ -45,6 +46,7 @@ def examined(settings: Settings) -> list[Finding]:
     store = examine(settings.database) if settings.database.is_file() else None
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
         configuration,
+        lambda: login(settings),
         lambda: permissions(settings),
         lambda: stored(settings, store),
         lambda: clock(store),
@@ -69,6 +71,20 @@ def configuration() -> Iterator[Finding]:
         yield Finding("configuration", "warning", notice, f"see docs/settings.md; {CONFIGURATION} names a file")
     if read is not None and stat.S_IMODE(read.stat().st_mode) & OTHERS:
         yield Finding("configuration", "warning", f"others may read {read}, which may hold a key", f"chmod 600 {read}")
+
+
+def login(settings: Settings) -> Iterator[Finding]:
+    """Whether people can log in to the web page, and nobody else reads the provider's secrets."""
+    file = settings.oidc_file
+    try:
+        require_login(settings, keyed=False)
+    except InvalidInput as error:
+        yield Finding("login", "fault", str(error), "docs/operations.md shows a whole file")
+        return
+    if settings.login == "oidc" and file is not None and stat.S_IMODE(file.stat().st_mode) & OTHERS:
+        yield Finding("login", "fault", f"others may read {file}, which holds secrets", f"chmod 600 {file}")
+    else:
+        yield Finding("login", "ok", f"people log in to the web page by {settings.login}")
 
 
 def permissions(settings: Settings) -> Iterator[Finding]:

@@ -27,7 +27,7 @@ ADA = PersonKey("local", "ada")
 UNKNOWN = "insert into _sqlite_migrations values (99, 'keel', 'from_tomorrow', '2030')"
 MISSING = "delete from _sqlite_migrations where name = 'appeals'"
 FUTURE = "update people set created_at = '2999-01-01T00:00:00+00:00'"
-PARTS = {"configuration", "permissions", "store", "clock", "disk", "basis", "encoder"}
+PARTS = {"configuration", "login", "permissions", "store", "clock", "disk", "basis", "encoder"}
 
 
 @pytest.fixture
@@ -121,6 +121,21 @@ def test_a_full_disk_is_named(settings: Settings, free: int, status: str, monkey
     monkeypatch.setattr("app.jobs.doctor.shutil.disk_usage", lambda _: usage)
     (found,) = doctor.disk(settings)
     assert (found.status, bool(found.remedy)) == (status, status != "ok")
+
+
+def test_secrets_of_a_provider_that_others_may_read_and_a_provider_in_part_are_faults(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "oidc.toml"
+    there = settings.model_copy(update={"login": "oidc", "oidc_file": file})
+    assert [one.status for one in faults(there, "login")] == ["fault"]
+    parts = ("cookie_secret", "client_id", "client_secret", "server_metadata_url")
+    lines = [f'{name} = "{32 * "x"}"' for name in parts]
+    file.write_text("\n".join(["[auth]", 'redirect_uri = "http://localhost:8501/oauth2callback"', *lines]))
+    file.chmod(0o644)
+    assert [one.remedy for one in faults(there, "login")] == [f"chmod 600 {file}"]
+    file.chmod(0o600)
+    assert faults(there, "login") == []
 
 
 def test_a_misspelt_variable_is_a_warning(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
