@@ -18,7 +18,9 @@ from ui.refusal import refusal_page
 METHODS = frozenset({"GET", "HEAD"})
 LARGEST_HEAD = 32 * 1024
 """Bytes of a request's head; Streamlit keeps what a provider says of a person in cookies of up to 4 kB each."""
-HEALTH = "/_stcore/health"
+CORE, HEALTH = "/_stcore/", "/_stcore/health"
+CORE_PATHS = frozenset({HEALTH, "/_stcore/host-config", "/_stcore/stream"})
+"""What a browser needs of Streamlit's own routes: neither its figures, nor uploads, nor its interface for programs."""
 OWN_CONTENT = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; worker-src 'self' blob:; "
     "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; font-src 'self' data:; "
@@ -63,6 +65,8 @@ class Front:
             return Refused(HTTPStatus.MISDIRECTED_REQUEST, "Not an address of this page", f"{fault} {remedy}")
         if scope["type"] == "http" and scope["method"] not in METHODS:
             return Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Nothing to send here", "This page takes GET and HEAD alone.")
+        if scope["path"].startswith(CORE) and scope["path"] not in CORE_PATHS:
+            return Refused(HTTPStatus.NOT_FOUND, "Nothing here", "This page has no such address.")
         if scope["path"] == HEALTH:
             return Visitor("")
         query = scope["query_string"].decode("latin-1")

@@ -43,8 +43,8 @@ def way_of(arguments: Arguments) -> Way:
         return ByHeader(arguments.identity_header, arguments.trusted_proxies)
     if arguments.login == "oidc":
         return ByOpenId()
-    if arguments.token_file is None:
-        sys.exit("ui.run: --login token needs --token-file; keel serve makes one")
+    if arguments.token_file is None or arguments.key_file is not None:
+        sys.exit("ui.run: --login token needs --token-file and no --key-file: with keys, people must log in")
     return ByToken(secret(arguments.token_file), arguments.port)
 
 

@@ -1,6 +1,8 @@
 """Attacks on the page over real sockets: other hosts, other origins, forged names, other methods, large messages."""
 
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, suppress
@@ -9,7 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.ui.pages import STREAM, TOKEN, Page, serving
+from tests.ui.pages import ROOT, STREAM, TOKEN, Page, serving
 from ui.connections import MOST, SECONDS_FOR_A_HEAD
 
 pytestmark = pytest.mark.slow
@@ -126,6 +128,20 @@ def test_every_reply_forbids_frames(page: Page, cookie: str, path: str, known: b
         assert headers["referrer-policy"] == "no-referrer"
 
 
+def test_streamlits_own_routes_are_closed_but_for_three(page: Page, cookie: str) -> None:
+    for path in ("health", "host-config"):
+        assert page.request(f"/_stcore/{path}", Cookie=cookie).status == 200
+    for path in (
+        "metrics",
+        "agent/openapi.json",
+        "script-health-check",
+        "upload_file/a/b",
+        "%6detrics",
+        "../_stcore/metrics",
+    ):
+        assert page.request(f"/_stcore/{path}", Cookie=cookie).status in (400, 404)
+
+
 def test_a_large_head_is_refused(page: Page, cookie: str) -> None:
     assert page.request(X_Large="x" * 10_000, Cookie=cookie).status == 200
     for size in (40_000, 200_000):
@@ -169,6 +185,15 @@ def test_connections_that_do_nothing_keep_nobody_out(tmp_path) -> None:
         assert silent[-1].recv(1) == b"", "the server ends it"
         assert time.monotonic() - began > SECONDS_FOR_A_HEAD / 2
         assert len(page.said.read_bytes()) < 10_000
+
+
+def test_with_a_key_no_page_starts_that_one_token_opens_for_everybody(tmp_path) -> None:
+    (tmp_path / "secret").write_text("x")
+    flags = ("--token-file", "secret", "--key-file", "secret")
+    command = [sys.executable, "-m", "ui.run", *(flag.replace("secret", str(tmp_path / "secret")) for flag in flags)]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "people must log in" in ended.stderr
 
 
 def test_names_of_a_proxy_are_known_at_its_port_alone(tmp_path) -> None:
