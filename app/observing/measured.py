@@ -11,13 +11,15 @@ Times are of ``time.perf_counter_ns``.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Literal, NamedTuple
 
+LISTED = 128
+"""Stages of one request that are kept apart: an audit reads the store for every person."""
 StageName = Literal["wait", "encode", "columns", "gate", "profile", "reward", "choose", "store"]
 
 
@@ -31,24 +33,25 @@ class Stage(NamedTuple):
 
 @dataclass(eq=False)
 class Measured:
-    """A request, begun at ``start``; its stages are listed as they end."""
+    """A request, begun at ``start``: the ``seconds`` of each stage in all, and the first LISTED ``stages`` to end."""
 
     request_id: str
     start: int = field(default_factory=time.perf_counter_ns)
+    seconds: dict[StageName, float] = field(default_factory=dict)
     stages: list[Stage] = field(default_factory=list)
-
-    @property
-    def seconds(self) -> dict[StageName, float]:
-        """The sum of each stage's times."""
-        sums: dict[StageName, float] = defaultdict(float)
-        for stage in self.stages:
-            sums[stage.name] += (stage.end - stage.start) / 1e9
-        return dict(sums)
+    _lock: Lock = field(default_factory=Lock)
 
     @property
     def total(self) -> float:
         """Seconds since the start."""
         return (time.perf_counter_ns() - self.start) / 1e9
+
+    def add(self, stage: Stage) -> None:
+        """Note a stage that ended; threads may do so at once."""
+        with self._lock:
+            self.seconds[stage.name] = self.seconds.get(stage.name, 0.0) + (stage.end - stage.start) / 1e9
+            if len(self.stages) < LISTED:
+                self.stages.append(stage)
 
 
 REQUEST: ContextVar[Measured | None] = ContextVar("request", default=None)
@@ -68,4 +71,4 @@ def took(name: StageName, start: int, end: int) -> None:
     """Note a stage of the running request."""
     request = REQUEST.get()
     if request is not None:
-        request.stages.append(Stage(name, start, end))
+        request.add(Stage(name, start, end))

@@ -17,8 +17,6 @@ from keel.wire import trusts_environment
 PATH = "v1/traces"
 EXPORT_SECONDS = 3.0
 """Time for one batch; the end of the service waits no longer for a collector that does not answer."""
-SHOWN_STAGES = 128
-"""Stages of one request that get a span; the first of them."""
 
 
 class OtlpSpans:
@@ -45,7 +43,7 @@ class OtlpSpans:
             f"{method} {route}", caller, SpanKind.SERVER, attributes, start_time=request.start + clock
         )
         inside = set_span_in_context(span, caller)
-        for stage in request.stages[:SHOWN_STAGES]:
+        for stage in request.stages:
             self._tracer.start_span(stage.name, inside, start_time=stage.start + clock).end(stage.end + clock)
         if status >= 500:
             span.set_status(Status(StatusCode.ERROR))

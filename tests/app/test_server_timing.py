@@ -11,7 +11,7 @@ import pytest
 from torch import Tensor
 
 from app.http.api import create_app
-from app.observing.measured import REQUEST, Measured, stage
+from app.observing.measured import LISTED, REQUEST, Measured, Stage, stage
 from app.scoring.engine import Engine
 from app.settings import Settings
 from app.storage.keys import stored_keys
@@ -120,6 +120,14 @@ async def test_stages_of_threads_and_tasks_belong_to_their_own_request() -> None
     assert [len(request.stages) for request in found] == [2 * n for n in range(1, 9)]
     assert all(request.seconds["gate"] >= 0.001 * len(request.stages) for request in found)
     assert REQUEST.get() is None
+
+
+def test_a_request_of_many_stages_keeps_their_sum_and_the_first_of_them() -> None:
+    request = Measured("many")
+    for n in range(10_000):
+        request.add(Stage("store", n, n + 1_000))
+    assert request.seconds["store"] == pytest.approx(0.01)
+    assert [stage.start for stage in request.stages] == list(range(LISTED))
 
 
 def test_outside_of_a_request_nothing_is_kept() -> None:
