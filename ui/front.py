@@ -61,8 +61,9 @@ class Front:
             explanation = f"The head of the request has {size} bytes; {LARGEST_HEAD} are possible. Delete cookies."
             return Refused(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "Too much to say", explanation)
         if fault := self._hosts.fault(headers, origin_needed=scope["type"] == "websocket"):
-            remedy = "Use the address that keel serve printed, or add your name for it to KEEL_ALLOWED_HOSTS."
-            return Refused(HTTPStatus.MISDIRECTED_REQUEST, "Not an address of this page", f"{fault} {remedy}")
+            explanation = f"{fault} Use the address that keel serve printed. Names of a proxy must stand in:"
+            title, remedy = "Not an address of this page", "KEEL_ALLOWED_HOSTS"
+            return Refused(HTTPStatus.MISDIRECTED_REQUEST, title, explanation, remedy)
         if scope["type"] == "http" and scope["method"] not in METHODS:
             return Refused(HTTPStatus.METHOD_NOT_ALLOWED, "Nothing to send here", "This page takes GET and HEAD alone.")
         if scope["path"].startswith(CORE) and scope["path"] not in CORE_PATHS:

@@ -99,7 +99,7 @@ class ByHeader:
     def verdict(self, request: Request) -> Visitor | Refused | Sent:
         values = request.headers.getlist(self.header)
         if not self._trusted(request.peer):
-            explanation = "This page is reached through a proxy that knows you, not directly."
+            explanation = "This page opens through a proxy that knows you, not directly. Its address must stand in:"
             return Refused(HTTPStatus.FORBIDDEN, "Come through the proxy", explanation, "KEEL_TRUSTED_PROXIES")
         if len(values) > 1:
             explanation = f"The request names several people: {self.header} stands in it more than once."
@@ -107,11 +107,9 @@ class ByHeader:
         try:
             return Visitor(person_of(values[0].encode("latin-1").decode().strip() if values else ""))
         except ValueError:
-            explanation = (
-                f"The proxy in front of this page did not say who you are: {self.header} must hold 1 to {LONGEST} "
-                "characters in UTF-8."
-            )
-            return Refused(HTTPStatus.UNAUTHORIZED, "Nobody is logged in", explanation)
+            explanation = "The proxy in front of this page did not say who you are. Log in there; it must then send:"
+            remedy = f"{self.header}: 1 to {LONGEST} characters, UTF-8"
+            return Refused(HTTPStatus.UNAUTHORIZED, "Nobody is logged in", explanation, remedy)
 
     def _trusted(self, peer: str) -> bool:
         try:
