@@ -10,7 +10,8 @@ KeelError
 ├── TooManyRequests      429   more of the tenant's own waits than its limit allows
 ├── ClientGone           408   the client closed the connection; nobody reads the reply
 ├── NotReady             503   the encoder is still loading
-│   └── Overloaded       503   more waits for the encoder than the limit allows
+│   ├── Overloaded       503   more waits for the encoder than the limit allows
+│   └── StoreFailed      503   the database cannot be written or read
 ├── RubricFailed         503   a check of the deployer's own does not work
 ├── SourceFailed         503   a source of base rewards could not read a pair
 ├── NotFinite            500   a base reward came out as NaN or infinity
@@ -45,11 +46,19 @@ class RubricFailed(KeelError):
     """A check of the deployer's own raised, or gave no verdict; nothing was scored."""
 
 
-class NotReady(KeelError):
+class Temporary(KeelError):
+    """The same request may succeed in ``seconds``."""
+
+    def __init__(self, message: str, seconds: int = 1) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class NotReady(Temporary):
     """The service cannot answer yet; try again shortly."""
 
 
-class TooManyRequests(KeelError):
+class TooManyRequests(Temporary):
     """Too much of the tenant's own is waiting already; try again shortly."""
 
 
@@ -59,6 +68,10 @@ class ClientGone(KeelError):
 
 class Overloaded(NotReady):
     """Too much is waiting already; try again shortly."""
+
+
+class StoreFailed(NotReady):
+    """The database cannot be written or read now; nothing was stored."""
 
 
 class NotFinite(KeelError):

@@ -47,7 +47,7 @@ def serve(settings: Settings, ui: bool) -> None:
     _announce(settings, shown_address(settings, token) if ui else None)
     signal.signal(signal.SIGTERM, _exit)
     with web_page(settings, token) if ui else nullcontext(), suppress(KeyboardInterrupt):
-        Server(config_of(app, settings), app.state.service.engine).run()
+        Server(config_of(app, settings), app.state.service).run()
 
 
 async def _any_key(settings: Settings) -> bool:

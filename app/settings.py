@@ -107,6 +107,10 @@ class Settings(BaseSettings):
     max_waiting_tokens: Count = Field(
         default=262_144, description="number of waiting tokens, as estimated, at which requests get 503"
     )
+    max_waiting_seconds: Annotated[float, Field(gt=0)] = Field(
+        default=5,
+        description="seconds of waiting work at which requests get 503, unless the queue was empty a second ago",
+    )
     max_tenant_tokens: Count | None = Field(
         default=None, description="number of waiting tokens of one tenant at which its requests get 429; default: none"
     )
@@ -203,7 +207,7 @@ class Settings(BaseSettings):
         """The key in clear, for a client."""
         return None if self.key is None else self.key.get_secret_value()
 
-    def limits(self) -> dict[str, int | None]:
+    def limits(self) -> dict[str, float | None]:
         """The bounds on a request, by name."""
         return {name: getattr(self, name) for name in type(self).model_fields if name.startswith("max_")}
 

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 from app.settings import Settings
 from elicitation.errors import InvalidInput
 
-SECONDS_TO_END = 5
+SECONDS_TO_END = 2
 PROVIDER = ("redirect_uri", "cookie_secret", "client_id", "client_secret", "server_metadata_url")
 CALLBACK = "/oauth2callback"
 SHORTEST_SECRET = 32

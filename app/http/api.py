@@ -1,6 +1,7 @@
 """The HTTP service: ``create_app(settings, store, engine)`` and the store and engine of the embedded default."""
 
 import asyncio
+import itertools
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,6 +36,8 @@ are RFC 9457 problem+json everywhere.
 """
 
 
+PAUSES = (1, 1, 2, 5, 10, 30)
+"""Seconds between attempts to load the encoder."""
 SWITCH_SECONDS = 0.0005
 """A thread gives Python's lock to those that wait for it after this time; by default after ten times as long.
 
@@ -62,6 +65,7 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
         # The encoder loads while the service already answers what needs no encoder.
         loading = asyncio.create_task(_load(engine))
         yield
+        loading.cancel()
         await asyncio.wait([loading])
         if spans is not None:
             await asyncio.to_thread(spans.close)
@@ -100,11 +104,15 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
 
 
 async def _load(engine: Engine) -> None:
-    """Load the encoder; when it cannot be loaded the service stays alive, never gets ready, and the log says why."""
-    try:
-        await engine.start()
-    except Exception as error:
-        LOG.error("encoder", extra={"fields": {"exception": type(error).__name__, "detail": str(error)}})
+    """Load the encoder. While it cannot be loaded the service stays alive and is not ready, and the log says why."""
+    for pause in itertools.chain(PAUSES, itertools.repeat(PAUSES[-1])):
+        try:
+            await engine.start()
+        except Exception as error:
+            LOG.error("encoder", extra={"fields": {"exception": type(error).__name__, "detail": str(error)}})
+            await asyncio.sleep(pause)
+        else:
+            return
 
 
 def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engine:
@@ -114,7 +122,12 @@ def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engi
     """
     served = artifact or open_artifact(settings.basis)
     load = partial(open_encoder, served, settings.basis)
-    waiting = Limits(settings.max_waiting_texts, settings.max_waiting_tokens, settings.max_tenant_tokens)
+    waiting = Limits(
+        settings.max_waiting_texts,
+        settings.max_waiting_tokens,
+        settings.max_tenant_tokens,
+        settings.max_waiting_seconds,
+    )
     sizes = (settings.cache_vectors, settings.cache_items, waiting)
     if settings.basis is not None:
         encoder = load()

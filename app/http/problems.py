@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from app.errors import status_of
+from app.errors import Temporary, status_of
 from app.observing.measured import REQUEST
 from elicitation.errors import KeelError
 
@@ -44,7 +44,8 @@ def problem(
 def keel_problem(error: KeelError) -> Response:
     """The reply to an exception of ours; a fault of the service's own says no more than that."""
     status = status_of(error)
-    return problem(status, str(error) if status != HTTPStatus.INTERNAL_SERVER_ERROR else UNEXPECTED)
+    headers = {"Retry-After": str(error.seconds)} if isinstance(error, Temporary) else None
+    return problem(status, str(error) if status != HTTPStatus.INTERNAL_SERVER_ERROR else UNEXPECTED, headers=headers)
 
 
 def install(app: FastAPI) -> None:

@@ -1,14 +1,18 @@
 """The server in front of the service: uvicorn, one process, and what it lacks for standing alone."""
 
+import asyncio
 import gc
 import socket
 from contextlib import suppress
+from types import FrameType
 
 import uvicorn
 from fastapi import FastAPI
 
+from app.errors import NotReady
 from app.http.connections import Limits, connection_class
-from app.scoring.engine import Engine
+from app.http.health import STOPPING
+from app.http.service import Service
 from app.settings import Settings
 
 FILES_PER_CONNECTION = 3
@@ -17,6 +21,11 @@ ACCEPTED_AT_ONCE = 32
 """Connections that asyncio accepts before any of them can be refused: fewer than there are files to spare."""
 QUEUED_CONNECTIONS = 1_024
 """Connections that the kernel holds until they are accepted."""
+
+ANSWER_SECONDS = 6
+"""Time after a stop in which requests under way are answered; the others then get 503."""
+STOP_SECONDS = 7
+"""Time after a stop in which replies are sent."""
 
 
 def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
@@ -34,6 +43,7 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         http=connection_class(limits),
         timeout_keep_alive=settings.idle_seconds,
         backlog=ACCEPTED_AT_ONCE,
+        timeout_graceful_shutdown=STOP_SECONDS,
         log_config=None,
         access_log=False,
     )
@@ -58,9 +68,9 @@ class Server(uvicorn.Server):
     sight: a full collection over it stops every request for tenths of a second, and large bodies bring one about.
     """
 
-    def __init__(self, config: uvicorn.Config, engine: Engine) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._engine, self._settled = engine, False
+        self._service, self._settled = service, False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -70,8 +80,17 @@ class Server(uvicorn.Server):
                 same.listen(QUEUED_CONNECTIONS)
 
     async def on_tick(self, counter: int) -> bool:
-        if not self._settled and self._engine.ready:
+        if not self._settled and self._service.engine.ready:
             gc.collect()
             gc.freeze()
             self._settled = True
         return await super().on_tick(counter)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        self._service.health.stopping = True
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        give_up = self._service.engine.encoding.give_up
+        asyncio.get_running_loop().call_later(ANSWER_SECONDS, give_up, NotReady(STOPPING))
+        await super().shutdown(sockets)

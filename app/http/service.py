@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from app.audit.auditing import Auditing
+from app.http.health import Health
 from app.people.anchoring import Anchoring
 from app.people.asking import Asking
 from app.people.people import People
@@ -32,6 +33,7 @@ class Service:
     scoring: PinnedScoring
     appeals: Appeals
     auditing: Auditing
+    health: Health
 
     @classmethod
     def of(cls, settings: Settings, store: Store, engine: Engine) -> "Service":
@@ -51,4 +53,5 @@ class Service:
             PinnedScoring(settings, store, engine, archive),
             Appeals(store.appeals, engine),
             Auditing(settings, store, engine, profiles),
+            Health(store, engine),
         )

@@ -7,6 +7,7 @@ spreads.
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from app.cache import LruCache
 from app.caller import CALLER
-from app.errors import Conflict, NotFinite
+from app.errors import ClientGone, Conflict, NotFinite, NotReady, Temporary
 from app.observing.measured import stage
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.counted import CountedSource
@@ -31,6 +32,7 @@ from reward_bases.text import Conversation, digest
 from safeguards.domain import Domain
 from safeguards.gate import PASSED, GateResult, check
 
+TRIED = Conversation.of("Are the sources of base rewards well?")
 ItemKey = tuple[str, str, str]
 """The caller's name in the caches, digests of conversation and response."""
 
@@ -71,6 +73,7 @@ class Engine:
         self.columns = ColumnCache(cache_items)
         self.items: LruCache[ItemKey, Item] = LruCache(cache_items)
         self._sources, self._domain = self._sources_of(artifact), Domain.of(artifact.reference)
+        self._doubtful, self._tried = False, itertools.count()
 
     def _sources_of(self, artifact: Artifact) -> tuple[Source, ...]:
         """The artifact's sources, read through the caches."""
@@ -100,6 +103,23 @@ class Engine:
         """Each cache by its name."""
         return {"vectors": self.encoding.cache, "columns": self.columns.rows, "items": self.items}
 
+    async def check(self) -> None:
+        """Raises NotReady unless texts can be read.
+
+        Once a text could not be read, a new one is tried: a fault of one text is no fault of the service.
+        """
+        self.encoding.require_loaded()
+        if not self._doubtful:
+            return
+        try:
+            await self.phi_of([Pair(TRIED, f"This is try {next(self._tried)}.")])
+        except Exception as error:
+            raise NotReady(
+                f"the sources of base rewards fail ({type(error).__name__}); the service's log says where: mend the "
+                "source, or restart the service"
+            ) from error
+        self._doubtful = False
+
     async def start(self) -> None:
         await self.encoding.start()
 
@@ -125,9 +145,15 @@ class Engine:
 
     async def phi_of(self, pairs: Sequence[Pair]) -> Phi:
         """φ of pairs, whatever the gate says; raises NotFinite."""
-        found = await phi_of(pairs, self.artifact.basis, self._sources)
-        if not bool(found.phi.isfinite().all() & found.refits.isfinite().all()):
-            raise NotFinite("a source or a head gave a number that is not finite; no reward can be made of it")
+        try:
+            found = await phi_of(pairs, self.artifact.basis, self._sources)
+            if not bool(found.phi.isfinite().all() & found.refits.isfinite().all()):
+                raise NotFinite("a source or a head gave a number that is not finite; no reward can be made of it")
+        except (Temporary, ClientGone):
+            raise
+        except Exception:
+            self._doubtful = True
+            raise
         return found
 
     async def _items(self, pairs: Sequence[Pair]) -> list[Item]:

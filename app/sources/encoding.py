@@ -15,10 +15,11 @@ from torch import Tensor
 
 from app.cache import LruCache
 from app.caller import CALLER, Caller
-from app.errors import ClientGone
+from app.errors import ClientGone, NotReady
 from app.observing.measured import took
 from app.observing.metrics import ENCODED_TEXTS, ENCODED_TOKENS, QUEUE_WAIT
 from app.sources.turns import Batch, Limits, Turns, Waiting, tokens_of
+from elicitation.errors import KeelError
 from reward_bases.text import digest
 
 Key = tuple[str, str]
@@ -47,6 +48,7 @@ class EncodingQueue:
         self.turns = Turns(limits or Limits())
         self._load = load
         self._encoder: Encoder | None = None
+        self._fault: str | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="encoder")
         self._waiting: dict[tuple[str, Key], Waiting] = {}
         self._runner: asyncio.Task[None] | None = None
@@ -59,6 +61,18 @@ class EncodingQueue:
         """Load the encoder on the worker thread."""
         await asyncio.get_running_loop().run_in_executor(self._thread, self._loaded)
 
+    def require_loaded(self) -> None:
+        """Raises NotReady while there is no encoder, with the reason where loading failed."""
+        if self._encoder is None:
+            raise NotReady(self._fault or "the encoder is still loading; try again in a second")
+
+    def give_up(self, error: NotReady) -> None:
+        """Answer all that waits with ``error``."""
+        for waiting in self._waiting.values():
+            if not waiting.future.done():
+                waiting.future.set_exception(error)
+                waiting.future.exception()
+
     async def close(self) -> None:
         if self._runner is not None:
             await asyncio.wait([self._runner])
@@ -67,8 +81,11 @@ class EncodingQueue:
     async def of(self, texts: Sequence[str]) -> Tensor:
         """Unit vectors (n, d) of ``texts`` in their order.
 
-        Raises Overloaded or TooManyRequests when too much waits, ClientGone when nobody waits for the reply.
+        Raises Overloaded or TooManyRequests when too much waits, ClientGone when nobody waits for the reply, NotReady
+        when the encoder could not be loaded.
         """
+        if self._fault is not None:
+            raise NotReady(self._fault)
         caller = CALLER.get()
         keys = [(caller.cache, digest(text)) for text in texts]
         known = {key: self.cache.get(key) for key in keys}
@@ -102,7 +119,7 @@ class EncodingQueue:
 
     def _let_go(self, waiting: Waiting) -> None:
         waiting.wanted -= 1
-        if not waiting.wanted and not waiting.future.done():
+        if not waiting.wanted and self._waiting.get((waiting.tenant, waiting.key)) is waiting:
             self.turns.leave(waiting)
             del self._waiting[waiting.tenant, waiting.key]
 
@@ -137,6 +154,8 @@ class EncodingQueue:
             if not waiting.wanted:
                 continue
             del self._waiting[waiting.tenant, waiting.key]
+            if waiting.future.done():
+                continue
             if isinstance(outcome, Tensor):
                 waiting.future.set_result(outcome)
             else:
@@ -144,15 +163,25 @@ class EncodingQueue:
 
     def _loaded(self) -> Encoder:
         if self._encoder is None:
-            self._encoder = self._load()
+            try:
+                self._encoder = self._load()
+            except Exception as error:
+                reason = str(error) if isinstance(error, KeelError) else type(error).__name__
+                self._fault = f"the encoder cannot be loaded ({reason}); mend its files: it is tried again by itself"
+                raise NotReady(self._fault) from error
+            self._fault = None
         return self._encoder
 
     def _step(self, batch: Batch) -> list[Tensor] | None:
         """One step of a batch; after the last the vectors (d,) of its texts."""
         if batch.steps is None:
             encoder, texts = self._loaded(), [waiting.text for waiting in batch.texts]
+            start = time.perf_counter()
             batch.steps = encoder.steps(texts) if isinstance(encoder, Stepwise) else iter([encoder.encode(texts)])
+        else:
+            start = time.perf_counter()
         vectors = next(batch.steps)
+        batch.seconds += time.perf_counter() - start
         # Rows are cloned: a view would keep the whole batch alive as long as one of its vectors is cached.
         return None if vectors is None else [row.clone() for row in vectors]
 

@@ -6,6 +6,8 @@ batch ran form the next batches, sorted by length so that little is padded.
 """
 
 import asyncio
+import math
+import time
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +20,12 @@ from app.observing.metrics import QUEUE_REFUSALS
 TEXTS_PER_BATCH = 128
 TOKENS_PER_BATCH = 16_384
 BYTES_PER_TOKEN = 3
+BURST_SECONDS = 1.0
+"""What comes this soon after an idle time is taken whole: a training step sends all that it has at once."""
+NEWEST = 0.2
+"""Weight of the latest batch in the measured speed."""
+LONGEST_PAUSE = 30
+"""Seconds after which a refused client may come again at the latest."""
 
 
 def tokens_of(text: str) -> int:
@@ -27,11 +35,15 @@ def tokens_of(text: str) -> int:
 
 @dataclass(frozen=True)
 class Limits:
-    """Waiting texts and tokens at which new ones are refused; ``tenant_tokens`` is the limit of each tenant, if any."""
+    """Waiting texts and tokens at which new ones are refused; ``tenant_tokens`` is the limit of each tenant, if any.
+
+    ``seconds`` limits the wait that new texts would have, unless the queue was empty a moment ago.
+    """
 
     texts: int = 4_096
     tokens: int = 262_144
     tenant_tokens: int | None = None
+    seconds: float = 5.0
 
 
 @dataclass(eq=False)
@@ -52,6 +64,7 @@ class Batch:
 
     texts: Sequence[Waiting]
     steps: Iterator[Tensor | None] | None = None
+    seconds: float = 0.0
 
 
 @dataclass(eq=False)
@@ -71,6 +84,8 @@ class Turns:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._lines: OrderedDict[str, Line] = OrderedDict()
+        self._speed = math.nan
+        self._busy_since = -math.inf
 
     @property
     def texts(self) -> int:
@@ -80,6 +95,16 @@ class Turns:
     def tokens(self) -> int:
         return sum(line.tokens for line in self._lines.values())
 
+    @property
+    def wait(self) -> float:
+        """Seconds until all that waits is encoded, by the measured speed; 0 before the first batch."""
+        return 0.0 if math.isnan(self._speed) else self.tokens / self._speed
+
+    @property
+    def pause(self) -> int:
+        """Seconds after which the queue is empty, as a client is asked to wait: 1 to 30."""
+        return min(max(math.ceil(self.wait), 1), LONGEST_PAUSE)
+
     def __bool__(self) -> bool:
         return bool(self._lines)
 
@@ -88,26 +113,39 @@ class Turns:
 
         A share is the limit divided by the number of tenants that wait: who sends much cannot keep the others out.
         """
-        line, limits = self._lines.get(tenant, Line()), self.limits
+        line, limits, remedy = self._lines.get(tenant, Line()), self.limits, self._remedy
         if limits.tenant_tokens is not None and line.tokens >= limits.tenant_tokens:
             QUEUE_REFUSALS.labels("tenant").inc()
             raise TooManyRequests(
-                f"{line.tokens} tokens of yours wait for the encoder >= limit {limits.tenant_tokens}; try again in a "
-                "second, send fewer at a time, or raise KEEL_MAX_TENANT_TOKENS"
+                f"{line.tokens} tokens of yours wait for the encoder >= limit {limits.tenant_tokens}; "
+                f"{remedy} KEEL_MAX_TENANT_TOKENS",
+                self.pause,
             )
         tenants = len(self._lines.keys() | {tenant})
+        seconds = 0.0 if self._burst else self.wait
+        own_seconds = seconds * line.tokens / max(self.tokens, 1)
         for what, own, waiting, limit, setting in (
             ("texts", line.texts, self.texts, limits.texts, "KEEL_MAX_WAITING_TEXTS"),
             ("tokens", line.tokens, self.tokens, limits.tokens, "KEEL_MAX_WAITING_TOKENS"),
+            ("seconds of work", own_seconds, seconds, limits.seconds, "KEEL_MAX_WAITING_SECONDS"),
         ):
             if waiting >= limit and own * tenants >= limit:
                 QUEUE_REFUSALS.labels("queue").inc()
                 raise Overloaded(
-                    f"{waiting} {what} wait for the encoder >= limit {limit}; try again in a second, send fewer at a "
-                    f"time, or raise {setting}"
+                    f"{waiting:.6g} {what} wait for the encoder >= limit {limit}; {remedy} {setting}", self.pause
                 )
 
+    @property
+    def _burst(self) -> bool:
+        return time.monotonic() - self._busy_since <= BURST_SECONDS
+
+    @property
+    def _remedy(self) -> str:
+        return f"try again in {self.pause} s, send fewer at a time, or raise"
+
     def add(self, waiting: Waiting) -> None:
+        if not self._lines:
+            self._busy_since = time.monotonic()
         line = self._lines.setdefault(waiting.tenant, Line())
         line.came.append(waiting)
         line.texts += 1
@@ -135,11 +173,18 @@ class Turns:
 
     def end(self, batch: Batch) -> None:
         """Forget a batch whose last step is done; its texts leave."""
+        self._measure(batch)
         for waiting in batch.texts:
             if line := self._lines.get(waiting.tenant):
                 line.begun = None
             if waiting.wanted:
                 self.leave(waiting)
+
+    def _measure(self, batch: Batch) -> None:
+        """Take the batch's tokens a second into the speed."""
+        if batch.seconds > 0:
+            latest = sum(tokens_of(waiting.text) for waiting in batch.texts) / batch.seconds
+            self._speed = latest if math.isnan(self._speed) else (1 - NEWEST) * self._speed + NEWEST * latest
 
 
 def _taken(line: Line) -> list[Waiting]:

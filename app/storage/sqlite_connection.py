@@ -1,6 +1,7 @@
 """A connection to a SQLite file that lives on a thread of its own."""
 
 import asyncio
+import logging
 import sqlite3
 import time
 from collections.abc import Callable
@@ -10,26 +11,35 @@ from typing import TypeVar
 
 from sqlite_utils.db import Database
 
+from app.errors import StoreFailed
 from app.observing.measured import stage
 from app.observing.metrics import STORE_ERRORS, STORE_SECONDS, Operation
+from app.storage.sqlite_failures import SameFiles, store_failure
 
+LOG = logging.getLogger("keel")
 T = TypeVar("T")
-BUSY_MILLISECONDS = 5_000
 READING = "query_only=ON"
 """Pragma of a connection that never writes."""
+LOCK_SECONDS = 5.0
+"""Time in which a call may wait for other processes, from its arrival: calls that queue up do not add their waits."""
 
 
 class Connection:
-    """A database that only its own thread touches."""
+    """A database that only its own thread touches.
 
-    def __init__(self, path: Path, *pragmas: str) -> None:
+    Raises StoreFailed where the file cannot be written or read; the transaction under way is then rolled back.
+    """
+
+    def __init__(self, path: Path, *pragmas: str, files: SameFiles | None = None) -> None:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-        self._path, self._pragmas = path, pragmas
+        self._path, self._pragmas, self._files = path, pragmas, files or SameFiles(path)
         self._db: Database | None = None
 
-    async def run(self, work: Callable[[Database], T]) -> T:
+    async def run(self, work: Callable[[Database], T], seconds: float = LOCK_SECONDS) -> T:
+        """What ``work`` returns; waits at most ``seconds`` for a lock of another process."""
+        due = time.monotonic() + seconds
         with stage("store"):
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._measured, work)
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._measured, work, due)
 
     @property
     def operation(self) -> Operation:
@@ -40,22 +50,47 @@ class Connection:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
 
-    def _measured(self, work: Callable[[Database], T]) -> T:
+    def _measured(self, work: Callable[[Database], T], due: float) -> T:
         start = time.perf_counter()
         try:
-            return work(self._opened())
-        except (sqlite3.Error, OSError):
+            return self._attempt(work, due)
+        except (sqlite3.Error, OSError, StoreFailed):
             STORE_ERRORS.labels(self.operation).inc()
             raise
         finally:
             STORE_SECONDS.labels(self.operation).observe(time.perf_counter() - start)
 
+    def _attempt(self, work: Callable[[Database], T], due: float) -> T:
+        try:
+            self._files.require()
+            db = self._opened()
+            db.execute(f"PRAGMA busy_timeout={max(1, round(1_000 * (due - time.monotonic())))}")
+            return work(db)
+        except sqlite3.Error as error:
+            failure = store_failure(error)
+            if failure is None:
+                raise
+            LOG.error("store", extra={"fields": {"sqlite": error.sqlite_errorname}})
+            raise failure from error
+        finally:
+            self._roll_back()
+
     def _opened(self) -> Database:
         if self._db is None:
-            self._db = Database(self._path)
-            for pragma in (f"busy_timeout={BUSY_MILLISECONDS}", "temp_store=MEMORY", *self._pragmas):
-                self._db.execute(f"PRAGMA {pragma}").fetchall()
+            db = Database(self._path)
+            try:
+                for pragma in ("temp_store=MEMORY", *self._pragmas):
+                    db.execute(f"PRAGMA {pragma}").fetchall()
+            except BaseException:
+                db.close()
+                raise
+            self._db = db
         return self._db
+
+    def _roll_back(self) -> None:
+        # A commit that fails leaves its transaction open, and the next one could not begin.
+        if self._db is not None and self._db.conn.in_transaction:
+            self._db.rollback()
 
     def _close(self) -> None:
         if self._db is not None:
@@ -69,9 +104,9 @@ class PointReads(Connection):
     In WAL mode it waits for no writer.
     """
 
-    async def run(self, work: Callable[[Database], T]) -> T:
+    async def run(self, work: Callable[[Database], T], seconds: float = 0) -> T:
         with stage("store"):
-            return self._measured(work)
+            return self._measured(work, time.monotonic() + seconds)
 
     @property
     def operation(self) -> Operation:

@@ -17,18 +17,20 @@ from typing import Any
 from filelock import AsyncFileLock
 from sqlite_utils.db import Database
 
-from app.errors import Conflict, NotFound, NotReady
+from app.errors import Conflict, NotFound, NotReady, StoreFailed
 from app.storage.migrations import MIGRATIONS
 from app.storage.private import private_database
 from app.storage.registry import Erasure
 from app.storage.sqlite_appeals import SqliteAppeals
-from app.storage.sqlite_connection import READING, Connection, PointReads
+from app.storage.sqlite_connection import LOCK_SECONDS, READING, Connection, PointReads
+from app.storage.sqlite_failures import SameFiles
 from app.storage.sqlite_registry import SqliteRegistry
 from app.storage.sqlite_traffic import SqliteTraffic
 from app.storage.store import AnchorRating, Answer, AuditReport, Correction, Entry, Person, PersonKey, Question, now
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
 
+CHECK_SECONDS = 0.5
 OWNER = "tenant_id = :tenant_id and user_id = :user_id"
 PEOPLE = """
     select people.*, coalesce((select max(position) from answer_log as log
@@ -42,19 +44,24 @@ class SqliteStore:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._writer = Connection(path, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON")
-        self._reader = Connection(path, READING)
-        self._lookup = PointReads(path, READING)
+        self._files = files = SameFiles(path)
+        self._writer = Connection(path, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", files=files)
+        self._reader = Connection(path, READING, files=files)
+        self._lookup = PointReads(path, READING, files=files)
         self.registry = SqliteRegistry(self._writer, self._lookup)
         self.appeals = SqliteAppeals(self._writer, self._reader)
         self.traffic = SqliteTraffic(self._writer, self._reader)
 
     async def open(self) -> None:
-        await asyncio.to_thread(private_database, self._path)
-        # SQLite does not wait where two processes switch a new file to WAL at once; it fails.
-        async with AsyncFileLock(f"{self._path}.lock", mode=0o600):
-            await self._writer.run(MIGRATIONS.apply)
-            await self._writer.run(_empty_journal)
+        try:
+            await asyncio.to_thread(private_database, self._path)
+            # SQLite does not wait where two processes switch a new file to WAL at once; it fails.
+            async with AsyncFileLock(f"{self._path}.lock", mode=0o600):
+                await self._writer.run(MIGRATIONS.apply)
+                await self._writer.run(_empty_journal)
+        except OSError as error:
+            raise StoreFailed(f"the database cannot be opened ({error.strerror}); make its folder writable") from error
+        self._files.remember()
 
     async def close(self) -> None:
         await self._lookup.close()
@@ -62,7 +69,9 @@ class SqliteStore:
         await self._writer.close()
 
     async def check(self) -> None:
-        await self._reader.run(lambda db: db.execute("select count(*) from people").fetchone())
+        # Writing the version that is there already changes nothing, and goes all the way to the disk.
+        await self._write(lambda db: db.execute("PRAGMA user_version = 0"), CHECK_SECONDS)
+        await self._reader.run(lambda db: db.execute("select rowid from people limit 1").fetchall(), CHECK_SECONDS)
 
     async def find(self, keys: Sequence[PersonKey]) -> list[Person]:
         return await self._lookup.run(lambda db: [_person(db, key) for key in keys])
@@ -154,19 +163,15 @@ class SqliteStore:
         rows = await self._reader.run(lambda db: list(db.query(sql, [tenant_id, latest])))
         return [_to_audit(row) for row in reversed(rows)]
 
-    async def _write(self, work: Callable[[Database], None]) -> None:
+    async def _write(self, work: Callable[[Database], object], seconds: float = LOCK_SECONDS) -> None:
         """One transaction that holds the write lock from its first read."""
 
         def transaction(db: Database) -> None:
             db.execute("BEGIN IMMEDIATE")
-            try:
-                work(db)
-            except BaseException:
-                db.rollback()
-                raise
+            work(db)
             db.commit()
 
-        await self._writer.run(transaction)
+        await self._writer.run(transaction, seconds)
 
 
 def _owned(db: Database, table: str, key: PersonKey) -> list[dict[str, Any]]:

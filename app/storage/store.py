@@ -156,7 +156,7 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
     async def check(self) -> None:
-        """Raises when the store cannot be read."""
+        """Raises StoreFailed unless an answer could be stored and read at this moment."""
 
     async def find(self, keys: Sequence[PersonKey]) -> list[Person]:
         """The people of these keys, in their order."""

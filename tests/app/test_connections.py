@@ -25,9 +25,10 @@ LIMITS = {"head_seconds": 0.6, "body_seconds": 0.6, "idle_seconds": 2, "max_conn
 @pytest.fixture
 def address(tmp_path: Path, engine: Engine) -> Iterator[tuple[str, int]]:
     settings = Settings(data_dir=tmp_path, **LIMITS)
-    config = config_of(create_app(settings, open_store(settings), engine), settings)
+    app = create_app(settings, open_store(settings), engine)
+    config = config_of(app, settings)
     config.port = 0
-    server = Server(config, engine)
+    server = Server(config, app.state.service)
     thread = threading.Thread(target=server.run)
     thread.start()
     while not server.started and thread.is_alive():

@@ -131,8 +131,9 @@ async def test_an_encoder_of_another_basis_is_refused_and_the_service_stays_aliv
         httpx.AsyncClient(transport=transport, base_url="http://[::1]") as http,
     ):
         body = {"prompts": ["p"], "completions": ["Water it."]}
-        assert (await http.post("/v1/score", json=body)).status_code == 500
-        assert (await http.get("/health/ready")).status_code == 503
+        for reply in (await http.post("/v1/score", json=body), await http.get("/health/ready")):
+            assert reply.status_code == 503
+            assert "the encoder cannot be loaded" in reply.json()["detail"]
         assert (await http.get("/health/live")).status_code == 200
 
 

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from app.errors import NotFound, NotReady
+from app.errors import NotFound
 from app.http.reference import HEADERS, reference_page
 from app.http.routes.common import Serving, problems
 from app.schemas.ranking import RankRule
@@ -35,10 +35,8 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready", summary="Ready", responses=problems(503))
 async def ready(serving: Serving) -> dict[str, str]:
-    """Return 200 once the store answers and the encoder is loaded."""
-    await serving.store.check()
-    if not serving.engine.ready:
-        raise NotReady("the encoder is still loading; try again in a second")
+    """Return 200 when answers can be stored and texts can be read; the reply is up to half a second old."""
+    await serving.health.require_ready()
     return {"status": "ready"}
 
 
