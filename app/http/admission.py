@@ -13,9 +13,9 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.caller import CALLER, Caller
-from app.errors import Unauthorized
 from app.http.problems import keel_problem, problem
 from app.storage.keys import Keys
+from elicitation.errors import KeelError
 
 OPEN = frozenset({"/health/live", "/health/ready", "/docs", "/openapi.json"})
 METRICS = "/metrics"
@@ -57,7 +57,7 @@ class RequireKey:
         if scope["type"] == "http" and not self._open(scope):
             try:
                 tenant = await self._keys.tenant(presented(Headers(scope=scope)))
-            except Unauthorized as error:
+            except KeelError as error:
                 await keel_problem(error)(scope, receive, send)
                 return
             scope.setdefault("state", {})["tenant"] = tenant

@@ -129,6 +129,43 @@ async def test_a_full_queue_refuses_those_that_have_their_share() -> None:
     turns.admit("c")
 
 
+def encoded(turns: Turns, tenant: str, text: str, seconds: float) -> None:
+    """A batch of one text that took so long."""
+    line(turns, tenant, text)
+    batch = turns.next()
+    batch.seconds = seconds
+    turns.end(batch)
+
+
+async def test_a_queue_that_stands_is_bounded_by_the_wait_and_a_burst_is_taken_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: clock)
+    turns = Turns(Limits(seconds=5))
+    encoded(turns, "a", "x" * 3 * 99, 1.0)
+    for _ in range(7):
+        turns.admit("a")
+        line(turns, "a", "x" * 3 * 99)
+    assert turns.wait == pytest.approx(7)
+    clock = 2.0
+    with pytest.raises(Overloaded, match=r"7 seconds of work wait .* limit 5; try again in 7 s") as refused:
+        turns.admit("a")
+    assert refused.value.seconds == 7
+    turns.admit("b")
+    for _ in range(3):
+        turns.leave(turns.next().texts[0])
+    turns.admit("a")
+
+
+@pytest.mark.parametrize(("tokens", "seconds"), [(0, 1), (10, 1), (250, 3), (100_000, 30)])
+async def test_a_client_is_asked_to_come_when_the_queue_has_drained(tokens: int, seconds: int) -> None:
+    turns = Turns(Limits())
+    encoded(turns, "a", "x" * 3 * 99, 1.0)
+    line(turns, "a", "x" * 3 * (tokens - 1))
+    assert turns.pause == seconds
+
+
 async def test_a_tenant_has_a_limit_of_its_own() -> None:
     turns = Turns(Limits(tenant_tokens=10))
     line(turns, "a", "x" * 30)
@@ -225,9 +262,12 @@ def test_the_texts_of_a_client_that_went_away_leave_the_queue(tenants: Any) -> N
     assert one(b, "Give it light.").status_code == 200
 
 
-def test_every_dialect_says_429_and_when_to_come_again(tmp_path: Path, artifact: Artifact, listen: Listen) -> None:
+def test_every_dialect_says_429_and_when_to_come_again(
+    tmp_path: Path, artifact: Artifact, listen: Listen, monkeypatch: pytest.MonkeyPatch
+) -> None:
     slow = Slow()
     engine = Engine(artifact, lambda: slow, 1000, 1000, Limits(tenant_tokens=1))
+    monkeypatch.setattr(engine.encoding.turns, "_speed", 1.0)
     settings = Settings(data_dir=tmp_path)
     with (
         listen(create_app(settings, open_store(settings), engine)) as address,
@@ -246,9 +286,11 @@ def test_every_dialect_says_429_and_when_to_come_again(tmp_path: Path, artifact:
                 ("/v2/rerank", {"query": "Basil?", "documents": ["Water it."]}),
             )
         }
+        pause = str(engine.encoding.turns.pause)
         slow.go.set()
+    assert int(pause) > 1
     for path, reply in replies.items():
-        assert (reply.status_code, reply.headers["Retry-After"]) == (429, "1"), path
+        assert (reply.status_code, reply.headers["Retry-After"]) == (429, pause), path
         assert "KEEL_MAX_TENANT_TOKENS" in reply.json()["detail"]
     assert replies["/predict"].json()["error_type"] == "Overloaded"
     assert replies["/score"].json()["error"]["code"] == 429

@@ -9,7 +9,7 @@ from app.schemas.appeals import AppealReply, AppealRequest, VerdictRequest
 from app.scoring import bounds
 from app.storage.appeals import Appeal
 
-router = APIRouter(prefix="/v1/appeals", tags=["appeals"], responses=problems(401))
+router = APIRouter(prefix="/v1/appeals", tags=["appeals"], responses=problems(401, 503))
 
 
 @router.post("", status_code=201, summary="Appeal", responses=problems(404, 409, 413, 422, 429, 503))

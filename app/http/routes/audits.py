@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 from app.http.routes.common import Serving, Tenant, problems
 from app.schemas.audits import AuditReply
 
-router = APIRouter(prefix="/v1/audits", tags=["audits"], responses=problems(401))
+router = APIRouter(prefix="/v1/audits", tags=["audits"], responses=problems(401, 503))
 
 
 @router.post("", status_code=201, summary="Audit", responses=problems(409, 503))

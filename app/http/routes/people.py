@@ -19,7 +19,7 @@ from app.schemas.asking import (
 from app.schemas.audits import OwnAuditReply
 from app.schemas.people import ExportReply, ProfileReply
 
-router = APIRouter(prefix="/v1/users/{user_id}", tags=["people"], responses=problems(401))
+router = APIRouter(prefix="/v1/users/{user_id}", tags=["people"], responses=problems(401, 503))
 IdempotencyKey = Annotated[
     str | None,
     Header(
