@@ -16,6 +16,7 @@ from app.audit.state import WatchedAudits
 from app.http import problems
 from app.http.admission import KnownHosts, RequireKey
 from app.http.collector import ServiceCollector
+from app.http.document import document
 from app.http.middleware import LOG, BodyLimit, RequestLog
 from app.http.routes import appeals, audits, doors, people, scoring, system
 from app.http.service import Service
@@ -94,6 +95,7 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
     for router in (*doors.ROUTERS, scoring.router):
         app.include_router(router, prefix="/u/{user_id}", include_in_schema=False)
     problems.install(app)
+    app.openapi = partial(document, app, settings.limits(), len(engine.artifact.basis.ensemble) > 0)  # type: ignore[method-assign]
     app.add_middleware(BodyLimit, limit=settings.max_body_bytes, max_values=settings.max_values)
     local = settings.metrics == "loopback"
     admission = {"keys": app.state.service.keys, "local_metrics": local, "share_caches": settings.share_caches}

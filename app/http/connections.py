@@ -5,13 +5,29 @@ Each has a time limit, counted from the start of the wait: bytes that trickle in
 """
 
 import asyncio
+import json
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-LATE = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-FULL = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+
+def _refusal(status: HTTPStatus, detail: str, headers: str = "") -> bytes:
+    body = json.dumps({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
+    head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
+    return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
+LATE = _refusal(
+    HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time; send it whole, or raise KEEL_BODY_SECONDS"
+)
+UNREADABLE = _refusal(HTTPStatus.BAD_REQUEST, "the request is no HTTP/1.1 that can be read; send another")
+FULL = _refusal(
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "all connections are at work; try again, or raise KEEL_MAX_CONNECTIONS",
+    "Retry-After: 1\r\n",
+)
 
 
 @dataclass(frozen=True)
@@ -68,6 +84,12 @@ class Connection(H11Protocol):
             and self.conn.their_state is h11.IDLE
             and (self.cycle is None or self.cycle.response_complete)
         )
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP, unless a reply is already on its way."""
+        if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
+            self.transport.write(UNREADABLE)
+        self.transport.close()
 
     def _watch(self) -> None:
         if self._waits_for == "reading" or self.transport.is_closing():

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from app.errors import Temporary, status_of
 from app.observing.measured import REQUEST
@@ -16,6 +17,7 @@ from elicitation.errors import KeelError
 MEDIA_TYPE = "application/problem+json"
 SHOWN_CHARS = 60
 DETAIL_CHARS = 400
+METHODS = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 MAX_ERRORS = 10
 """Errors of a request that its reply lists."""
 SHAPE = "shape:"
@@ -74,14 +76,34 @@ async def _invalid(request: Request, error: Exception) -> Response:
     return invalid_problem(error)
 
 
+def http_problem(request: Request, error: HTTPException) -> Response:
+    """The reply to a body that is no JSON, and to an unknown route or method."""
+    status, detail, headers = error.status_code, str(error.detail), dict(error.headers or {})
+    if status == HTTPStatus.BAD_REQUEST:
+        # Some such bodies fail in the decoder and others in the parser: they get one status.
+        status, detail = (
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "the body is no JSON in UTF-8; send an object as /docs shows it",
+        )
+    elif status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
+        detail = f"{_cut(request.method)} {_cut(request.url.path)} is no route of this service; /docs lists them"
+    if status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(_allowed(request))
+    return problem(status, detail, headers=headers)
+
+
 async def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - the registration above
-    detail = str(error.detail)
-    if error.status_code == HTTPStatus.BAD_REQUEST:
-        detail = "the body is no JSON that can be read; send an object as /docs shows it"
-    elif error.status_code in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED):
-        detail = f"{_cut(request.method)} {_cut(request.url.path)} is no route of this service; /docs lists them"
-    return problem(error.status_code, detail, headers=error.headers)
+    return http_problem(request, error)
+
+
+def _allowed(request: Request) -> list[str]:
+    """All methods of the request's path: several routes may share it, and each knows its own alone."""
+
+    def answered(method: str) -> bool:
+        return any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in request.app.routes)
+
+    return [method for method in METHODS if answered(method)]
 
 
 def _described(item: Mapping[str, Any]) -> dict[str, str]:

@@ -18,7 +18,7 @@ from app.people.pool import Pool
 from app.profiles.evidence import difference
 from app.profiles.profiles import Profile, Profiles, require_person
 from app.schemas.asking import AnswerReply, AnswerRequest, AskRequest, Progress, QuestionReply, UndoReply
-from app.schemas.base import SEED_MAX, Message
+from app.schemas.base import SEED_END, Message
 from app.scoring.bounds import require_at_most
 from app.settings import Settings
 from app.storage.store import Answer, Correction, Entry, Person, PersonKey, Question, Store, active_answers, now
@@ -137,7 +137,7 @@ class Asking:
         outlook = (profile.posterior, self._artifact.choice_model, self._pool.differences, allowed, self._pool.targets)
         if not bool(allowed.any()) or not (request.force or worth_asking(*outlook, asked=answered)):
             return None
-        seed = secrets.randbelow(SEED_MAX) if request.seed is None else request.seed
+        seed = secrets.randbelow(SEED_END) if request.seed is None else request.seed
         generator = torch.Generator().manual_seed(seed)
         selection = choose(request.rule, *outlook, generator)
         prompt, left, right = self._pool.pairs[selection.index]

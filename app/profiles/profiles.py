@@ -25,7 +25,7 @@ from safeguards.policy import GuardPolicy
 
 DIGEST_DIGITS = 12
 PERSON_DIGITS = 6
-VERSION = re.compile(rf"(\d{{1,9}})-([0-9a-f]{{{DIGEST_DIGITS}}})(?:-([0-9a-f]{{{PERSON_DIGITS}}}))?")
+VERSION = re.compile(rf"^([0-9]{{1,9}})-([0-9a-f]{{{DIGEST_DIGITS}}})(?:-([0-9a-f]{{{PERSON_DIGITS}}}))?$")
 """Entries of the log, what the profile depends on, and whose it is, lest a newcomer of the same name answer for it."""
 
 

@@ -2,17 +2,19 @@
 
 from pydantic import ConfigDict, Field
 
-from app.schemas.base import Reply, Strict, Text, Unicode, UserId
+from app.schemas.base import Completion, Prompt, Reply, Strict, Unicode, UserId, limit
 from app.storage.appeals import Verdict
 
 
 class AppealRequest(Strict):
     """A rejected response that a person shall review."""
 
-    prompt: Text
-    response: Text
+    prompt: Prompt
+    response: Completion
     user_id: UserId | None = None
-    note: Unicode | None = Field(default=None, description="reason why it should pass")
+    note: Unicode | None = Field(
+        default=None, description="reason why it should pass", json_schema_extra=limit("max_note_chars")
+    )
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -4,17 +4,19 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.schemas.base import SEED_MAX, Message, Name, Reply, Strict, Text, Unicode
+from app.schemas.base import SEED_END, Completion, JsonSchema, Message, Name, Prompt, Reply, Strict, Unicode, limit
 from elicitation.acquisition import Rule
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
+
+NOTHING: JsonSchema = {"type": "null"}
 
 
 class AskRequest(Strict):
     """Nothing is required. By default iopt chooses, with a new random seed that is recorded."""
 
     rule: Rule = Field(default=Rule.IOPT, description="rule that chooses the question")
-    seed: int | None = Field(default=None, ge=0, le=SEED_MAX, description="random seed of the sides and of every draw")
+    seed: int | None = Field(default=None, ge=0, lt=SEED_END, description="random seed of the sides and of every draw")
     force: bool = Field(default=False, description="ask although no further question is worth asking")
 
 
@@ -53,11 +55,16 @@ class AnswerRequest(Strict):
     choice: Choice
     strength: Strength | None = Field(default=None, description="how much better the chosen side is")
     note: Unicode | None = Field(
-        default=None, description="how a response should change; shown back and exported, never scored"
+        default=None,
+        description="how a response should change; shown back and exported, never scored",
+        json_schema_extra=limit("max_note_chars"),
     )
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"question_id": "q_5f0c1d9a2b7e4c61", "choice": "left", "strength": "clear"}}
+        json_schema_extra={
+            "example": {"question_id": "q_5f0c1d9a2b7e4c61", "choice": "left", "strength": "clear"},
+            "anyOf": [{"properties": {"strength": NOTHING}}, {"properties": {"choice": {"enum": ["left", "right"]}}}],
+        }
     )
 
 
@@ -79,17 +86,27 @@ class UndoReply(Progress):
     question_id: str = Field(description="its question, which is open again")
 
 
+def _only(*names: str) -> JsonSchema:
+    """The JSON schema of a rating that names its response by these fields alone."""
+    others = {"prompt", "response", "question_id", "side"} - set(names)
+    given = {name: {"not": NOTHING} for name in names}
+    return {"properties": given | dict.fromkeys(sorted(others), NOTHING), "required": list(names)}
+
+
 class AnchorRequest(Strict):
     """A rating of one response: a prompt with its response, or one side of a question that was asked."""
 
     level: Level
-    prompt: Text | None = None
-    response: Text | None = None
+    prompt: Prompt | None = None
+    response: Completion | None = None
     question_id: Name | None = None
     side: Literal["left", "right"] | None = None
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"question_id": "q_5f0c1d9a2b7e4c61", "side": "left", "level": "acceptable"}}
+        json_schema_extra={
+            "example": {"question_id": "q_5f0c1d9a2b7e4c61", "side": "left", "level": "acceptable"},
+            "oneOf": [_only("prompt", "response"), _only("question_id", "side")],
+        }
     )
 
     @model_validator(mode="after")

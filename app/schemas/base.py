@@ -1,6 +1,10 @@
-"""Parts of requests and replies on the wire. Requests forbid unknown fields; settings bound their sizes."""
+"""Parts of requests and replies on the wire. Requests forbid unknown fields; settings bound their sizes.
 
-from typing import Annotated, Literal, TypeVar
+What the code refuses stands in the JSON schema too, so that a client can check a request before it is sent. Where code
+and not pydantic checks a rule, since its message helps more, ``json_schema_extra`` states the rule.
+"""
+
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -11,7 +15,11 @@ Messages = Annotated[list[T], Field(fail_fast=True, max_length=10_000)]
 """The messages of a conversation; settings allow fewer."""
 MAX_MEMBERS = 100
 """Members of an object in a request; none of ours has a fifth of them."""
-SEED_MAX = 2**63 - 1
+SEED_END = 2**63
+"""Seeds are below it. Unlike the last seed it is a floating-point number, which OpenAPI documents have for bounds."""
+JsonSchema = dict[str, Any]
+SETTING, BEYOND = "x-setting", "x-beyond"
+"""In a JSON schema: the setting that bounds a list or a text, and how much the bound is above it."""
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$"
 USER_ID_HELP = "1 to 128 letters, digits or . _ : @ + -, the first a letter or digit"
 UserId = Annotated[str, StringConstraints(pattern=USER_ID), Field(description=USER_ID_HELP)]
@@ -27,8 +35,26 @@ def whole(text: str) -> str:
     return text
 
 
+def limit(setting: str, beyond: int = 0, **keywords: Any) -> JsonSchema:
+    """Extras of a JSON schema: the setting that bounds it, and ``keywords``. ``app/http/document.py`` fills it in."""
+    return {SETTING: setting, **({BEYOND: beyond} if beyond else {}), **keywords}
+
+
+def having(**properties: Any) -> JsonSchema:
+    """The JSON schema of a list with at least one object of these properties."""
+    return {"contains": {"type": "object", "properties": properties, "required": list(properties)}}
+
+
+MAX_NAME = 128
+SPACE = r"\t-\r\x1c-\x20\x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+SAID: JsonSchema = {"pattern": f"[^{SPACE}]"}
+"""A text is not blank, as ``str.strip`` understands it."""
 Unicode = Annotated[str, AfterValidator(whole)]
-Name = Annotated[Unicode, StringConstraints(min_length=1, max_length=128)]
+Words = Annotated[Unicode, Field(json_schema_extra=limit("max_text_chars"))]
+"""A text of any kind, blank ones included."""
+Said = Annotated[Unicode, Field(json_schema_extra=limit("max_text_chars", **SAID))]
+"""A text that says something."""
+Name = Annotated[Unicode, StringConstraints(min_length=1, max_length=MAX_NAME)]
 
 
 class Strict(BaseModel):
@@ -51,14 +77,33 @@ class Reply(BaseModel):
 
 class Message(Strict):
     role: Literal["system", "user", "assistant"]
-    content: Unicode
+    content: Words
 
 
-Text = Annotated[
-    Unicode | Annotated[Messages[Message], Field(min_length=1)],
-    Field(description="plain text, or messages {role, content}"),
+TEXT_HELP = "plain text, or messages {role, content}"
+ASKED = [having(role={"const": "user"}), having(content=SAID)]
+SPOKEN: JsonSchema = {"items": {"properties": {"role": {"const": "assistant"}}}}
+Text = Unicode | Messages[Message]
+"""A prompt or a response in code."""
+Prompt = Annotated[
+    Said | Annotated[Messages[Message], Field(min_length=1, json_schema_extra=limit("max_messages", allOf=ASKED))],
+    Field(description=TEXT_HELP),
 ]
-ProfileVersion = Annotated[Name, Field(description="pin an earlier profile version, which implies the basis")]
+"""At least one message is the user's, and one says something."""
+Completion = Annotated[
+    Words | Annotated[Messages[Message], Field(min_length=1, json_schema_extra=limit("max_messages", allOf=[SPOKEN]))],
+    Field(description=TEXT_HELP),
+]
+"""All messages are the assistant's."""
+PROFILE_VERSION = r"^([0-9]{1,9})-([0-9a-f]{12})(?:-([0-9a-f]{6}))?$"
+"""Whose parts ``app.profiles.profiles.VERSION`` reads."""
+ProfileVersion = Annotated[
+    Name,
+    Field(
+        description="pin an earlier profile version, which implies the basis",
+        json_schema_extra={"pattern": PROFILE_VERSION},
+    ),
+]
 BasisVersion = Annotated[Name, Field(description="refuse the request under any other basis")]
 Temperature = Annotated[float, Field(ge=1e-3, le=1e3, description="KL temperature of your policy, nats")]
 Kappa = Annotated[float, Field(ge=0, le=100, description="width of the lower confidence bound, in standard deviations")]

@@ -6,16 +6,18 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from app.schemas.base import (
-    SEED_MAX,
+    SEED_END,
     BasisVersion,
+    Completion,
     Kappa,
     Many,
     ProfileVersion,
+    Prompt,
     Reply,
     Strict,
     Temperature,
-    Text,
     UserId,
+    limit,
 )
 
 
@@ -35,8 +37,8 @@ RULE_PARAMETERS = {"kappa": RankRule.LCB, "rho": RankRule.DRRO, "seed": RankRule
 
 
 class RankRequest(Strict):
-    prompt: Text
-    candidates: Many[Text] = Field(min_length=1)
+    prompt: Prompt
+    candidates: Many[Completion] = Field(min_length=1, json_schema_extra=limit("max_candidates"))
     user_id: UserId | None = None
     rule: RankRule = Field(
         default=RankRule.MEAN,
@@ -47,7 +49,7 @@ class RankRequest(Strict):
     kappa: Kappa = 1.0
     rho: float = Field(default=1.0, ge=0, le=1e6, description="drro: largest sum of errors of the rewards, nats")
     nominal: float = Field(default=0.5, ge=0, le=1, description="brme: weight of the surest heads")
-    seed: int | None = Field(default=None, ge=0, le=SEED_MAX, description="soft: random seed")
+    seed: int | None = Field(default=None, ge=0, lt=SEED_END, description="soft: random seed")
     agreement: Many[Literal[0, 1]] | None = Field(
         default=None,
         description="1 for each candidate that agrees with the user; these get at most their share under the aggregate",
@@ -62,7 +64,11 @@ class RankRequest(Strict):
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {"user_id": "ada", "prompt": "Basil?", "candidates": ["Water it.", "Basil needs light …"]}
+            "example": {"user_id": "ada", "prompt": "Basil?", "candidates": ["Water it.", "Basil needs light …"]},
+            "dependentSchemas": {
+                name: {"properties": {"rule": {"const": rule.value}}, "required": ["rule"]}
+                for name, rule in RULE_PARAMETERS.items()
+            },
         }
     )
 

@@ -4,17 +4,31 @@ from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.schemas.base import BasisVersion, Kappa, Many, ProfileVersion, Reply, Strict, Temperature, Text, UserId
+from app.schemas.base import (
+    BasisVersion,
+    Completion,
+    Kappa,
+    Many,
+    ProfileVersion,
+    Prompt,
+    Reply,
+    Strict,
+    Temperature,
+    UserId,
+    limit,
+)
 from safeguards.shaping import Normalization
+
+ROWS = limit("max_items")
 
 
 class ScoreRequest(Strict):
     """One completion per prompt. `user_ids` names one person per row; without a person the aggregate scores."""
 
-    prompts: Many[Text] = Field(min_length=1)
-    completions: Many[Text] = Field(min_length=1)
+    prompts: Many[Prompt] = Field(min_length=1, json_schema_extra=ROWS)
+    completions: Many[Completion] = Field(min_length=1, json_schema_extra=ROWS)
     user_id: UserId | None = None
-    user_ids: Annotated[Many[UserId], Field(min_length=1)] | None = None
+    user_ids: Annotated[Many[UserId], Field(min_length=1, json_schema_extra=ROWS)] | None = None
     profile_version: ProfileVersion | None = None
     profile_versions: Annotated[dict[UserId, ProfileVersion], Field(fail_fast=True)] | None = Field(
         default=None, description="pin several people: person → version; others use their current version"
@@ -33,17 +47,20 @@ class ScoreRequest(Strict):
         le=1,
         description="bonus for short responses, up to this share of their quality above the mean",
     )
-    baseline: Annotated[Many[Text], Field(min_length=1)] | None = Field(
+    baseline: Annotated[Many[Completion], Field(min_length=1, json_schema_extra=ROWS)] | None = Field(
         default=None, description="responses whose mean reward is subtracted from every row"
     )
-    baselines: Many[Many[Text]] | None = Field(default=None, description="the same, with one list per row")
+    baselines: Many[Annotated[Many[Completion], Field(json_schema_extra=ROWS | {"minItems": 1})]] | None = Field(
+        default=None, description="the same, with one list per row", json_schema_extra=ROWS
+    )
     beta: Temperature = 1.0
     kappa: Kappa = 1.0
     detail: bool = False
 
     model_config = ConfigDict(
         json_schema_extra={
-            "example": {"user_id": "ada", "prompts": ["How do I keep basil alive?"], "completions": ["Water it."]}
+            "example": {"user_id": "ada", "prompts": ["How do I keep basil alive?"], "completions": ["Water it."]},
+            "anyOf": [{"properties": {name: {"type": "null"}}} for name in ("baseline", "baselines")],
         }
     )
 
@@ -101,9 +118,9 @@ class ScoreReply(Reply):
 
 
 class CompareRequest(Strict):
-    prompt: Text
-    a: Text
-    b: Text
+    prompt: Prompt
+    a: Completion
+    b: Completion
     user_id: UserId | None = None
     profile_version: ProfileVersion | None = None
     basis_version: BasisVersion | None = None

@@ -71,6 +71,8 @@ def conversation(prompt: Text, settings: Settings) -> Conversation:
 
 def response(completion: Text, settings: Settings) -> str:
     """A completion as text: its own, or that of its assistant messages. An empty one is left to the gate."""
+    if not isinstance(completion, str):
+        require_at_most("messages in one response", len(completion), "max_messages", settings)
     text = completion if isinstance(completion, str) else _said(completion)
     require_at_most("characters in one response", len(text), "max_text_chars", settings)
     return text

@@ -15,7 +15,7 @@ from torch import Tensor
 from app.observing.measured import stage
 from app.observing.metrics import count_served
 from app.profiles.profiles import Profile, Profiles
-from app.schemas.base import SEED_MAX, Text
+from app.schemas.base import SEED_END, Text
 from app.schemas.ranking import RankedReply, RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, ScoreReply, ScoreRequest
 from app.scoring import bounds
@@ -102,7 +102,7 @@ class Scoring:
         parts = (serving.guarded.coefficients, serving.guarded.covariance)
         candidates = Candidates(rewards, aggregate, passed, phi, torch.stack([item.refits for item in items]), *parts)
         budget, seed = self._profiles.policy.budget.divergence, request.seed
-        generator = torch.Generator().manual_seed(secrets.randbelow(SEED_MAX) if seed is None else seed)
+        generator = torch.Generator().manual_seed(secrets.randbelow(SEED_END) if seed is None else seed)
         with stage("reward"):
             ranking = await asyncio.to_thread(rank_set, request, candidates, budget, generator)
         scores, probability = batch.scores(rewards).tolist(), ranking.probability.tolist()

@@ -11,6 +11,8 @@ from pydantic import BaseModel
 from app import schemas
 from app.http import dialects
 from app.http.admission import OPEN
+from app.profiles.profiles import VERSION
+from app.schemas.base import PROFILE_VERSION
 from app.settings import Settings
 
 ROUTES = {
@@ -58,7 +60,7 @@ EXAMPLES = [
     for module in MODULES
     for kind in vars(module).values()
     if isinstance(kind, type) and issubclass(kind, BaseModel) and kind.__module__ == module.__name__
-    if "json_schema_extra" in kind.model_config
+    if "example" in kind.model_config.get("json_schema_extra", {})
 ]
 
 
@@ -89,6 +91,35 @@ def test_examples_are_valid(kind: type[BaseModel]) -> None:
     extra: Any = kind.model_config["json_schema_extra"]
     read = kind.model_validate(extra["example"])
     assert read.model_dump(mode="json", by_alias=True, exclude_unset=True) == extra["example"]
+
+
+async def test_limits_in_force_stand_in_the_document(http: httpx.AsyncClient, settings: Settings) -> None:
+    schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    prompts = schemas["ScoreRequest"]["properties"]["prompts"]
+    assert (prompts["maxItems"], prompts["x-setting"]) == (300, "KEEL_MAX_ITEMS")
+    text, messages = prompts["items"]["anyOf"]
+    assert (text["maxLength"], messages["maxItems"]) == (settings.max_text_chars, settings.max_messages)
+    assert schemas["RankRequest"]["properties"]["candidates"]["maxItems"] == 20
+    # A response stands beside its prompt's messages.
+    found = {
+        part["maxItems"] for part in schemas["ClassifyRequest"]["properties"]["messages"]["anyOf"] if len(part) > 1
+    }
+    assert found == {settings.max_messages + 1}
+
+
+def test_versions_are_documented_as_they_are_read() -> None:
+    assert VERSION.pattern == PROFILE_VERSION
+
+
+async def test_a_rule_over_an_ensemble_is_documented_where_there_is_one(http: httpx.AsyncClient) -> None:
+    schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    assert "mean" in schemas["RankRule"]["enum"]
+    assert "brme" not in schemas["RankRule"]["enum"]
+
+
+async def test_the_largest_seed_is_exact_in_the_document(http: httpx.AsyncClient) -> None:
+    seed = (await http.get("/openapi.json")).json()["components"]["schemas"]["RankRequest"]["properties"]["seed"]
+    assert [one["exclusiveMaximum"] for one in seed["anyOf"] if one["type"] == "integer"] == [2**63]
 
 
 async def test_info_shows_what_is_in_force(http: httpx.AsyncClient, settings: Settings) -> None:

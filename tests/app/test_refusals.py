@@ -19,6 +19,11 @@ SCORE = {"prompts": ["p"], "completions": ["c"]}
 RANK = {"prompt": "p", "candidates": ["a", "b"]}
 
 
+ASKED = {"role": "user", "content": "a"}
+SAID = [{"role": "assistant", "content": "a"}]
+VERIFY = {"responses_create_params": {"input": []}, "response": {"output": []}}
+
+
 @dataclass(frozen=True)
 class Situation:
     """Ada has an answered question and an open one; Bob has an open one."""
@@ -263,6 +268,29 @@ BAD: list[tuple[str, str, str, dict[str, Any], int, str]] = [
         422,
         "deep > limit 100",
     ),
+    ("not UTF-8", "POST", "/v1/score", {"content": b'{"prompts": ["\xff"]}', "headers": JSON}, 422, "UTF-8"),
+    ("an integer that is no number", "POST", "/v1/rank", {"content": "9" * 5_000, "headers": JSON}, 422, "JSON"),
+    ("a long response in messages", "POST", "/v1/score", {"json": SCORE | {"completions": [SAID * 201]}}, 422, "201"),
+    ("no messages as a prompt", "POST", "/rm", {"json": {"prompt": [], "response": "b"}}, 422, "prompt"),
+    ("no messages to verify", "POST", "/verify", {"json": VERIFY}, 422, "input"),
+    ("not sent as JSON", "POST", "/verify", {"content": json.dumps(VERIFY)}, 422, "body"),
+    (
+        "template nobody reads",
+        "POST",
+        "/rm?template=guess",
+        {"json": {"prompt": [ASKED], "response": "b"}},
+        422,
+        "guess",
+    ),
+    ("empty template", "POST", "/rm?template=", {"json": {"prompt": "a", "response": "b"}}, 422, "unknown"),
+    (
+        "empty name",
+        "POST",
+        "/rm",
+        {"json": {"prompt": "a", "response": "b"}, "headers": {"X-User-Id": ""}},
+        422,
+        "user_id",
+    ),
     ("no content type", "POST", "/v1/score", {"content": json.dumps(SCORE)}, 422, "body"),
     ("large body", "POST", "/v1/score", {"content": b"x" * 200_001, "headers": JSON}, 413, "KEEL_MAX_BODY_BYTES"),
     ("unknown route", "GET", "/v2/score", {}, 404, "/docs"),
@@ -311,6 +339,13 @@ async def test_an_unexpected_error_tells_nothing_of_the_insides(
 
     detail = problem_of(await http.get("/broken"), 500)
     assert "swordfish" not in detail
+
+
+async def test_a_refused_method_names_all_that_its_path_takes(http: httpx.AsyncClient) -> None:
+    for path, methods in (("/v1/appeals", "GET, POST"), ("/v1/users/ada", "DELETE"), ("/u/ada/score", "POST")):
+        reply = await http.put(path)
+        problem_of(reply, 405)
+        assert reply.headers["allow"] == methods
 
 
 def test_every_exception_of_ours_has_a_status() -> None:

@@ -6,10 +6,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
-from app.http.dialects.templates import role_of
-from app.schemas.base import USER_ID, USER_ID_HELP, Many, Message, Reply, Text, Unicode, UserId
+from app.http.dialects.templates import PLAIN, PROMPT, RESPONSE, ROLES, TEMPLATE_CHARS, TEMPLATES, known, role_of
+from app.schemas.base import (
+    SAID,
+    USER_ID,
+    USER_ID_HELP,
+    JsonSchema,
+    Many,
+    Message,
+    Messages,
+    Reply,
+    Text,
+    Unicode,
+    UserId,
+    Words,
+    having,
+    limit,
+)
 from app.schemas.scoring import DetailReply
 from elicitation.errors import InvalidInput
 
@@ -17,7 +32,31 @@ MODEL_PREFIX = "keel/"
 USER_NAME = re.compile(USER_ID)
 ModelName = Annotated[Unicode, StringConstraints(max_length=1_000)]
 Fallback = Literal["aggregate"]
-OneOrMany = Unicode | Many[Unicode]
+PATTERN = [{"pattern": re.escape(part)} for part in (PROMPT, RESPONSE)]
+TemplateName = Annotated[
+    str,
+    StringConstraints(max_length=TEMPLATE_CHARS),
+    AfterValidator(known),
+    Field(
+        description=f"{', '.join((PLAIN, *TEMPLATES))}, or a pattern with {PROMPT} and {RESPONSE}; default: detected",
+        json_schema_extra={"anyOf": [{"enum": [PLAIN, *TEMPLATES]}, {"allOf": PATTERN}]},
+    ),
+]
+"""How texts of a request are rendered."""
+RENDERED: JsonSchema = {"format": "rendered-chat"}
+"""A text by a chat template, the assistant's turn last: ``templates.split`` reads it, or says what it lacks."""
+Rendered = Annotated[Unicode, Field(min_length=1, json_schema_extra=RENDERED)]
+ROWS = limit("max_items")
+RenderedRows = Annotated[Many[Rendered], Field(min_length=1, json_schema_extra=ROWS)]
+PERSON_OF_LABEL: JsonSchema = {
+    "if": {"type": "object"},
+    "then": {
+        "properties": {
+            "user_id": {"type": ["string", "number", "boolean", "null"], "pattern": USER_ID, "exclusiveMinimum": 0}
+        }
+    },
+}
+"""The JSON schema of a label: it is of any shape, and an object may name a person."""
 
 
 class Row(NamedTuple):
@@ -72,7 +111,7 @@ class ForeignRequest(BaseModel, ABC):
     model: ModelName | None = Field(default=None, description="anything; `keel/{id}` names a person")
     user: UserId | None = Field(default=None, description="the person")
     user_id: UserId | None = Field(default=None, description="the person")
-    user_ids: Many[UserId] | None = Field(default=None, description="one person per row")
+    user_ids: Many[UserId] | None = Field(default=None, description="one person per row", json_schema_extra=ROWS)
 
     @abstractmethod
     def rows(self, template: str | None) -> list[Row]:
@@ -126,12 +165,28 @@ class Part(Echoed):
 class ForeignMessage(Echoed):
     """A chat message as OpenAI's interfaces write it."""
 
-    role: Unicode = "assistant"
-    content: Unicode | Many[Part]
+    role: Unicode = Field(default="assistant", json_schema_extra={"enum": list(ROLES)})
+    content: Words | Annotated[Many[Part], Field(json_schema_extra=ROWS)]
 
     @property
     def text(self) -> str:
         return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+
+
+SPEAKING: JsonSchema = {"anyOf": [{"type": "string", **SAID}, {"type": "array", **having(text=SAID)}]}
+BY_USER = having(role={"enum": [name for name, role in ROLES.items() if role == "user"]})
+"""The JSON schema of messages of which one is the user's."""
+SPOKEN = having(content=SPEAKING)
+"""The JSON schema of messages of which one says something."""
+Asked = Annotated[
+    Messages[ForeignMessage], Field(min_length=1, json_schema_extra=limit("max_messages", allOf=[BY_USER, SPOKEN]))
+]
+"""A prompt."""
+Answered = Annotated[
+    Messages[ForeignMessage],
+    Field(min_length=1, json_schema_extra=limit("max_messages", 1, minItems=2, allOf=[BY_USER, SPOKEN])),
+]
+"""A prompt and, in the last message, its response."""
 
 
 def conversation_of(messages: Sequence[ForeignMessage]) -> list[Message]:
@@ -147,7 +202,7 @@ def last_said(messages: Sequence[ForeignMessage]) -> Row:
     return Row(asked, last.content)
 
 
-def listed(texts: OneOrMany) -> list[str]:
+def listed(texts: str | list[str]) -> list[str]:
     """One text, or many, as a list."""
     return [texts] if isinstance(texts, str) else texts
 

@@ -1,19 +1,24 @@
 """Requests of OpenAI's kind: ``input`` is one rendered conversation or many, or ``messages`` is one."""
 
-from typing import Self
+from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from app.http.dialects.foreign import ForeignMessage, ForeignRequest, OneOrMany, Row, last_said
+from app.http.dialects.foreign import Answered, ForeignMessage, ForeignRequest, Rendered, RenderedRows, Row, last_said
 from app.http.dialects.templates import split
-from app.schemas.base import Messages
+
+NAMES = ("input", "messages")
+ONE_OF_BOTH: dict[str, Any] = {
+    "oneOf": [{"properties": {name: {"type": ["string", "array"]}}, "required": [name]} for name in NAMES],
+}
+"""The rule of every subclass, for its JSON schema."""
 
 
 class InputRequest(ForeignRequest):
-    input: OneOrMany | Messages[ForeignMessage] | None = Field(
-        default=None, min_length=1, description="rendered conversations that end in the response, or messages"
+    input: Rendered | RenderedRows | Answered | None = Field(
+        default=None, description="rendered conversations that end in the response, or messages"
     )
-    messages: Messages[ForeignMessage] | None = Field(default=None, min_length=1, description="the same as messages")
+    messages: Answered | None = Field(default=None, description="the same as messages")
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:

@@ -4,15 +4,14 @@ import secrets
 
 from pydantic import ConfigDict, Field
 
-from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored
+from app.http.dialects.foreign import ForeignReply, ForeignRequest, RenderedRows, Row, Scored
 from app.http.dialects.templates import split
-from app.schemas.base import Many, Unicode
 
 
 class Evaluation(ForeignRequest):
     """The person can only stand in the URL: /u/{id}/v1/score/evaluation."""
 
-    messages: Many[Unicode] = Field(min_length=1, description="each a rendered conversation that ends in the response")
+    messages: RenderedRows = Field(description="each a rendered conversation that ends in the response")
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -1,20 +1,38 @@
 """NeMo-Gym's ``/verify``: a prompt and what a model made of it, in OpenAI's Responses format, echoed with a reward."""
 
 import json
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.http.dialects.foreign import Echoed, ForeignMessage, ForeignRequest, Row, Scored, absent, conversation_of
-from app.schemas.base import Many, Message, Messages, Reply, Text, Unicode, UserId
+from app.http.dialects.foreign import (
+    BY_USER,
+    ROWS,
+    SPOKEN,
+    Echoed,
+    ForeignMessage,
+    ForeignRequest,
+    Row,
+    Scored,
+    absent,
+    conversation_of,
+)
+from app.schemas.base import SAID, JsonSchema, Many, Message, Messages, Reply, Text, Unicode, UserId, Words, limit
 
 GATE = "gate"
 """The component that is the whole reward of a rejected response, so that components sum to the reward."""
 
 
+ASKED = limit("max_messages", **BY_USER)
+SAID_BY_INPUT: JsonSchema = {"anyOf": [{"type": "string", **SAID}, {"type": "array", **SPOKEN}]}
+INSTRUCTED: JsonSchema = {"properties": {"instructions": {"type": "string", **SAID}}, "required": ["instructions"]}
+
+
 class CreateParams(Echoed):
-    instructions: Unicode | None = None
-    input: Unicode | Messages[ForeignMessage]
+    model_config = ConfigDict(json_schema_extra={"anyOf": [{"properties": {"input": SAID_BY_INPUT}}, INSTRUCTED]})
+
+    instructions: Words | None = None
+    input: Words | Annotated[Messages[ForeignMessage], Field(min_length=1, json_schema_extra=ASKED)]
     user: UserId | None = None
 
 
@@ -26,11 +44,11 @@ class OutputItem(Echoed):
     """Only messages hold text; reasoning and calls of tools are not scored."""
 
     type: str = "message"
-    content: Many[OutputText] | None = None
+    content: Annotated[Many[OutputText], Field(json_schema_extra=ROWS)] | None = None
 
 
 class Output(Echoed):
-    output: Messages[OutputItem]
+    output: Messages[OutputItem] = Field(json_schema_extra=ROWS)
 
 
 class VerifyRequest(ForeignRequest):
@@ -57,6 +75,8 @@ class VerifyRequest(ForeignRequest):
     @model_validator(mode="before")
     @classmethod
     def _can_be_echoed(cls, body: object) -> object:
+        if not isinstance(body, dict):
+            return body
         try:
             json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
         except (UnicodeEncodeError, ValueError) as error:

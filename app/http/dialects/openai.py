@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from app.http.dialects.foreign import ForeignReply, Scored, Usage
-from app.http.dialects.inputs import InputRequest
+from app.http.dialects.inputs import ONE_OF_BOTH, InputRequest
 from app.schemas.base import Reply
 
 
@@ -15,7 +15,8 @@ class EmbeddingsRequest(InputRequest):
     encoding_format: Literal["float", "base64"] | None = Field(default=None, description="base64: of a float32")
 
     model_config = ConfigDict(
-        json_schema_extra={
+        json_schema_extra=ONE_OF_BOTH
+        | {
             "example": {
                 "model": "keel",
                 "input": ["<|im_start|>user\nBasil?<|im_end|>\n<|im_start|>assistant\nGive it light.<|im_end|>\n"],

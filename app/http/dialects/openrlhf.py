@@ -1,22 +1,28 @@
 """OpenRLHF's ``--reward.remote_url``: the decoded text of prompt and response, and the prompt as it was rendered."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored
+from app.http.dialects.foreign import PERSON_OF_LABEL, RENDERED, ROWS, ForeignReply, ForeignRequest, Row, Scored
 from app.http.dialects.templates import continuation, conversation, split
-from app.schemas.base import Many, Unicode
+from app.schemas.base import Many, Said, Unicode
 from elicitation.errors import InvalidInput
 
 
 class GetReward(ForeignRequest):
     """The response is ``query`` without its prompt and without the tokens that end a text."""
 
-    query: Many[Unicode] = Field(min_length=1, description="prompt and response, special tokens kept")
-    prompts: Many[Unicode] | None = Field(default=None, description="the prompts as the model was given them")
-    labels: list[Any] | None = Field(default=None, description='the label column; {"user_id": id} names a person')
+    query: Many[Annotated[Unicode, Field(json_schema_extra=RENDERED)]] = Field(
+        min_length=1, description="prompt and response, special tokens kept", json_schema_extra=ROWS
+    )
+    prompts: Annotated[Many[Said], Field(json_schema_extra=ROWS | {"minItems": 1})] | None = Field(
+        default=None, description="the prompts as the model was given them"
+    )
+    labels: Annotated[list[Any], Field(json_schema_extra=ROWS | {"items": PERSON_OF_LABEL})] | None = Field(
+        default=None, description='the label column; {"user_id": id} names a person'
+    )
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -8,20 +8,20 @@ import secrets
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored, Usage
+from app.http.dialects.foreign import ROWS, ForeignReply, ForeignRequest, Row, Scored, Usage
 from app.http.dialects.templates import conversation
-from app.schemas.base import Many, Reply, Unicode
+from app.schemas.base import Many, Reply, Said, Words
 
 
 class Document(BaseModel):
     """A document as an object; its other fields say nothing about the response."""
 
-    text: Unicode
+    text: Words
 
 
 class RerankRequest(ForeignRequest):
-    query: Unicode
-    documents: Many[Unicode | Document] = Field(min_length=1)
+    query: Said
+    documents: Many[Words | Document] = Field(min_length=1, json_schema_extra=ROWS)
     top_n: int | None = Field(default=None, ge=1)
     use_activation: bool | None = Field(default=None, description="false: relevance in nats; else in 0–1")
 

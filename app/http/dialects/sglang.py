@@ -4,7 +4,7 @@ import secrets
 
 from pydantic import ConfigDict, Field
 
-from app.http.dialects.foreign import ForeignRequest, OneOrMany, Row, Scored, listed
+from app.http.dialects.foreign import ForeignRequest, Rendered, RenderedRows, Row, Scored, listed
 from app.http.dialects.templates import split
 from app.schemas.base import Reply
 
@@ -12,7 +12,7 @@ from app.schemas.base import Reply
 class TextRequest(ForeignRequest):
     """One text gets one object, a list of texts a list."""
 
-    text: OneOrMany = Field(min_length=1, description="rendered conversations that end in the response")
+    text: Rendered | RenderedRows = Field(description="rendered conversations that end in the response")
 
     model_config = ConfigDict(
         json_schema_extra={

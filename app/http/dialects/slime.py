@@ -5,17 +5,17 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from app.http.dialects.foreign import ForeignMessage, ForeignRequest, Row, Scored, conversation_of
+from app.http.dialects.foreign import PERSON_OF_LABEL, Asked, ForeignRequest, Row, Scored, conversation_of
 from app.http.dialects.templates import conversation, without_end
-from app.schemas.base import Messages, Unicode
+from app.schemas.base import Said, Words
 
 
 class RemoteReward(ForeignRequest):
     """``label`` may be a dict that names the person."""
 
-    prompt: Unicode | Messages[ForeignMessage] = Field(description="rendered, plain, or messages")
-    response: Unicode
-    label: Any = None
+    prompt: Said | Asked = Field(description="rendered, plain, or messages")
+    response: Words
+    label: Any = Field(default=None, json_schema_extra=PERSON_OF_LABEL)
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"prompt": "Basil?", "response": "Give it light.", "label": {"user_id": "ada"}}}

@@ -1,20 +1,21 @@
 """text-embeddings-inference: ``/rerank`` with ``texts`` and ``/predict`` with pairs."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import ConfigDict, Field, WithJsonSchema
 
-from app.http.dialects.foreign import ForeignRequest, Row, Scored, absent, listed
+from app.http.dialects.foreign import RENDERED, ROWS, ForeignRequest, Row, Scored, absent, listed
 from app.http.dialects.templates import conversation, split
-from app.schemas.base import Many, Reply, Unicode
+from app.schemas.base import SAID, JsonSchema, Many, Reply, Said, Unicode, Words, limit
 from elicitation.errors import InvalidInput
 
 RAW = "true: nats; else their increasing map to 0–1"
 
 
 class TextsRequest(ForeignRequest):
-    query: Unicode
-    texts: Many[Unicode] = Field(min_length=1)
+    query: Said
+    texts: Many[Words] = Field(min_length=1, json_schema_extra=ROWS)
     raw_scores: bool = Field(default=False, description=RAW)
     return_text: bool = False
     top_n: int | None = Field(default=None, ge=1, description="litellm sends it")
@@ -40,10 +41,26 @@ class Rank(Reply):
     text: str | None = Field(default=None, exclude_if=absent, description="only where return_text asks for it")
 
 
+TEXT: JsonSchema = {"type": "string", "minLength": 1, **RENDERED}
+ALONE: JsonSchema = {"type": "array", "items": TEXT, "minItems": 1, "maxItems": 1}
+RESPONSE: JsonSchema = {"type": "string", **limit("max_text_chars")}
+PROMPT: JsonSchema = RESPONSE | SAID
+PAIR: JsonSchema = {
+    "type": "array",
+    "prefixItems": [PROMPT, RESPONSE],
+    "minItems": 2,
+    "maxItems": 2,
+    "items": {"type": "string"},
+}
+SEVERAL: JsonSchema = {"type": "array", "items": {"anyOf": [TEXT, ALONE, PAIR]}, "contains": {"type": "array"}, **ROWS}
+INPUTS: JsonSchema = {"anyOf": [TEXT, ALONE, PAIR, SEVERAL]}
+"""Where no text is in a list of its own, one is rendered and two are a pair."""
+
+
 class PredictRequest(ForeignRequest):
     """A pair [prompt, response], or a list of pairs; one string needs a chat template. Two strings are a pair."""
 
-    inputs: Unicode | Many[Unicode | Many[Unicode]] = Field(min_length=1)
+    inputs: Annotated[Unicode | Many[Unicode | Many[Unicode]], Field(min_length=1), WithJsonSchema(INPUTS)]
     raw_scores: bool = Field(default=False, description=RAW)
 
     model_config = ConfigDict(

@@ -19,6 +19,8 @@ MAX_TURNS = 1_000
 PLAIN = "plain"
 """The template's name for text that is not to be parsed."""
 PROMPT, RESPONSE = "{prompt}", "{response}"
+TEMPLATE_CHARS = 1_000
+"""Characters of a pattern with both."""
 Role = Literal["system", "user", "assistant"]
 ROLES: Mapping[str, Role] = {
     "system": "system",
@@ -181,9 +183,20 @@ def _some(messages: list[Message]) -> list[Message]:
 def _chosen(text: str, name: str | None) -> Template | None:
     if name is None:
         return next((template for template in TEMPLATES.values() if template.fits(text)), None)
+    _require_name(name)
+    return TEMPLATES.get(name)
+
+
+def known(template: str) -> str:
+    """The template; raises InvalidInput for what is neither a name nor a pattern, whether or not a text needs it."""
+    if not (PROMPT in template and RESPONSE in template):
+        _require_name(template)
+    return template
+
+
+def _require_name(name: str) -> None:
     if name != PLAIN and name not in TEMPLATES:
         raise InvalidInput(f"template {name[:40]!r} is unknown; known are {PLAIN}, {', '.join(TEMPLATES)}")
-    return TEMPLATES.get(name)
 
 
 def _split_by(pattern: str, text: str) -> tuple[str, str]:

@@ -2,24 +2,26 @@
 
 import secrets
 import time
+from typing import Annotated
 
 from pydantic import AliasChoices, ConfigDict, Field
 
-from app.http.dialects.foreign import ForeignReply, ForeignRequest, OneOrMany, Row, Scored, Usage, listed
-from app.http.dialects.inputs import InputRequest
+from app.http.dialects.foreign import ROWS, ForeignReply, ForeignRequest, Row, Scored, Usage, listed
+from app.http.dialects.inputs import ONE_OF_BOTH, InputRequest
 from app.http.dialects.templates import conversation
-from app.schemas.base import Reply
+from app.schemas.base import Many, Reply, Said, Words
 from elicitation.errors import InvalidInput
 
+SOME = ROWS | {"minItems": 1}
 ACTIVATION = "false: nats; else their increasing map to 0–1"
-RENDERED = "<|im_start|>user\nBasil?<|im_end|>\n<|im_start|>assistant\nGive it light.<|im_end|>\n"
+EXAMPLE = "<|im_start|>user\nBasil?<|im_end|>\n<|im_start|>assistant\nGive it light.<|im_end|>\n"
 
 
 class ClassifyRequest(InputRequest):
     use_activation: bool | None = Field(default=None, description=ACTIVATION)
 
     model_config = ConfigDict(
-        json_schema_extra={"example": {"model": "keel/ada", "input": RENDERED, "use_activation": False}}
+        json_schema_extra=ONE_OF_BOTH | {"example": {"model": "keel/ada", "input": EXAMPLE, "use_activation": False}}
     )
 
     def reply(self, scored: Scored) -> "Classified":
@@ -48,8 +50,12 @@ class Classified(ForeignReply):
 class PairRequest(ForeignRequest):
     """Queries are prompts and documents are responses: one to many, or as many as there are."""
 
-    queries: OneOrMany = Field(validation_alias=AliasChoices("queries", "text_1", "data_1"))
-    documents: OneOrMany = Field(validation_alias=AliasChoices("documents", "text_2", "data_2"))
+    queries: Said | Annotated[Many[Said], Field(json_schema_extra=SOME)] = Field(
+        validation_alias=AliasChoices("queries", "text_1", "data_1")
+    )
+    documents: Words | Annotated[Many[Words], Field(json_schema_extra=SOME)] = Field(
+        validation_alias=AliasChoices("documents", "text_2", "data_2")
+    )
     use_activation: bool | None = Field(default=None, description=ACTIVATION)
 
     model_config = ConfigDict(

@@ -5,15 +5,19 @@ Dependencies are coroutines: FastAPI would run plain functions on another thread
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Request, Security
+from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
 from app.http.service import Service
-from app.schemas.base import USER_ID, USER_ID_HELP, ProblemReply
+from app.schemas.base import USER_ID, USER_ID_HELP, ProblemReply, ProfileVersion
 from app.storage.store import PersonKey
 from elicitation.errors import InvalidInput
 
+ANYWHERE = (400, 408, 421)
 MEANING = {
+    400: "the request is no HTTP/1.1 that can be read, or its length contradicts itself",
+    408: "the request did not arrive in time",
+    421: "the request, or the page that sent it, names a host that is not the service's",
     401: "a key is needed and none valid was sent",
     410: "the version was retired after the erasure of a person it was learned from",
     404: "no such person, question, version or audit",
@@ -25,10 +29,18 @@ MEANING = {
 }
 
 
+SECONDS = {"description": "seconds to wait", "required": True, "schema": {"type": "integer", "minimum": 0}}
+SCHEME = {"description": "how to send a key", "required": True, "schema": {"type": "string"}}
+HEADERS = {401: {"WWW-Authenticate": SCHEME}, 429: {"Retry-After": SECONDS}, 503: {"Retry-After": SECONDS}}
+
+
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The OpenAPI texts of a route's error replies."""
+    """The OpenAPI texts of a route's error replies, and of those that stand before every route."""
     content = {"application/problem+json": {"schema": ProblemReply.model_json_schema()}}
-    return {status: {"description": MEANING[status], "content": content} for status in statuses}
+    return {
+        status: {"description": MEANING[status], "content": content, "headers": HEADERS.get(status, {})}
+        for status in (*ANYWHERE, *statuses)
+    }
 
 
 async def service_of(request: Request) -> Service:
@@ -74,6 +86,7 @@ def agreed(*names: str | None) -> str | None:
     return given.pop() if given else None
 
 
+Version = Annotated[ProfileVersion | None, Query()]
 Serving = Annotated[Service, Depends(service_of)]
 Named = Annotated[PersonKey, Depends(named_person)]
 FromHeader = Annotated[str | None, Depends(header_person)]

@@ -8,29 +8,31 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
 
-from app.http.dialects.templates import PLAIN, PROMPT, RESPONSE, TEMPLATES
-from app.http.problems import invalid_problem, keel_problem
+from app.http.problems import http_problem, invalid_problem, keel_problem
+from app.http.routes.foreign_call import Envelope
 from elicitation.errors import KeelError
 
-TEMPLATE_HELP = f"{', '.join((PLAIN, *TEMPLATES))}, or a pattern with {PROMPT} and {RESPONSE}; default: detected"
 ERROR_TYPES = {429: "Overloaded", 503: "Overloaded", 500: "Backend"}
-
-
-def _parameter(place: str, name: str, description: str) -> dict[str, Any]:
-    return {"in": place, "name": name, "required": False, "description": description, "schema": {"type": "string"}}
-
-
 PERSON_HELP = "person; a URL that begins with /u/{user_id} names it too, and all names must agree"
+
+
+def _parameter(place: str, name: str, field: str, description: str | None = None) -> dict[str, Any]:
+    schema = Envelope.schema_of(field)
+    own = schema.pop("description")
+    return {"in": place, "name": name, "required": False, "description": description or own, "schema": schema}
+
+
 DOCUMENTED = {
     "parameters": [
-        _parameter("header", "X-User-Id", PERSON_HELP),
+        _parameter("header", "X-User-Id", "user_id", PERSON_HELP),
         *[
-            _parameter(place, name, f"pins the {what} version")
+            _parameter(place, name, f"{what}_version", f"pins the {what} version")
             for what in ("profile", "basis")
             for place, name in (("header", f"X-Keel-{what.capitalize()}-Version"), ("query", f"{what}_version"))
         ],
-        _parameter("query", "template", TEMPLATE_HELP),
+        _parameter("query", "template", "template"),
     ],
     "security": [{"HTTPBearer": []}, {"APIKeyHeader": []}],
 }
@@ -60,6 +62,8 @@ class ExtendedRoute(DoorRoute):
                 return self._extended(keel_problem(error))
             except RequestValidationError as error:
                 return self._extended(invalid_problem(error))
+            except HTTPException as error:
+                return self._extended(http_problem(request, error))
 
         return answer
 

@@ -2,15 +2,15 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, StringConstraints, ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from app.errors import NotFound
-from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored
+from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored, TemplateName
 from app.http.routes.common import service_of
 from app.http.service import Service
 from app.schemas.base import BasisVersion, ProfileVersion, UserId
@@ -19,7 +19,6 @@ from app.scoring import bounds
 from app.storage.store import PersonKey
 from elicitation.errors import InvalidInput
 
-TEMPLATE_CHARS = 1_000
 LARGE_CHARACTERS = 50_000
 AGGREGATE = "aggregate"
 
@@ -30,7 +29,13 @@ class Envelope(BaseModel):
     user_id: UserId | None = None
     profile_version: ProfileVersion | None = None
     basis_version: BasisVersion | None = None
-    template: Annotated[str, StringConstraints(max_length=TEMPLATE_CHARS)] | None = None
+    template: TemplateName | None = None
+
+    @classmethod
+    def schema_of(cls, name: str) -> dict[str, Any]:
+        """The JSON schema of a field that is sent."""
+        sent: dict[str, Any] = cls.model_json_schema()["properties"][name]["anyOf"][0]
+        return sent
 
 
 NOTHING = Envelope()
@@ -47,13 +52,7 @@ class ForeignCall:
     async def answer(self, asked: ForeignRequest) -> Response:
         """Score the rows of a foreign request and reply in its dialect."""
         rows = await self._rows(asked)
-        request = ScoreRequest(
-            prompts=[row.prompt for row in rows],
-            completions=[row.response for row in rows],
-            profile_version=self.envelope.profile_version,
-            basis_version=self.envelope.basis_version,
-            detail=asked.detailed,
-        )
+        request = self._request(rows, asked.detailed)
         scored, fallback = await self._scored(request, asked.people(len(rows), self.envelope.user_id))
         names = self.service.engine.artifact.basis.names
         reply = asked.reply(Scored(scored.rewards, scored.scores, scored.details or (), names))
@@ -62,6 +61,19 @@ class ForeignCall:
         # A reply is a model of ours, or a list of them: FastAPI need not validate it again.
         headers = {"X-Keel-Fallback": AGGREGATE} if fallback else None
         return Response(to_json(reply), headers=headers, media_type="application/json")
+
+    def _request(self, rows: list[Row], detailed: bool) -> ScoreRequest:
+        """The rows as a request of ours; RequestValidationError where they break its schema."""
+        try:
+            return ScoreRequest(
+                prompts=[row.prompt for row in rows],
+                completions=[row.response for row in rows],
+                profile_version=self.envelope.profile_version,
+                basis_version=self.envelope.basis_version,
+                detail=detailed,
+            )
+        except ValidationError as error:
+            raise RequestValidationError(error.errors()) from error
 
     async def _rows(self, asked: ForeignRequest) -> list[Row]:
         """The rows of a request whose sizes were checked; many characters are split on another thread."""
@@ -100,7 +112,8 @@ async def call_of(request: Request) -> ForeignCall:
         "template": query.get("template"),
     }
     try:
-        envelope = Envelope.model_validate(said) if any(said.values()) else NOTHING
+        unsaid = all(value is None for value in said.values())
+        envelope = NOTHING if unsaid else Envelope.model_validate(said)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
     return ForeignCall(request.state.tenant, await service_of(request), envelope)

@@ -2,9 +2,9 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Response
 
-from app.http.routes.common import Named, Serving, problems
+from app.http.routes.common import Named, Serving, Version, problems
 from app.people.export_shape import Shape
 from app.people.exporting import Row
 from app.schemas.asking import (
@@ -77,7 +77,7 @@ async def undo(person: Named, serving: Serving, idempotency_key: IdempotencyKey 
 async def profile(
     person: Named,
     serving: Serving,
-    version: Annotated[str | None, Query(max_length=128, description="an earlier profile_version")] = None,
+    version: Version = None,
 ) -> ProfileReply:
     """Return coefficients, statements in words, and the guard."""
     return await serving.people.profile(person, version)

@@ -24,7 +24,7 @@ def _version() -> str:
 
 
 VERSION = _version()
-router = APIRouter(tags=["system"])
+router = APIRouter(tags=["system"], responses=problems())
 
 
 @router.get("/health/live", summary="Alive")

@@ -1,0 +1,109 @@
+"""Rules between the parts of a request, for which a JSON schema has no words; a generated request is made to keep them.
+
+- All places that name a person, or pin a version, agree: path, header, query, body, label.
+- Lists of one request are as long as each other.
+- The last message of a conversation with its response is the assistant's.
+- A query begins with its prompt, and a template is the one that its texts were rendered with.
+- An Idempotency-Key belongs to one request.
+- The texts of a prompt, taken together, are no longer than one may be.
+- A version is pinned for somebody, and a baseline or a rated response is none that the gate rejects.
+
+Each of them is refused with 422, which test_refusals.py and tests/dialects try.
+"""
+
+import secrets
+from collections.abc import Mapping, MutableMapping
+from typing import Any
+
+from hypothesis import strategies as st
+
+REAL = "Give it six hours of light and water it when the top of the soil is dry."
+"""A response that the gate accepts."""
+PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<|>[]"), max_size=30)
+RENDERED = st.builds(
+    "<|im_start|>user\nBasil? {}<|im_end|>\n<|im_start|>assistant\n{}<|im_end|>\n".format, PLAIN, PLAIN
+)
+"""Texts of the format rendered-chat."""
+ROWS = ("completions", "candidates", "documents", "texts", "query", "text", "input", "inputs", "messages")
+"""The list of a body that says how many rows it has."""
+PARALLEL = ("prompts", "queries", "user_ids", "labels", "baselines", "agreement")
+NAMES = ("user_ids", "user_id", "user")
+Body = dict[str, Any]
+Parts = MutableMapping[str, Any]
+
+
+def agree(body: object, path: Mapping[str, Any], query: Parts, headers: Parts) -> None:
+    """Change body, query and headers of a valid request, in place, so that they keep the rules."""
+    if "Idempotency-Key" in headers:
+        headers["Idempotency-Key"] = secrets.token_hex(8)
+    query.pop("template", None)
+    for what in ("profile", "basis"):
+        if f"{what}_version" in query:
+            headers.pop(f"X-Keel-{what.capitalize()}-Version", None)
+    if isinstance(body, dict):
+        _end_with_the_assistant(body)
+        _be_short(body.get("responses_create_params"))
+        _begin_with_prompts(body)
+        _be_parallel(body)
+        _be_real(body)
+    _name_one(body if isinstance(body, dict) else {}, path, query, headers)
+
+
+def _end_with_the_assistant(body: Body) -> None:
+    for name in ("messages", "input"):
+        messages = body.get(name)
+        if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
+            messages[0] |= {"role": "user", "content": "Basil?"}
+            messages[-1]["role"] = "assistant"
+
+
+def _be_short(params: object) -> None:
+    if isinstance(params, dict) and params.get("instructions"):
+        params["input"] = "Basil?"
+
+
+def _begin_with_prompts(body: Body) -> None:
+    if isinstance(body.get("query"), list) and body.get("prompts"):
+        body["query"] = [prompt + REAL for prompt in body["prompts"]]
+
+
+def _be_parallel(body: Body) -> None:
+    rows = next((body[name] for name in ROWS if isinstance(body.get(name), list)), [REAL])
+    conversation = rows is not body.get("documents") and isinstance(rows[0], dict)
+    pair = rows is body.get("inputs") and not any(isinstance(one, list) for one in rows)
+    number = 1 if conversation or pair else len(rows)
+    for name in PARALLEL:
+        if isinstance(body.get(name), list):
+            given = body[name]
+            body[name] = [given[row % len(given)] for row in range(number)] if given else None
+
+
+def _be_real(body: Body) -> None:
+    if body.get("baseline"):
+        body["baseline"] = [REAL]
+    if body.get("baselines"):
+        body["baselines"] = [[REAL] for _ in body["baselines"]]
+    if "level" in body and body.get("response") is not None:
+        body["response"] = REAL
+
+
+def _name_one(body: Body, path: Mapping[str, Any], query: Parts, headers: Parts) -> None:
+    """Keep one of the places that name people, and pinned versions only where that is one person."""
+    named = [name for name in NAMES if body.get(name)]
+    for name in named[1:]:
+        del body[name]
+    for label in (body.get("label"), *(body.get("labels") or ()), body.get("responses_create_params")):
+        if isinstance(label, dict):
+            label.pop("user_id", None)
+            label.pop("user", None)
+    if str(body.get("model")).startswith("keel/"):
+        body["model"] = "keel"
+    if named or "user_id" in path:
+        headers.pop("X-User-Id", None)
+    people = {*body["user_ids"]} if body.get("user_ids") else {body[name] for name in named[:1]}
+    people |= {headers["X-User-Id"]} if "X-User-Id" in headers else set()
+    body.pop("profile_versions", None)
+    if len(people) != 1:
+        for pinned in (body, query):
+            pinned.pop("profile_version", None)
+        headers.pop("X-Keel-Profile-Version", None)
