@@ -84,8 +84,8 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
     )
     app.state.service = Service.of(settings, store, engine)
     app.state.registry = registry = CollectorRegistry()
-    app.state.audits = WatchedAudits(store)
-    for collector in (*METRICS, ServiceCollector(app.state.service, app.state.audits, system.VERSION)):
+    app.state.collector = ServiceCollector(app.state.service, WatchedAudits(store), system.VERSION)
+    for collector in (*METRICS, app.state.collector):
         registry.register(collector)
     ProcessCollector(registry=registry)
     for router in doors.ROUTERS:

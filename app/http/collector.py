@@ -1,12 +1,14 @@
 """Metrics that are states: read from the service when somebody asks for them."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from app.audit.state import WatchedAudits
 from app.http.service import Service
+from elicitation.errors import KeelError
 
 
 class ServiceCollector(Collector):
@@ -14,6 +16,13 @@ class ServiceCollector(Collector):
 
     def __init__(self, service: Service, audits: WatchedAudits, version: str) -> None:
         self._service, self._audits, self._version = service, audits, version
+        self._ready: dict[str, bool] = {}
+
+    async def refresh(self) -> None:
+        """Look at parts and audits, which takes a coroutine. What the store cannot tell now stays as it was."""
+        self._ready = await self._service.health.parts()
+        with suppress(KeelError):
+            await self._audits.refresh()
 
     def collect(self) -> Iterator[Metric]:
         yield from self._about()
@@ -25,6 +34,10 @@ class ServiceCollector(Collector):
         artifact, encoding = self._service.engine.artifact, self._service.engine.encoding
         served = {"basis": artifact.basis.version, "population": artifact.population_version}
         yield InfoMetricFamily("keel_service", "Versions in force", {"version": self._version, **served})
+        ready = GaugeMetricFamily("keel_ready", "1 when the part can do its work", labels=["part"])
+        for part, well in self._ready.items():
+            ready.add_metric([part], well)
+        yield ready
         yield GaugeMetricFamily("keel_encoder_ready", "1 when the encoder is loaded", encoding.ready)
         yield CounterMetricFamily("keel_encoder_batches", "Batches encoded", encoding.batches)
 
@@ -43,8 +56,8 @@ class ServiceCollector(Collector):
     def _queue(self) -> Iterator[Metric]:
         turns = self._service.engine.encoding.turns
         limit = GaugeMetricFamily("keel_queue_limit", "Waiting amount at which requests are refused", labels=["unit"])
-        for unit in ("texts", "tokens"):
-            yield GaugeMetricFamily(f"keel_queue_{unit}", f"{unit.capitalize()} that wait", getattr(turns, unit))
+        for unit, waiting in (("texts", turns.texts), ("tokens", turns.tokens), ("seconds", turns.wait)):
+            yield GaugeMetricFamily(f"keel_queue_{unit}", f"{unit.capitalize()} of work that wait", waiting)
             limit.add_metric([unit], getattr(turns.limits, unit))
         yield limit
 

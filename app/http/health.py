@@ -25,7 +25,7 @@ class Part:
     """One part's verdict: ``check`` raises NotReady while it cannot do its work."""
 
     def __init__(self, name: str, check: Callable[[], Coroutine[object, object, None]]) -> None:
-        self._name, self._check = name, check
+        self.name, self._check = name, check
         self._begun = 0.0
         self._look: asyncio.Task[str | None] | None = None
 
@@ -38,7 +38,7 @@ class Part:
         await asyncio.wait([self._look], timeout=max(0.0, self._begun + PATIENCE_SECONDS - now))
         if self._look.done():
             return self._look.result()
-        return f"the {self._name} has not answered for {PATIENCE_SECONDS:g} s; see what keeps disk or processor busy"
+        return f"the {self.name} has not answered for {PATIENCE_SECONDS:g} s; see what keeps disk or processor busy"
 
     async def _looked(self) -> str | None:
         try:
@@ -46,8 +46,8 @@ class Part:
         except NotReady as error:
             return str(error)
         except Exception as error:
-            LOG.error("health", extra={"fields": {"part": self._name, "exception": type(error).__name__}})
-            return f"the {self._name} fails ({type(error).__name__}); the service's log says more"
+            LOG.error("health", extra={"fields": {"part": self.name, "exception": type(error).__name__}})
+            return f"the {self.name} fails ({type(error).__name__}); the service's log says more"
         return None
 
 
@@ -66,3 +66,8 @@ class Health:
             fault = await part.fault()
             if fault is not None:
                 raise NotReady(fault)
+
+    async def parts(self) -> dict[str, bool]:
+        """Whether each part can do its work."""
+        faults = await asyncio.gather(*(part.fault() for part in self._parts))
+        return {part.name: fault is None for part, fault in zip(self._parts, faults, strict=True)}

@@ -14,15 +14,18 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from app.audit.state import audit_state
 from app.errors import Overloaded
+from app.http.api import create_app
 from app.observing.measured import StageName
 from app.observing.metrics import BINDINGS, RUBRIC, Operation, count_verdicts
 from app.scoring.engine import Engine
+from app.settings import Settings
 from app.sources.counted import CountedSource
 from app.sources.encoding import EncodingQueue
 from app.sources.turns import Limits, Waiting
 from app.storage.opening import open_store
 from app.storage.store import AuditReport, PersonKey
 from elicitation.errors import SourceFailed
+from reward_bases.artifact import Artifact
 from reward_bases.sources.encoder import Encoder
 from reward_bases.sources.source import Columns, Pair, Source
 from reward_bases.text import Conversation
@@ -73,6 +76,22 @@ async def test_encoder_gate_and_caches_count_texts(http: httpx.AsyncClient, engi
     assert known["keel_cache_lookups_total", "items,hit"] == 3
 
 
+@pytest.mark.parametrize("well", [True, False])
+async def test_readiness_is_told_by_part(well: bool, settings: Settings, artifact: Artifact, encoder: Encoder) -> None:
+    def load() -> Encoder:
+        if not well:
+            raise OSError
+        return encoder
+
+    app = create_app(settings, open_store(settings), Engine(artifact, load, 10, 10))
+    async with app.router.lifespan_context(app):
+        with nullcontext() if well else pytest.raises(OSError):
+            await app.state.service.engine.start()
+        await app.state.collector.refresh()
+        assert app.state.registry.get_sample_value("keel_ready", {"part": "store"}) == 1
+        assert app.state.registry.get_sample_value("keel_ready", {"part": "encoder"}) == well
+
+
 async def test_served_rewards_count_by_what_limits_them(http: httpx.AsyncClient, read: Read) -> None:
     for _ in range(4):
         question = (await http.post("/v1/users/ada/questions", json={"force": True})).json()["question_id"]
@@ -113,7 +132,7 @@ async def test_a_broken_store_is_counted_and_metrics_go_on(
 
     found = await grown(read, broken())
     assert found["keel_store_errors_total", "lookup"] == 1
-    monkeypatch.setattr(service_app.state.audits, "_read_at", float("-inf"))
+    monkeypatch.setattr(service_app.state.collector._audits, "_read_at", float("-inf"))
     assert (await http.get("/metrics")).status_code == 200
 
 
@@ -192,7 +211,8 @@ async def test_labels_have_closed_sets_of_values_and_name_nobody(http: httpx.Asy
         "reason": (*REASONS, RUBRIC),
         "cache": ("vectors", "columns", "items", "profiles"),
         "result": ("hit", "miss"),
-        "unit": ("texts", "tokens"),
+        "unit": ("texts", "tokens", "seconds"),
+        "part": ("store", "encoder"),
         "limit": ("queue", "tenant"),
         "source": ("text", "encoder", "judge"),
     }

@@ -1,6 +1,5 @@
 """Health, versions and limits in force, and metrics."""
 
-from contextlib import suppress
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -72,7 +71,5 @@ async def metrics(request: Request, serving: Serving) -> Response:
     """Prometheus text format; nothing in it names a person."""
     if serving.settings.metrics == "off":
         raise NotFound("metrics are off; KEEL_METRICS=keyed shows them to a key")
-    # What the store cannot tell now stays as it was: metrics are needed most when something is broken.
-    with suppress(Exception):
-        await request.app.state.audits.refresh()
+    await request.app.state.collector.refresh()
     return Response(generate_latest(request.app.state.registry), media_type=CONTENT_TYPE_LATEST)
