@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.audit.state import audit_state
-from app.errors import Overloaded
+from app.errors import NotReady, Overloaded
 from app.http.api import create_app
 from app.observing.measured import StageName
 from app.observing.metrics import BINDINGS, RUBRIC, Operation, count_verdicts
@@ -85,7 +85,7 @@ async def test_readiness_is_told_by_part(well: bool, settings: Settings, artifac
 
     app = create_app(settings, open_store(settings), Engine(artifact, load, 10, 10))
     async with app.router.lifespan_context(app):
-        with nullcontext() if well else pytest.raises(OSError):
+        with nullcontext() if well else pytest.raises(NotReady):
             await app.state.service.engine.start()
         await app.state.collector.refresh()
         assert app.state.registry.get_sample_value("keel_ready", {"part": "store"}) == 1
