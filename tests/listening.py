@@ -1,10 +1,16 @@
-"""An app behind a real server."""
+"""An app behind a real server, in this process or another."""
 
+import os
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
+import httpx
 import uvicorn
 from fastapi import FastAPI
 
@@ -22,3 +28,27 @@ def listening(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextmanager
+def serving(folder: Path, **variables: str) -> Iterator[str]:
+    """The address of ``keel serve`` in a process of its own, ready, with the data folder and variables given."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "app", "serve", "--no-ui", "--port", str(port), "--data-dir", str(folder)]
+    nowhere = subprocess.DEVNULL
+    with subprocess.Popen(command, env=os.environ | variables, stdout=nowhere, stderr=nowhere) as child:
+        try:
+            _wait_until_ready(f"http://127.0.0.1:{port}", child)
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            child.terminate()
+
+
+def _wait_until_ready(address: str, child: subprocess.Popen[bytes]) -> None:
+    while child.poll() is None:
+        with suppress(httpx.TransportError):
+            if httpx.get(f"{address}/health/ready").status_code == 200:
+                return
+        time.sleep(0.1)
+    raise RuntimeError("the service did not start")

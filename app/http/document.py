@@ -58,7 +58,7 @@ LINKS = (
 )
 
 
-def document(app: FastAPI, limits: Mapping[str, int | None], ensemble: bool) -> dict[str, Any]:
+def document(app: FastAPI, limits: Mapping[str, float | None], ensemble: bool) -> dict[str, Any]:
     """The document of ``app``, made once; where a schema names a setting, its value stands beside it.
 
     The rule over an ensemble of heads is offered where the basis has one.
@@ -72,11 +72,11 @@ def document(app: FastAPI, limits: Mapping[str, int | None], ensemble: bool) -> 
     return app.openapi_schema  # type: ignore[return-value]
 
 
-def _limit(part: Any, limits: Mapping[str, int | None]) -> None:
+def _limit(part: Any, limits: Mapping[str, float | None]) -> None:
     if isinstance(part, dict) and SETTING in part:
         name = part[SETTING]
         keyword = "maxLength" if name.endswith(CHARACTERS) else "maxItems"
-        part[keyword] = (limits[name] or 0) + part.pop(BEYOND, 0)
+        part[keyword] = int(limits[name] or 0) + part.pop(BEYOND, 0)
         part[SETTING] = f"KEEL_{name.upper()}"
     if isinstance(part, dict) and part.get("type") == "integer":
         # FastAPI writes them as floating-point numbers, which are not exact for the largest seed.

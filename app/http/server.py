@@ -41,6 +41,7 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         settings.host,
         settings.port,
         http=connection_class(limits),
+        ws="none",
         timeout_keep_alive=settings.idle_seconds,
         backlog=ACCEPTED_AT_ONCE,
         timeout_graceful_shutdown=STOP_SECONDS,

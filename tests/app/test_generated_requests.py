@@ -4,11 +4,8 @@ What the document allows is accepted, what it forbids is refused, and every repl
 """
 
 import json
-import os
-import socket
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -18,6 +15,7 @@ import httpx
 import pytest
 import schemathesis
 from agreeing import RENDERED, agree
+from listening import serving
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.generation import GenerationMode
@@ -55,32 +53,11 @@ class Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    folder = str(tmp_path_factory.mktemp("generated"))
-    keel = [sys.executable, "-m", "app"]
-    made = subprocess.run(
-        [*keel, "key", "create", "--tenant", "acme", "--json", "--data-dir", folder], capture_output=True, check=True
-    )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [*keel, "serve", "--no-ui", "--port", str(port), "--data-dir", folder]
-    with subprocess.Popen(command, env=os.environ | LIMITS, stderr=subprocess.DEVNULL) as child:
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait_until_ready(address, child)
-            yield Served(address, json.loads(made.stdout)["key"])
-        finally:
-            child.terminate()
-
-
-def wait_until_ready(address: str, child: subprocess.Popen[bytes]) -> None:
-    while child.poll() is None:
-        try:
-            if httpx.get(f"{address}/health/ready").status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise RuntimeError("the service did not start")
+    folder = tmp_path_factory.mktemp("generated")
+    create = [sys.executable, "-m", "app", "key", "create", "--tenant", "acme", "--json", "--data-dir", str(folder)]
+    made = subprocess.run(create, capture_output=True, check=True)
+    with serving(folder, **LIMITS) as address:
+        yield Served(address, json.loads(made.stdout)["key"])
 
 
 @pytest.fixture(autouse=True)
