@@ -36,17 +36,18 @@ LINKS = (
         for status in (200, 201)
         for path, body in (("answers", ANSWER), ("anchors", RATING))
     ],
-    Link(("post", f"{PERSON}/answers"), 201, ("delete", f"{PERSON}/answers/last"), SAME_PERSON),
-    Link(
-        ("post", f"{PERSON}/answers"),
-        201,
-        ("get", f"{PERSON}/profile"),
-        SAME_PERSON | {"query.version": "$response.body#/profile_version"},
-    ),
-    Link(("delete", f"{PERSON}/answers/last"), 200, ("post", f"{PERSON}/questions"), SAME_PERSON),
-    Link(("get", f"{PERSON}/profile"), 200, ("get", f"{PERSON}/audit"), SAME_PERSON),
-    Link(("get", f"{PERSON}/profile"), 200, ("get", f"{PERSON}/export"), SAME_PERSON),
-    Link(("get", f"{PERSON}/export"), 200, ("delete", PERSON), SAME_PERSON),
+    *[
+        Link(("post", f"{PERSON}/answers"), 201, (method, f"{PERSON}{path}"), SAME_PERSON | query)
+        for method, path, query in (
+            ("delete", "/answers/last", {}),
+            ("get", "/profile", {"query.version": "$response.body#/profile_version"}),
+            ("get", "/audit", {}),
+            ("get", "/export", {}),
+            ("delete", "", {}),
+        )
+    ],
+    Link(("delete", f"{PERSON}/answers/last"), 200, ("post", f"{PERSON}/answers"), SAME_PERSON, ANSWER),
+    Link(("delete", f"{PERSON}/answers/last"), 200, ("get", f"{PERSON}/profile"), SAME_PERSON),
     Link(("post", "/v1/audits"), 201, ("get", "/v1/audits/{audit_id}"), {"path.audit_id": "$response.body#/audit_id"}),
     Link(
         ("post", "/v1/appeals"),

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import httpx
 import pytest
 import schemathesis
 from agreeing import RENDERED, agree
@@ -25,6 +24,7 @@ SLOWEST_SECONDS = 30
 LIMITS = {"KEEL_MAX_TEXT_CHARS": "2000", "KEEL_MAX_ITEMS": "40", "KEEL_MAX_CANDIDATES": "30", "KEEL_MAX_MESSAGES": "20"}
 """Small enough that a body at all of its limits at once is no larger than a body may be."""
 SHOWN_CHARS = 1_000
+PERSON = "/v1/users/{user_id}"
 ALWAYS = (
     "not_a_server_error",
     "status_code_conformance",
@@ -76,76 +76,118 @@ def generators() -> Iterator[None]:
 
 @dataclass
 class Report:
-    """Failures in words, how often each check ran, requests, and steps along links."""
+    """Failures in words, how often each check ran, the operations asked, and those that a link led to with success."""
 
     failures: list[str] = field(default_factory=list)
     checks: Counter[str] = field(default_factory=Counter)
-    requests: int = 0
-    linked: int = 0
     operations: set[str] = field(default_factory=set)
+    linked: set[str] = field(default_factory=set)
 
     def add(self, event: Any) -> None:
         if isinstance(event, events.NonFatalError | events.FatalError):
             self.failures.append(f"{getattr(event, 'label', '')}: {getattr(event, 'value', event)!r}")
         recorder = getattr(event, "recorder", None)
-        if recorder is None:
-            return
-        self.requests += len(recorder.interactions)
-        self.linked += sum(case.transition is not None for case in recorder.cases.values())
-        self.operations |= {case.value.operation.label for case in recorder.cases.values()}
-        for name, check, reply in _checks(recorder):
+        for case_id, case in recorder.cases.items() if recorder else ():
+            self._add_case(case, recorder.interactions.get(case_id), recorder.checks.get(case_id, ()))
+
+    def _add_case(self, case: Any, interaction: Any, checks: Any) -> None:
+        name, response = case.value.operation.label, interaction and interaction.response
+        self.operations.add(name)
+        if case.transition is not None and response is not None and response.status_code < 300:
+            self.linked.add(name)
+        for check in checks:
             self.checks[check.name] += 1
             if check.failure_info is not None:
-                failure = check.failure_info.failure
-                sample = check.failure_info.code_sample[:SHOWN_CHARS]
+                failure, sample = check.failure_info.failure, check.failure_info.code_sample[:SHOWN_CHARS]
+                reply = f"{response.status_code} {response.content[:500]!r}" if response else "no reply"
                 self.failures.append(f"{name} {check.name}: {failure.title}\n{failure.message}\n{sample}\n{reply}")
 
 
-def _checks(recorder: Any) -> Iterator[tuple[str, Any, str]]:
-    for case_id, checks in recorder.checks.items():
-        interaction = recorder.interactions.get(case_id)
-        response = interaction and interaction.response
-        reply = f"{response.status_code} {response.content[:500]!r}" if response else "no reply"
-        for check in checks:
-            yield recorder.cases[case_id].value.operation.label, check, reply
+def opened(served: Served, examples: int, seed: int, **options: object) -> Any:
+    """The document, to generate so many requests of each operation from."""
+    config = SchemathesisConfig.from_dict(
+        {
+            "seed": seed,
+            "headers": {"Authorization": f"Bearer {served.key}"},
+            "generation": {"max-examples": examples, "database": "none"},
+            "checks": {"max_response_time": SLOWEST_SECONDS},
+            "continue-on-failure": True,
+            # About Hypothesis and its buffers, not about the service.
+            "suppress-health-check": ["all"],
+            **options,
+        }
+    )
+    return schemathesis.openapi.from_url(f"{served.address}/openapi.json", config=config)
 
 
-def explored(served: Served, examples: int, seed: int) -> Report:
-    """What all phases of Schemathesis found with so many examples for each operation."""
-    options: dict[str, Any] = {
-        "seed": seed,
-        "headers": {"Authorization": f"Bearer {served.key}"},
-        "generation": {"max-examples": examples, "database": "none"},
-        "checks": {"max_response_time": SLOWEST_SECONDS},
-        "continue-on-failure": True,
-        # About Hypothesis and its buffers, not about the service.
-        "suppress-health-check": ["all"],
-    }
-    config = SchemathesisConfig.from_dict(options)
-    schema = schemathesis.openapi.from_url(f"{served.address}/openapi.json", config=config)
+def explored(schema: Any) -> Report:
+    """What all phases found."""
     report = Report()
     for event in from_schema(schema).execute():
         report.add(event)
+    assert not report.failures, f"{len(report.failures)} failures, the first:\n" + "\n\n".join(report.failures[:10])
     return report
 
 
-def require_clean(report: Report, document: dict[str, Any]) -> None:
-    assert not report.failures, f"{len(report.failures)} failures, the first:\n" + "\n\n".join(report.failures[:10])
+def require_replies_of_the_document(served: Served, examples: int, seed: int) -> None:
+    schema = opened(served, examples, seed)
+    report = explored(schema)
     for name in ALWAYS:
         assert report.checks[name] > 100, name
-    routes = {f"{method.upper()} {path}" for path, item in document["paths"].items() for method in item}
-    assert report.operations == routes
-    assert report.linked > 0
+    paths = schema.raw_schema["paths"]
+    assert report.operations == {f"{method.upper()} {path}" for path, item in paths.items() for method in item}
+    assert report.linked >= {"GET /v1/audits/{audit_id}", "POST /v1/appeals/{appeal_id}/verdict"}
+
+
+def explored_people(served: Served, examples: int, seed: int) -> set[str]:
+    """The operations that links led to, in sequences that begin with a question."""
+    phases = {phase: {"enabled": phase == "stateful"} for phase in ("examples", "coverage", "fuzzing", "stateful")}
+    schema = opened(served, examples, seed, phases=phases).include(path_regex="^/v1/users/")
+    build = schema.build_state_machine
+
+    def begun(**options: Any) -> Any:
+        machine = build(**options)
+        # By itself it begins with any operation, and few people are known to the service before they are asked.
+        others = {name for name in machine.root_rules if "questions" not in name}
+        rest = {"root_rules": machine.root_rules - others}
+        return type("Begun", (machine,), dict.fromkeys(others) | rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(schema), "build_state_machine", lambda _, **options: begun(**options))
+        return explored(schema).linked
+
+
+FOLLOWED = {
+    f"POST {PERSON}/answers",
+    f"POST {PERSON}/anchors",
+    f"DELETE {PERSON}/answers/last",
+    f"GET {PERSON}/profile",
+    f"GET {PERSON}/audit",
+    f"GET {PERSON}/export",
+    f"DELETE {PERSON}",
+}
+"""Where links lead from a question and its answer."""
 
 
 @pytest.mark.slow
 def test_requests_of_the_document_get_replies_of_the_document(served: Served) -> None:
-    document = httpx.get(f"{served.address}/openapi.json").json()
-    require_clean(explored(served, examples=5, seed=1), document)
+    require_replies_of_the_document(served, examples=5, seed=1)
+
+
+@pytest.mark.slow
+def test_sequences_along_the_links_of_a_person(served: Served) -> None:
+    linked = explored_people(served, examples=50, seed=1)
+    assert f"POST {PERSON}/answers" in linked
+    assert len(linked & FOLLOWED) >= 4
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_two_hundred_requests_of_each_operation(served: Served, seed: int) -> None:
-    document = httpx.get(f"{served.address}/openapi.json").json()
-    require_clean(explored(served, examples=200, seed=seed), document)
+    require_replies_of_the_document(served, examples=200, seed=seed)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_two_hundred_sequences_of_people(served: Served, seed: int) -> None:
+    assert explored_people(served, examples=200, seed=seed) >= FOLLOWED

@@ -125,7 +125,6 @@ JSON_BODIES = [
     Hostile("a turn of nobody", post("/rm", {"prompt": [{"role": "\x1b[2J", "content": "a"}], "response": "b"}), 422),
 ]
 NAMES = ("a' OR 1=1 --", "../../etc/passwd", "\x1b]0;owned\x07", "\u202eada", "ａｄａ", "a" * 129, "a\n", "", 7, {})
-NAMES = ("a' OR 1=1 --", "../../etc/passwd", "\x1b]0;owned\x07", "\u202eada", "ａｄａ", "a" * 129, "a\n", "", 7, {})
 PEOPLE = [
     *[Hostile(f"a person called {name!r}"[:60], named(name), 422) for name in NAMES],
     Hostile("an escape as a model", post("/score", {"queries": "a", "documents": "b"} | {"model": "keel/\x1b"}), 404),
