@@ -4,7 +4,19 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, Field, model_validator
 
-from app.schemas.base import SEED_END, Completion, JsonSchema, Message, Name, Prompt, Reply, Strict, Unicode, limit
+from app.schemas.base import (
+    Completion,
+    Flag,
+    JsonSchema,
+    Message,
+    Name,
+    Prompt,
+    Reply,
+    Seed,
+    Strict,
+    Unicode,
+    limit,
+)
 from elicitation.acquisition import Rule
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
@@ -16,8 +28,8 @@ class AskRequest(Strict):
     """Nothing is required. By default iopt chooses, with a new random seed that is recorded."""
 
     rule: Rule = Field(default=Rule.IOPT, description="rule that chooses the question")
-    seed: int | None = Field(default=None, ge=0, lt=SEED_END, description="random seed of the sides and of every draw")
-    force: bool = Field(default=False, description="ask although no further question is worth asking")
+    seed: Seed | None = Field(default=None, description="random seed of the sides and of every draw")
+    force: Flag = Field(default=False, description="ask although no further question is worth asking")
 
 
 class QuestionReply(Reply):

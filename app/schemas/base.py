@@ -6,7 +6,7 @@ and not pydantic checks a rule, since its message helps more, ``json_schema_extr
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 T = TypeVar("T")
 Many = Annotated[list[T], Field(fail_fast=True)]
@@ -23,6 +23,22 @@ SETTING, BEYOND = "x-setting", "x-beyond"
 USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$"
 USER_ID_HELP = "1 to 128 letters, digits or . _ : @ + -, the first a letter or digit"
 UserId = Annotated[str, StringConstraints(pattern=USER_ID), Field(description=USER_ID_HELP)]
+
+
+def _number(value: object) -> object:
+    """Refuse what pydantic would make a number of, though JSON has it as a text or a truth value."""
+    if isinstance(value, str | bool):
+        raise ValueError("a number stands in quotes, or is true or false; send a JSON number")
+    return value
+
+
+Flag = Annotated[bool, Field(strict=True)]
+"""true or false: neither 0 nor "no"."""
+Number = Annotated[float, Field(strict=True)]
+Seed = Annotated[int, Field(ge=0, lt=SEED_END), BeforeValidator(_number)]
+"""A whole number, which JSON may write as 3.0."""
+Positive = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+"""The same, 1 or more."""
 
 
 def whole(text: str) -> str:
@@ -105,8 +121,10 @@ ProfileVersion = Annotated[
     ),
 ]
 BasisVersion = Annotated[Name, Field(description="refuse the request under any other basis")]
-Temperature = Annotated[float, Field(ge=1e-3, le=1e3, description="KL temperature of your policy, nats")]
-Kappa = Annotated[float, Field(ge=0, le=100, description="width of the lower confidence bound, in standard deviations")]
+Temperature = Annotated[Number, Field(ge=1e-3, le=1e3, description="KL temperature of your policy, nats")]
+Kappa = Annotated[
+    Number, Field(ge=0, le=100, description="width of the lower confidence bound, in standard deviations")
+]
 
 
 class ProblemReply(Reply):

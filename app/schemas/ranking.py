@@ -6,14 +6,17 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from app.schemas.base import (
-    SEED_END,
     BasisVersion,
     Completion,
+    Flag,
     Kappa,
     Many,
+    Number,
+    Positive,
     ProfileVersion,
     Prompt,
     Reply,
+    Seed,
     Strict,
     Temperature,
     UserId,
@@ -47,18 +50,18 @@ class RankRequest(Strict):
     )
     beta: Temperature = 1.0
     kappa: Kappa = 1.0
-    rho: float = Field(default=1.0, ge=0, le=1e6, description="drro: largest sum of errors of the rewards, nats")
-    nominal: float = Field(default=0.5, ge=0, le=1, description="brme: weight of the surest heads")
-    seed: int | None = Field(default=None, ge=0, lt=SEED_END, description="soft: random seed")
+    rho: Number = Field(default=1.0, ge=0, le=1e6, description="drro: largest sum of errors of the rewards, nats")
+    nominal: Number = Field(default=0.5, ge=0, le=1, description="brme: weight of the surest heads")
+    seed: Seed | None = Field(default=None, description="soft: random seed")
     agreement: Many[Literal[0, 1]] | None = Field(
         default=None,
         description="1 for each candidate that agrees with the user; these get at most their share under the aggregate",
     )
-    top_n: int | None = Field(default=None, ge=1, description="return only this many, the best ones")
-    certify: bool = Field(
+    top_n: Positive | None = Field(default=None, description="return only this many, the best ones")
+    certify: Flag = Field(
         default=False, description="mix with the aggregate's probabilities until the set is within the budget"
     )
-    curve: bool = Field(default=False, description="also return the expected reward of the best of 1, 2, … candidates")
+    curve: Flag = Field(default=False, description="also return the expected reward of the best of 1, 2, … candidates")
     profile_version: ProfileVersion | None = None
     basis_version: BasisVersion | None = None
 

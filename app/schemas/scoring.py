@@ -7,8 +7,10 @@ from pydantic import ConfigDict, Field, model_validator
 from app.schemas.base import (
     BasisVersion,
     Completion,
+    Flag,
     Kappa,
     Many,
+    Number,
     ProfileVersion,
     Prompt,
     Reply,
@@ -34,14 +36,14 @@ class ScoreRequest(Strict):
         default=None, description="pin several people: person → version; others use their current version"
     )
     basis_version: BasisVersion | None = None
-    mix: float = Field(default=0.0, ge=0, le=1, description="weight of the aggregate: (1 − mix)·own + mix·aggregate")
+    mix: Number = Field(default=0.0, ge=0, le=1, description="weight of the aggregate: (1 − mix)·own + mix·aggregate")
     normalize: Normalization = Field(
         default=Normalization.NONE,
         description="unit of `rewards`. none: nats; reference: SD over the reference set; group: minus the mean and "
         "divided by the SD of the request's rows with the same prompt and person",
     )
-    bounded: bool = Field(default=False, description="`rewards` between 0 and 1, strictly increasing")
-    conciseness: float = Field(
+    bounded: Flag = Field(default=False, description="`rewards` between 0 and 1, strictly increasing")
+    conciseness: Number = Field(
         default=0.0,
         ge=0,
         le=1,
@@ -55,7 +57,7 @@ class ScoreRequest(Strict):
     )
     beta: Temperature = 1.0
     kappa: Kappa = 1.0
-    detail: bool = False
+    detail: Flag = False
 
     model_config = ConfigDict(
         json_schema_extra={

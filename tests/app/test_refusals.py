@@ -21,6 +21,7 @@ RANK = {"prompt": "p", "candidates": ["a", "b"]}
 
 ASKED = {"role": "user", "content": "a"}
 SAID = [{"role": "assistant", "content": "a"}]
+PAIRS = {"queries": "a", "documents": ["b"]}
 VERIFY = {"responses_create_params": {"input": []}, "response": {"output": []}}
 
 
@@ -268,6 +269,11 @@ BAD: list[tuple[str, str, str, dict[str, Any], int, str]] = [
         422,
         "deep > limit 100",
     ),
+    ("a number for a truth value", "POST", "/score", {"json": PAIRS | {"use_activation": 0}}, 422, "valid boolean"),
+    ("a word for a truth value", "POST", "/v1/score", {"json": SCORE | {"detail": "no"}}, 422, "valid boolean"),
+    ("a number in quotes", "POST", "/v1/score", {"json": SCORE | {"mix": "0.5"}}, 422, "valid number"),
+    ("a truth value for a number", "POST", "/v1/rank", {"json": RANK | {"top_n": True}}, 422, "JSON number"),
+    ("a whole number in quotes", "POST", QUESTIONS, {"json": {"seed": "0"}}, 422, "JSON number"),
     ("not UTF-8", "POST", "/v1/score", {"content": b'{"prompts": ["\xff"]}', "headers": JSON}, 422, "UTF-8"),
     ("an integer that is no number", "POST", "/v1/rank", {"content": "9" * 5_000, "headers": JSON}, 422, "JSON"),
     ("a long response in messages", "POST", "/v1/score", {"json": SCORE | {"completions": [SAID * 201]}}, 422, "201"),

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.http.dialects.foreign import ROWS, ForeignReply, ForeignRequest, Row, Scored, Usage
 from app.http.dialects.templates import conversation
-from app.schemas.base import Many, Reply, Said, Words
+from app.schemas.base import Flag, Many, Positive, Reply, Said, Words
 
 
 class Document(BaseModel):
@@ -22,8 +22,8 @@ class Document(BaseModel):
 class RerankRequest(ForeignRequest):
     query: Said
     documents: Many[Words | Document] = Field(min_length=1, json_schema_extra=ROWS)
-    top_n: int | None = Field(default=None, ge=1)
-    use_activation: bool | None = Field(default=None, description="false: relevance in nats; else in 0–1")
+    top_n: Positive | None = Field(default=None)
+    use_activation: Flag | None = Field(default=None, description="false: relevance in nats; else in 0–1")
 
     model_config = ConfigDict(
         json_schema_extra={

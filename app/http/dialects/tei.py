@@ -7,7 +7,7 @@ from pydantic import ConfigDict, Field, WithJsonSchema
 
 from app.http.dialects.foreign import RENDERED, ROWS, ForeignRequest, Row, Scored, absent, listed
 from app.http.dialects.templates import conversation, split
-from app.schemas.base import SAID, JsonSchema, Many, Reply, Said, Unicode, Words, limit
+from app.schemas.base import SAID, Flag, JsonSchema, Many, Positive, Reply, Said, Unicode, Words, limit
 from elicitation.errors import InvalidInput
 
 RAW = "true: nats; else their increasing map to 0–1"
@@ -16,9 +16,9 @@ RAW = "true: nats; else their increasing map to 0–1"
 class TextsRequest(ForeignRequest):
     query: Said
     texts: Many[Words] = Field(min_length=1, json_schema_extra=ROWS)
-    raw_scores: bool = Field(default=False, description=RAW)
-    return_text: bool = False
-    top_n: int | None = Field(default=None, ge=1, description="litellm sends it")
+    raw_scores: Flag = Field(default=False, description=RAW)
+    return_text: Flag = False
+    top_n: Positive | None = Field(default=None, description="litellm sends it")
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -61,7 +61,7 @@ class PredictRequest(ForeignRequest):
     """A pair [prompt, response], or a list of pairs; one string needs a chat template. Two strings are a pair."""
 
     inputs: Annotated[Unicode | Many[Unicode | Many[Unicode]], Field(min_length=1), WithJsonSchema(INPUTS)]
-    raw_scores: bool = Field(default=False, description=RAW)
+    raw_scores: Flag = Field(default=False, description=RAW)
 
     model_config = ConfigDict(
         json_schema_extra={"example": {"inputs": [["Basil?", "Give it light."]], "raw_scores": True, "user": "ada"}}

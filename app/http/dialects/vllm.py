@@ -9,7 +9,7 @@ from pydantic import AliasChoices, ConfigDict, Field
 from app.http.dialects.foreign import ROWS, ForeignReply, ForeignRequest, Row, Scored, Usage, listed
 from app.http.dialects.inputs import ONE_OF_BOTH, InputRequest
 from app.http.dialects.templates import conversation
-from app.schemas.base import Many, Reply, Said, Words
+from app.schemas.base import Flag, Many, Reply, Said, Words
 from elicitation.errors import InvalidInput
 
 SOME = ROWS | {"minItems": 1}
@@ -18,7 +18,7 @@ EXAMPLE = "<|im_start|>user\nBasil?<|im_end|>\n<|im_start|>assistant\nGive it li
 
 
 class ClassifyRequest(InputRequest):
-    use_activation: bool | None = Field(default=None, description=ACTIVATION)
+    use_activation: Flag | None = Field(default=None, description=ACTIVATION)
 
     model_config = ConfigDict(
         json_schema_extra=ONE_OF_BOTH | {"example": {"model": "keel/ada", "input": EXAMPLE, "use_activation": False}}
@@ -56,7 +56,7 @@ class PairRequest(ForeignRequest):
     documents: Words | Annotated[Many[Words], Field(json_schema_extra=SOME)] = Field(
         validation_alias=AliasChoices("documents", "text_2", "data_2")
     )
-    use_activation: bool | None = Field(default=None, description=ACTIVATION)
+    use_activation: Flag | None = Field(default=None, description=ACTIVATION)
 
     model_config = ConfigDict(
         json_schema_extra={
