@@ -108,8 +108,7 @@ class Settings(BaseSettings):
         default=262_144, description="number of waiting tokens, as estimated, at which requests get 503"
     )
     max_waiting_seconds: Annotated[float, Field(gt=0)] = Field(
-        default=5,
-        description="seconds of waiting work at which requests get 503, unless the queue was empty a second ago",
+        default=10, description="seconds of waiting work, as measured, at which requests get 503"
     )
     max_tenant_tokens: Count | None = Field(
         default=None, description="number of waiting tokens of one tenant at which its requests get 429; default: none"

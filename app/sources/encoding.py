@@ -176,12 +176,8 @@ class EncodingQueue:
         """One step of a batch; after the last the vectors (d,) of its texts."""
         if batch.steps is None:
             encoder, texts = self._loaded(), [waiting.text for waiting in batch.texts]
-            start = time.perf_counter()
             batch.steps = encoder.steps(texts) if isinstance(encoder, Stepwise) else iter([encoder.encode(texts)])
-        else:
-            start = time.perf_counter()
         vectors = next(batch.steps)
-        batch.seconds += time.perf_counter() - start
         # Rows are cloned: a view would keep the whole batch alive as long as one of its vectors is cached.
         return None if vectors is None else [row.clone() for row in vectors]
 

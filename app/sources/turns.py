@@ -20,10 +20,8 @@ from app.observing.metrics import QUEUE_REFUSALS
 TEXTS_PER_BATCH = 128
 TOKENS_PER_BATCH = 16_384
 BYTES_PER_TOKEN = 3
-BURST_SECONDS = 1.0
-"""What comes this soon after an idle time is taken whole: a training step sends all that it has at once."""
-NEWEST = 0.2
-"""Weight of the latest batch in the measured speed."""
+FADING = 0.8
+"""Weight of the past in the measured speed, after each batch."""
 LONGEST_PAUSE = 30
 """Seconds after which a refused client may come again at the latest."""
 
@@ -37,13 +35,13 @@ def tokens_of(text: str) -> int:
 class Limits:
     """Waiting texts and tokens at which new ones are refused; ``tenant_tokens`` is the limit of each tenant, if any.
 
-    ``seconds`` limits the wait that new texts would have, unless the queue was empty a moment ago.
+    ``seconds`` limits the wait that new texts would have.
     """
 
     texts: int = 4_096
     tokens: int = 262_144
     tenant_tokens: int | None = None
-    seconds: float = 5.0
+    seconds: float = 10.0
 
 
 @dataclass(eq=False)
@@ -64,7 +62,6 @@ class Batch:
 
     texts: Sequence[Waiting]
     steps: Iterator[Tensor | None] | None = None
-    seconds: float = 0.0
 
 
 @dataclass(eq=False)
@@ -84,8 +81,7 @@ class Turns:
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
         self._lines: OrderedDict[str, Line] = OrderedDict()
-        self._speed = math.nan
-        self._busy_since = -math.inf
+        self._tokens, self._seconds, self._since = 0.0, 0.0, 0.0
 
     @property
     def texts(self) -> int:
@@ -98,7 +94,7 @@ class Turns:
     @property
     def wait(self) -> float:
         """Seconds until all that waits is encoded, by the measured speed; 0 before the first batch."""
-        return 0.0 if math.isnan(self._speed) else self.tokens / self._speed
+        return self.tokens * self._seconds / self._tokens if self._tokens else 0.0
 
     @property
     def pause(self) -> int:
@@ -122,7 +118,7 @@ class Turns:
                 self.pause,
             )
         tenants = len(self._lines.keys() | {tenant})
-        seconds = 0.0 if self._burst else self.wait
+        seconds = self.wait
         own_seconds = seconds * line.tokens / max(self.tokens, 1)
         for what, own, waiting, limit, setting in (
             ("texts", line.texts, self.texts, limits.texts, "KEEL_MAX_WAITING_TEXTS"),
@@ -136,16 +132,12 @@ class Turns:
                 )
 
     @property
-    def _burst(self) -> bool:
-        return time.monotonic() - self._busy_since <= BURST_SECONDS
-
-    @property
     def _remedy(self) -> str:
         return f"try again in {self.pause} s, send fewer at a time, or raise"
 
     def add(self, waiting: Waiting) -> None:
         if not self._lines:
-            self._busy_since = time.monotonic()
+            self._since = time.monotonic()
         line = self._lines.setdefault(waiting.tenant, Line())
         line.came.append(waiting)
         line.texts += 1
@@ -181,10 +173,11 @@ class Turns:
                 self.leave(waiting)
 
     def _measure(self, batch: Batch) -> None:
-        """Take the batch's tokens a second into the speed."""
-        if batch.seconds > 0:
-            latest = sum(tokens_of(waiting.text) for waiting in batch.texts) / batch.seconds
-            self._speed = latest if math.isnan(self._speed) else (1 - NEWEST) * self._speed + NEWEST * latest
+        """Take the batch into the speed, with the time since the last one ended, or since the queue was empty."""
+        now = time.monotonic()
+        self._tokens = FADING * self._tokens + sum(tokens_of(waiting.text) for waiting in batch.texts)
+        self._seconds = FADING * self._seconds + now - self._since
+        self._since = now
 
 
 def _taken(line: Line) -> list[Waiting]:

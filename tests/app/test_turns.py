@@ -129,26 +129,22 @@ async def test_a_full_queue_refuses_those_that_have_their_share() -> None:
     turns.admit("c")
 
 
-def encoded(turns: Turns, tenant: str, text: str, seconds: float) -> None:
+def encoded(turns: Turns, tenant: str, text: str, seconds: float, patch: pytest.MonkeyPatch) -> None:
     """A batch of one text that took so long."""
+    patch.setattr(time, "monotonic", lambda: 0.0)
     line(turns, tenant, text)
-    batch = turns.next()
-    batch.seconds = seconds
-    turns.end(batch)
+    patch.setattr(time, "monotonic", lambda: seconds)
+    turns.end(turns.next())
+    patch.undo()
 
 
-async def test_a_queue_that_stands_is_bounded_by_the_wait_and_a_burst_is_taken_whole(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    clock = 0.0
-    monkeypatch.setattr(time, "monotonic", lambda: clock)
+async def test_a_queue_is_bounded_by_the_wait_that_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = Turns(Limits(seconds=5))
-    encoded(turns, "a", "x" * 3 * 99, 1.0)
+    encoded(turns, "a", "x" * 3 * 99, 1.0, monkeypatch)
+    turns.admit("a")
     for _ in range(7):
-        turns.admit("a")
         line(turns, "a", "x" * 3 * 99)
     assert turns.wait == pytest.approx(7)
-    clock = 2.0
     with pytest.raises(Overloaded, match=r"7 seconds of work wait .* limit 5; try again in 7 s") as refused:
         turns.admit("a")
     assert refused.value.seconds == 7
@@ -159,9 +155,11 @@ async def test_a_queue_that_stands_is_bounded_by_the_wait_and_a_burst_is_taken_w
 
 
 @pytest.mark.parametrize(("tokens", "seconds"), [(0, 1), (10, 1), (250, 3), (100_000, 30)])
-async def test_a_client_is_asked_to_come_when_the_queue_has_drained(tokens: int, seconds: int) -> None:
+async def test_a_client_is_asked_to_come_when_the_queue_has_drained(
+    tokens: int, seconds: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     turns = Turns(Limits())
-    encoded(turns, "a", "x" * 3 * 99, 1.0)
+    encoded(turns, "a", "x" * 3 * 99, 1.0, monkeypatch)
     line(turns, "a", "x" * 3 * (tokens - 1))
     assert turns.pause == seconds
 
@@ -267,7 +265,8 @@ def test_every_dialect_says_429_and_when_to_come_again(
 ) -> None:
     slow = Slow()
     engine = Engine(artifact, lambda: slow, 1000, 1000, Limits(tenant_tokens=1))
-    monkeypatch.setattr(engine.encoding.turns, "_speed", 1.0)
+    monkeypatch.setattr(engine.encoding.turns, "_tokens", 1.0)
+    monkeypatch.setattr(engine.encoding.turns, "_seconds", 1.0)
     settings = Settings(data_dir=tmp_path)
     with (
         listen(create_app(settings, open_store(settings), engine)) as address,

@@ -27,6 +27,7 @@ class Process:
         self.address = f"http://127.0.0.1:{self.port}"
         self._flags = flags or ("--no-ui",)
         self._environment = {**os.environ, "OMP_NUM_THREADS": "1", **environment}
+        self.http = httpx.Client(base_url=self.address, timeout=5)
         self.child: subprocess.Popen[bytes] | None = None
 
     def start(self, patience: float = PATIENCE) -> float:
@@ -44,7 +45,7 @@ class Process:
         while time.monotonic() < deadline:
             assert self.child is None or self.child.poll() is None, "the service ended"
             try:
-                reply = httpx.get(f"{self.address}/health/ready", timeout=5)
+                reply = self.http.get("/health/ready")
             except httpx.TransportError:
                 pass
             else:
@@ -70,3 +71,4 @@ class Process:
         """End it in any case."""
         if self.child is not None and self.child.poll() is None:
             self.stop()
+        self.http.close()
