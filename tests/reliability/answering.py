@@ -102,7 +102,8 @@ class Crowd:
 
     @property
     def count(self) -> int:
-        return sum(len(client.acknowledged) for client in self.clients)
+        """Answers acknowledged, each once however often it was sent."""
+        return len({(one.person, one.key) for one in self.acknowledged})
 
     @property
     def faults(self) -> list[str]:

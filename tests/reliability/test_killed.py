@@ -74,7 +74,7 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path, kind: str, kills: 
         with Crowd(service.address, CLIENTS) as crowd:
             for kill in range(1, kills + 1):
                 while crowd.count < answers * kill / kills and not crowd.faults:
-                    time.sleep(0.02)
+                    time.sleep(0.1)
                 time.sleep(chance.uniform(0, 0.5))
                 service.kill()
                 moment = time.monotonic()
@@ -97,10 +97,10 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path, kind: str, kills: 
     for one in crowd.acknowledged:
         replies[one.person, one.key].append(one.reply)
     print(
-        f"{kills} kills in {seconds:.0f} s: {len(replies)} answers acknowledged ({crowd.count} replies), "
+        f"{kills} kills in {seconds:.0f} s: {len(replies)} answers acknowledged ({len(crowd.acknowledged)} replies), "
         f"{len(written)} stored; back after {max(back):.1f} s at most, {sum(back) / len(back):.1f} s on average"
     )
-    assert len(replies) >= answers / 2
+    assert len(replies) >= answers
     assert not [key for key in replies if key not in written], "lost"
     assert not [key for key, number in written.items() if number > 1], "doubled"
     assert len(written) - len(replies) <= CLIENTS, "stored and not acknowledged: one of each client at most"
