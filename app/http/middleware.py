@@ -97,7 +97,7 @@ def _admitted(scope: Scope) -> bool:
 
 
 def _mark(start: Message, scope: Scope, request: Measured) -> None:
-    """Add the request's id to its reply, and to one that a key opened the times of its stages."""
+    """Add the request's id to its reply. A reply to a valid key also gets the times of its stages."""
     headers = MutableHeaders(scope=start)
     headers["X-Request-Id"] = request.request_id
     if _admitted(scope):

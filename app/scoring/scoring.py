@@ -79,9 +79,9 @@ class Scoring:
                 worth = (phi * protected).sum(-1) * passed
                 rewards = concise(rewards, worth, conciseness(responses), request.conciseness)
             spread, groups = batch.std[batch.rows], grouped(conversations, people)
-            served_as = shaped(rewards, spread, groups, request.normalize, request.bounded).tolist()
+            shown = shaped(rewards, spread, groups, request.normalize, request.bounded).tolist()
         return ScoreReply(
-            rewards=served_as,
+            rewards=shown,
             scores=batch.scores(rewards).tolist(),
             basis_version=self._engine.artifact.basis.version,
             profile_versions=served,

@@ -18,7 +18,7 @@ from app.caller import CALLER, Caller
 from app.errors import ClientGone, NotReady
 from app.observing.measured import took
 from app.observing.metrics import ENCODED_TEXTS, ENCODED_TOKENS, QUEUE_WAIT
-from app.sources.turns import Batch, Limits, Turns, Waiting, tokens_of
+from app.sources.turns import Batch, Limits, Turns, Waiting
 from elicitation.errors import KeelError
 from reward_bases.text import digest
 
@@ -147,7 +147,7 @@ class EncodingQueue:
     def _end(self, batch: Batch, outcomes: Sequence[Tensor | Exception]) -> None:
         self.turns.end(batch)
         ENCODED_TEXTS.inc(len(batch.texts))
-        ENCODED_TOKENS.inc(sum(tokens_of(waiting.text) for waiting in batch.texts))
+        ENCODED_TOKENS.inc(batch.tokens)
         for waiting, outcome in zip(batch.texts, outcomes, strict=True):
             if isinstance(outcome, Tensor):
                 self.cache.put(waiting.key, outcome)

@@ -46,7 +46,10 @@ class Limits:
 
 @dataclass(eq=False)
 class Waiting:
-    """A text that ``wanted`` requests wait for; its turn came at ``begun`` (``time.perf_counter_ns``)."""
+    """A text that ``wanted`` requests wait for; its turn came at ``begun`` (``time.perf_counter_ns``).
+
+    ``tokens`` is estimated once, since it is needed at each step of its way.
+    """
 
     tenant: str
     key: tuple[str, str]
@@ -54,6 +57,10 @@ class Waiting:
     future: asyncio.Future[Tensor]
     wanted: int = 0
     begun: int | None = None
+    tokens: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.tokens = tokens_of(self.text)
 
 
 @dataclass(eq=False)
@@ -62,6 +69,10 @@ class Batch:
 
     texts: Sequence[Waiting]
     steps: Iterator[Tensor | None] | None = None
+
+    @property
+    def tokens(self) -> int:
+        return sum(waiting.tokens for waiting in self.texts)
 
 
 @dataclass(eq=False)
@@ -141,13 +152,13 @@ class Turns:
         line = self._lines.setdefault(waiting.tenant, Line())
         line.came.append(waiting)
         line.texts += 1
-        line.tokens += tokens_of(waiting.text)
+        line.tokens += waiting.tokens
 
     def leave(self, waiting: Waiting) -> None:
         """The text waits no longer: it was encoded, failed, or nobody wants it."""
         line = self._lines[waiting.tenant]
         line.texts -= 1
-        line.tokens -= tokens_of(waiting.text)
+        line.tokens -= waiting.tokens
         if not line.texts:
             del self._lines[waiting.tenant]
 
@@ -175,7 +186,7 @@ class Turns:
     def _measure(self, batch: Batch) -> None:
         """Take the batch into the speed, with the time since the last one ended, or since the queue was empty."""
         now = time.monotonic()
-        self._tokens = FADING * self._tokens + sum(tokens_of(waiting.text) for waiting in batch.texts)
+        self._tokens = FADING * self._tokens + batch.tokens
         self._seconds = FADING * self._seconds + now - self._since
         self._since = now
 
@@ -187,7 +198,7 @@ def _taken(line: Line) -> list[Waiting]:
     taken: list[Waiting] = []
     tokens = 0
     while line.sorted and len(taken) < TEXTS_PER_BATCH:
-        tokens += tokens_of(line.sorted[0].text)
+        tokens += line.sorted[0].tokens
         if taken and tokens > TOKENS_PER_BATCH:
             break
         waiting = line.sorted.popleft()
