@@ -16,7 +16,7 @@ from torch import Tensor
 from app.cache import LruCache
 from app.caller import CALLER
 from app.observing.measured import stage
-from reward_bases.sources.source import Columns, Pair, Source
+from reward_bases.sources.source import Columns, Pair, Source, Wrapped
 
 RowKey = tuple[str, str, str]
 """The caller's name in the caches, version of the source, digest of the pair."""
@@ -73,23 +73,12 @@ class ColumnCache:
                 del self._under_way[owner, version, digest]
 
 
-class CachedSource:
+class CachedSource(Wrapped):
     """The columns of ``source`` through a cache."""
 
     def __init__(self, source: Source, cache: ColumnCache) -> None:
-        self._source, self._cache = source, cache
-
-    @property
-    def kind(self) -> str:
-        return self._source.kind
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self._source.names
-
-    @property
-    def version(self) -> str:
-        return self._source.version
+        super().__init__(source)
+        self._cache = cache
 
     async def columns(self, pairs: Sequence[Pair]) -> Columns:
         """(n, f) float64; equal pairs are read once."""

@@ -4,28 +4,17 @@ from collections.abc import Sequence
 
 from app.errors import ClientGone, NotReady, TooManyRequests
 from app.observing.metrics import SOURCE_FAILURES
-from reward_bases.sources.source import Columns, Pair, Source
+from reward_bases.sources.source import Columns, Pair, Source, Wrapped
 
 REFUSALS = (ClientGone, NotReady, TooManyRequests)
 
 
-class CountedSource:
+class CountedSource(Wrapped):
     """The columns of ``source``; pairs that it could not read are counted under its kind."""
 
     def __init__(self, source: Source) -> None:
-        self._source, self._failures = source, SOURCE_FAILURES.labels(source.kind)
-
-    @property
-    def kind(self) -> str:
-        return self._source.kind
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        return self._source.names
-
-    @property
-    def version(self) -> str:
-        return self._source.version
+        super().__init__(source)
+        self._failures = SOURCE_FAILURES.labels(source.kind)
 
     async def columns(self, pairs: Sequence[Pair]) -> Columns:
         """(n, f) float64, as the source gives them."""

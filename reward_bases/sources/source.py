@@ -63,3 +63,22 @@ class Source(Protocol):
     async def columns(self, pairs: Sequence[Pair]) -> Columns:
         """The columns (n, f) of n pairs, in their order; n may be 0."""
         ...
+
+
+class Wrapped:
+    """Base of a source around another, which gives its kind, names and version; ``columns`` is left to write."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+
+    @property
+    def kind(self) -> str:
+        return self._source.kind
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._source.names
+
+    @property
+    def version(self) -> str:
+        return self._source.version
