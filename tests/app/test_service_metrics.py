@@ -16,7 +16,7 @@ from app.audit.state import audit_state
 from app.errors import NotReady, Overloaded
 from app.http.api import create_app
 from app.observing.measured import StageName
-from app.observing.metrics import BINDINGS, RUBRIC, Operation, count_verdicts
+from app.observing.metrics import BINDINGS, RUBRIC, SOURCE_FAILURES, Operation, count_verdicts
 from app.scoring.engine import Engine
 from app.settings import Settings
 from app.sources.counted import CountedSource
@@ -36,6 +36,11 @@ SCORE = {"prompts": ["Basil?", "Basil?", "Basil?"], "completions": ["Give it lig
 Samples = Mapping[tuple[str, str], float]
 """Value by name and by the values of the labels, joined."""
 Read = Callable[[], Awaitable[Samples]]
+
+
+@pytest.fixture(autouse=True)
+def sources_of_other_tests_are_forgotten() -> None:
+    SOURCE_FAILURES.clear()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import pytest
 from test_cli import free_port, serving, wait_for
 from test_keys import arguments
 
+from app.jobs.doctor import login
 from app.settings import Settings
 from app.web_page import require_login
 from elicitation.errors import InvalidInput
@@ -23,12 +24,16 @@ PROVIDER = {
 def written(folder: Path, provider: dict[str, str], more: str = "") -> Settings:
     file = folder / "oidc.toml"
     file.write_text("[auth]\n" + "".join(f'{name} = "{value}"\n' for name, value in provider.items()) + more)
+    file.chmod(0o600)
     return Settings(login="oidc", oidc_file=file)
 
 
-def test_a_whole_provider_is_taken(tmp_path: Path) -> None:
-    require_login(written(tmp_path, PROVIDER), keyed=False)
-    require_login(written(tmp_path, PROVIDER, '[auth.client_kwargs]\nprompt = "login"\n'), keyed=False)
+@pytest.mark.parametrize("more", ["", '[auth.client_kwargs]\nprompt = "login"\n'])
+def test_a_whole_provider_is_taken(tmp_path: Path, more: str) -> None:
+    settings = written(tmp_path, PROVIDER, more)
+    assert [(finding.status, finding.found) for finding in login(settings, None)] == [
+        ("ok", "people log in to the web page by oidc")
+    ]
 
 
 @pytest.mark.parametrize("missing", PROVIDER)

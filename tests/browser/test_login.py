@@ -92,8 +92,10 @@ def test_after_a_log_out_nothing_shows(browser: Chrome, place: Place) -> None:
     logged_in(browser, place, "ada")
     press(browser, "Log out")
     says(browser, LOG_IN)
+    assert browser.get_cookie("_streamlit_user") is None
     browser.get(f"{place.page.address}/profile")
     says(browser, LOG_IN)
+    assert not browser.find_elements(By.CSS_SELECTOR, ".st-key-masthead")
 
 
 def test_a_login_that_the_provider_did_not_sign_is_none(browser: Chrome, place: Place) -> None:
@@ -103,6 +105,8 @@ def test_a_login_that_the_provider_did_not_sign_is_none(browser: Chrome, place: 
     press(browser, "Log in")
     WebDriverWait(browser, PATIENCE).until(lambda _: "OAuth token exchange failed" in place.page.said.read_text())
     says(browser, LOG_IN)
+    assert browser.get_cookie("_streamlit_user") is None
+    assert not browser.find_elements(By.CSS_SELECTOR, ".st-key-masthead")
 
 
 def test_a_cookie_that_was_changed_is_none(browser: Chrome, place: Place) -> None:
