@@ -46,7 +46,7 @@ def examined(settings: Settings) -> list[Finding]:
     store = examine(settings.database) if settings.database.is_file() else None
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
         configuration,
-        lambda: login(settings),
+        lambda: login(settings, store),
         lambda: permissions(settings),
         lambda: stored(settings, store),
         lambda: clock(store),
@@ -73,13 +73,17 @@ def configuration() -> Iterator[Finding]:
         yield Finding("configuration", "warning", f"others may read {read}, which may hold a key", f"chmod 600 {read}")
 
 
-def login(settings: Settings) -> Iterator[Finding]:
-    """Whether people can log in to the web page, and nobody else reads the provider's secrets."""
+def login(settings: Settings, store: Examined | None) -> Iterator[Finding]:
+    """Whether people can log in to the web page, and nobody else reads the provider's secrets.
+
+    A page that cannot start is a warning where the service may be meant to have none.
+    """
     file = settings.oidc_file
     try:
-        require_login(settings, keyed=False)
+        require_login(settings, keyed=store is not None and store.keyed)
     except InvalidInput as error:
-        yield Finding("login", "fault", str(error), "docs/operations.md shows a whole file")
+        status: Status = "fault" if settings.login == "oidc" else "warning"
+        yield Finding("login", status, str(error), "docs/operations.md shows each way to log in")
         return
     if settings.login == "oidc" and file is not None and stat.S_IMODE(file.stat().st_mode) & OTHERS:
         yield Finding("login", "fault", f"others may read {file}, which holds secrets", f"chmod 600 {file}")

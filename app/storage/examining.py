@@ -15,12 +15,13 @@ LATEST = "select max(at) from (select max(logged_at) at from answer_log union se
 @dataclass(frozen=True)
 class Examined:
     """``damage`` in SQLite's words, empty for none; names of steps of the shape that are missing, or not known here;
-    the time of the last entry, ISO 8601, None without one."""
+    the time of the last entry, ISO 8601, None without one; ``keyed`` where a key was ever made."""
 
     damage: str
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
     latest: str | None
+    keyed: bool = False
 
 
 def examine(database: Path) -> Examined:
@@ -33,10 +34,11 @@ def examine(database: Path) -> Examined:
             rows = db.execute("select name from _sqlite_migrations where migration_set = ?", [MIGRATIONS.name])
             applied = [name for (name,) in rows]
             latest = db.execute(LATEST).fetchone()[0]
+            keyed = "keys" in applied and db.execute("select 1 from keys limit 1").fetchone() is not None
     except sqlite3.Error as error:
         return Examined(str(error), (), (), None)
     missing, unknown = (tuple(sorted(set(a) - set(b))) for a, b in ((known, applied), (applied, known)))
-    return Examined("" if found == "ok" else found, missing, unknown, latest)
+    return Examined("" if found == "ok" else found, missing, unknown, latest, keyed)
 
 
 def _address(database: Path) -> str:

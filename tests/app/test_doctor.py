@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -17,6 +18,7 @@ from app.jobs import doctor
 from app.jobs.doctor import examined, report
 from app.settings import Settings
 from app.storage.examining import examine
+from app.storage.keys import stored_keys
 from app.storage.opening import opened
 from app.storage.store import PersonKey
 from reward_bases.artifact import DEFAULT
@@ -83,27 +85,12 @@ def test_nothing_is_made_or_changed(settings: Settings, tmp_path: Path) -> None:
         (lambda s: s.database.write_bytes(b"no database" * 500), "store", "not a database", "restore a backup"),
         (lambda s: os.truncate(s.database, s.database.stat().st_size // 2), "store", "keel.db", "restore a backup"),
         (lambda s: change(s.database, UNKNOWN), "store", "from_tomorrow", "newer"),
-        (
-            lambda s: change(s.database, "delete from _sqlite_migrations where name = 'appeals'"),
-            "store",
-            "appeals",
-            "keel",
-        ),
-        (
-            lambda s: change(s.database, "update people set created_at = '2999-01-01T00:00:00+00:00'"),
-            "clock",
-            "2999",
-            "set",
-        ),
+        (lambda s: change(s.database, MISSING), "store", "appeals", "keel"),
+        (lambda s: change(s.database, FUTURE), "clock", "2999", "set"),
         (lambda s: (s.basis / "guard.json").write_text("{}"), "basis", "guard.json has sha256", "restore"),
         (lambda s: (s.basis / "basis.safetensors").unlink(), "basis", "cannot be read", "restore"),
         (lambda s: edit_card(s.basis, lambda card: card.pop("guard_sha256")), "basis", "guard.json", "keel guard tune"),
-        (
-            lambda s: edit_card(s.basis, lambda c: c["encoder"].update(setup_sha256="0" * 64)),
-            "encoder",
-            "0000",
-            "restore",
-        ),
+        (lambda s: edit_card(s.basis, another_setup), "encoder", "0000", "restore"),
     ],
 )
 def test_each_kind_of_fault_is_named_with_its_remedy(
@@ -136,6 +123,15 @@ def test_secrets_of_a_provider_that_others_may_read_and_a_provider_in_part_are_f
     assert [one.remedy for one in faults(there, "login")] == [f"chmod 600 {file}"]
     file.chmod(0o600)
     assert faults(there, "login") == []
+
+
+async def test_a_page_that_keys_would_keep_from_starting_is_named(settings: Settings) -> None:
+    async with stored_keys(settings) as keys:
+        _, presented = await keys.create("acme")
+    assert [(one.status, "KEEL_KEY" in one.found) for one in faults(settings, "login")] == [("warning", True)]
+    holding = settings.model_copy(update={"key": SecretStr(presented)})
+    assert [(one.status, "KEEL_LOGIN" in one.found) for one in faults(holding, "login")] == [("warning", True)]
+    assert faults(holding.model_copy(update={"login": "header"}), "login") == []
 
 
 def test_a_misspelt_variable_is_a_warning(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
