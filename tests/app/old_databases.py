@@ -13,7 +13,7 @@ from app.profiles.artifact_history import unpacked
 from reward_bases.artifact import Artifact
 
 FOLDER = Path(__file__).parent / "databases"
-RELATIVE = 1e-6
+RELATIVE = 1e-8
 """The last bits of a fit differ between processors and between orders of the same sums."""
 ROUNDED = {"binding"}
 """Where a band moved a head exactly to its bound, the last bit decides between ``none`` and ``band``."""
