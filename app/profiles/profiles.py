@@ -2,8 +2,8 @@
 
 The log is the truth and a profile a cache: version ``n-d`` is refitted from the first n entries whenever it is asked
 for, where d digests everything else a profile depends on (basis, population, choice model, guard budget). A refit by
-the same code gives the same numbers to the last bit: people are fitted one by one, because company in a batch moves a guarded coefficient
-by up to 1e-9, and a pinned version must never move.
+the same code gives the same numbers to the last bit: people are fitted one by one, because company in a batch moves a
+guarded coefficient by up to 1e-9, and a pinned version must never move.
 """
 
 import asyncio
