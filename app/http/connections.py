@@ -30,6 +30,10 @@ FULL = _refusal(
 )
 
 
+FIRST_REQUEST_SECONDS = 0.5
+"""Time after a stop in which a new connection may send its request: closed at once, it would be reset."""
+
+
 @dataclass(frozen=True)
 class Limits:
     """Seconds for the head, the body and the reading of a reply; the largest number of connections."""
@@ -76,6 +80,13 @@ class Connection(H11Protocol):
         self._wait("")
         self._watch()
 
+    def shutdown(self) -> None:
+        """The service stops: end after the request under way. The first request of a connection may still arrive."""
+        if self.cycle is None:
+            self.loop.call_later(FIRST_REQUEST_SECONDS, self._end)
+        else:
+            super().shutdown()
+
     @property
     def idle(self) -> bool:
         """Whether it is open and no request is under way, in any part of it but its head."""
@@ -90,6 +101,10 @@ class Connection(H11Protocol):
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
             self.transport.write(UNREADABLE)
         self.transport.close()
+
+    def _end(self) -> None:
+        if not self.transport.is_closing():
+            super().shutdown()
 
     def _watch(self) -> None:
         if self._waits_for == "reading" or self.transport.is_closing():

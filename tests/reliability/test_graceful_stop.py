@@ -1,6 +1,7 @@
 """A stop: what was accepted is answered, nobody new is taken, and all has ended within ten seconds."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -35,6 +36,19 @@ def score(service: Process, texts: list[str], replies: list[Any]) -> None:
         replies.append(error)
 
 
+def wait_until_under_way(service: Process, requests: int, replies: list[Any]) -> None:
+    """Until all requests of one text have come, answered ones included."""
+    deadline = time.monotonic() + STOP_SECONDS
+    while len(replies) + waiting(service) < requests:
+        assert time.monotonic() < deadline
+
+
+def waiting(service: Process) -> float:
+    """Texts that wait for the encoder or are at it."""
+    lines = service.http.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("keel_queue_texts "))
+
+
 def refused(service: Process) -> bool:
     try:
         socket.create_connection(("127.0.0.1", service.port), timeout=1).close()
@@ -51,7 +65,7 @@ def test_requests_under_way_are_answered(started: Callable[..., Process], number
     senders = [threading.Thread(target=score, args=[service, text, replies]) for text in texts]
     for sender in senders:
         sender.start()
-    time.sleep(0.1)
+    wait_until_under_way(service, len(senders), replies)
     start = time.monotonic()
     assert len(replies) < len(senders), "requests have to be under way"
     service.child.send_signal(number)
@@ -64,6 +78,30 @@ def test_requests_under_way_are_answered(started: Callable[..., Process], number
     print(f"{number.name}: ended after {seconds:.1f} s, replies {replies}")
     assert replies == [200] * len(senders)
     assert seconds < STOP_SECONDS
+
+
+def test_who_connected_before_the_signal_may_still_send_a_request(started: Callable[..., Process]) -> None:
+    service = started()
+    assert service.child is not None
+    clients = [socket.create_connection(("127.0.0.1", service.port), timeout=STOP_SECONDS) for _ in range(4)]
+    service.http.get("/health/live").raise_for_status()
+    service.child.send_signal(signal.SIGTERM)
+    time.sleep(0.25)
+    assert refused(service)
+    for client in clients[:3]:
+        with contextlib.suppress(OSError):
+            client.sendall(b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+    assert [received(client) for client in clients] == [b"HTTP/1.1 200"] * 3 + [b""]
+    service.child.wait(STOP_SECONDS)
+
+
+def received(client: socket.socket) -> bytes:
+    """The first bytes of a reply, or how the connection ended."""
+    with client:
+        try:
+            return client.recv(2**16)[:12]
+        except OSError as error:
+            return type(error).__name__.encode()
 
 
 def test_what_takes_longer_than_a_stop_is_refused_in_time(started: Callable[..., Process]) -> None:
