@@ -82,6 +82,14 @@ def function_lengths(path: Path) -> Iterator[tuple[int, str]]:
             yield (body[-1].end_lineno - body[0].lineno + 1 if body else 0), f"{path}:{node.lineno} {node.name}"
 
 
+def same_names(folder: Path) -> list[list[Path]]:
+    """Files below a folder that share a name, each list sorted; conftest.py apart, which pytest tells from others."""
+    by_name: dict[str, list[Path]] = {}
+    for path in sorted(folder.rglob("*.py")):
+        by_name.setdefault(path.name, []).append(path)
+    return [paths for name, paths in sorted(by_name.items()) if len(paths) > 1 and name != "conftest.py"]
+
+
 def attributes(path: Path) -> set[str]:
     """Names of all attributes that a file reads or calls."""
     return {node.attr for node in _nodes(path) if isinstance(node, ast.Attribute)}

@@ -14,6 +14,7 @@ from source_tree import (
     imported_names,
     modules,
     packages,
+    same_names,
     upward,
 )
 
@@ -91,6 +92,11 @@ def test_functions_stay_short() -> None:
     assert longest <= LIMITS["lines_longest"], f"{where} has {longest} lines"
 
 
+def test_no_two_modules_of_the_tests_share_a_name() -> None:
+    shared = [" and ".join(str(path.relative_to(ROOT)) for path in paths) for paths in same_names(ROOT / "tests")]
+    assert not shared, f"{'; '.join(shared)} have one name, so that one is taken for the other; rename one"
+
+
 def written(root: Path, **texts: str) -> dict[str, Path]:
     """A tree of modules; ``a__b`` stands for ``a/b.py``."""
     for name, text in texts.items():
@@ -124,6 +130,14 @@ def test_a_relative_import_is_refused(tmp_path: Path) -> None:
     tree = written(tmp_path, house__low="from . import high\n")
     with pytest.raises(ValueError, match=r"low\.py:1: relative import"):
         arrows(tree)
+
+
+def test_modules_of_two_folders_with_one_name_are_seen(tmp_path: Path) -> None:
+    written(
+        tmp_path, a__test_one="", b__test_one="", b__test_two="", a__conftest="", b__conftest="", c__d__help="", help=""
+    )
+    found = [[str(path.relative_to(tmp_path)) for path in paths] for paths in same_names(tmp_path)]
+    assert found == [["c/d/help.py", "help.py"], ["a/test_one.py", "b/test_one.py"]]
 
 
 def test_a_docstring_adds_no_line_to_a_function(tmp_path: Path) -> None:
