@@ -88,6 +88,16 @@ class Settings(BaseSettings):
     smallest_cohort: Count = Field(
         default=5, description="number of people below which an audit shows no figure of a group"
     )
+    visit_hours: Annotated[float, Field(gt=0, le=8_760)] = Field(
+        default=24,
+        description="hours for which somebody who was asked and has answered nothing is known; then their question is "
+        "deleted",
+    )
+    max_visits: Count = Field(
+        default=10_000,
+        description="number of people of one tenant who were asked and have answered nothing; the oldest of more are "
+        "forgotten",
+    )
     traffic_days: Annotated[int, Field(ge=0)] = Field(
         default=0, description="days for which numbers about served rankings are kept for audits; 0: none are kept"
     )

@@ -56,7 +56,7 @@ class Asking:
     async def ask(self, key: PersonKey, request: AskRequest) -> Asked | None:
         """The open question or a new one; None when no question is left or none is worth asking."""
         async with self.turn(key):
-            person = await self._store.create(key)
+            person = await self._store.visit(key)
             questions, log = await self._store.questions(key), await self._store.log(key)
             profile = await self._profiles.of(person)
             answered = {answer.question_id for answer in active_answers(log)}

@@ -101,3 +101,13 @@ def appeals(db: Database) -> None:
     table = db.table("appeals").create(owner | row, pk=(*owner, "appeal_id"), not_null=set(texts), strict=True)
     table.create_index(["tenant_id", "appeal_id"], "an_appeal_is_made_once", unique=True)
     table.create_index(["tenant_id", "verdict"], "verdicts_of_a_tenant")
+
+
+@MIGRATIONS()
+def visits(db: Database) -> None:
+    columns = ("tenant_id", "user_id", "incarnation", "created_at")
+    table = db.table("visits").create(
+        dict.fromkeys(columns, str), pk=columns[:2], not_null={"incarnation", "created_at"}, strict=True
+    )
+    table.create_index(["tenant_id", "created_at"], "visits_by_age")
+    table.create_index(["created_at"], "ended_visits")

@@ -6,13 +6,13 @@ from contextlib import asynccontextmanager
 from app.settings import Settings
 from app.storage.private import private_folder
 from app.storage.sqlite_store import SqliteStore
-from app.storage.store import Store
+from app.storage.store import Store, VisitLimits
 
 
 def open_store(settings: Settings) -> Store:
     """The store in the data folder, made or narrowed to its owner; ``Store.open`` comes before anything else."""
     private_folder(settings.database.parent)
-    return SqliteStore(settings.database)
+    return SqliteStore(settings.database, VisitLimits(settings.visit_hours, settings.max_visits))
 
 
 @asynccontextmanager

@@ -13,6 +13,8 @@ from sqlite_utils.db import Database
 from app.errors import NotFound
 from app.storage.appeals import Appeal, Verdict
 from app.storage.sqlite_connection import Connection
+from app.storage.sqlite_visits import OWNER, SqliteVisits
+from app.storage.store import PersonKey
 
 NOBODY = ""
 
@@ -20,20 +22,18 @@ NOBODY = ""
 class SqliteAppeals:
     """Implements ``app.storage.appeals.AppealStore``."""
 
-    def __init__(self, writer: Connection, reader: Connection) -> None:
-        self._writer, self._reader = writer, reader
+    def __init__(self, writer: Connection, reader: Connection, visits: SqliteVisits) -> None:
+        self._writer, self._reader, self._visits = writer, reader, visits
 
     async def add(self, tenant_id: str, appeal: Appeal) -> None:
         row = asdict(appeal) | {"tenant_id": tenant_id, "user_id": appeal.user_id or NOBODY}
         row |= {"conversation": json.dumps(appeal.conversation), "reasons": json.dumps(appeal.reasons)}
 
         def insert(db: Database) -> None:
-            owner = [tenant_id, appeal.user_id]
-            if appeal.user_id is not None and not db.table("people").count_where(
-                "tenant_id = ? and user_id = ?", owner
-            ):
-                raise NotFound(f"no person {appeal.user_id!r}; leave user_id out, or ask them a question first")
-            db.table("appeals").insert(row)
+            with db.atomic():
+                if appeal.user_id is not None:
+                    self._require(db, PersonKey(tenant_id, appeal.user_id))
+                db.table("appeals").insert(row)
 
         await self._writer.run(insert)
 
@@ -57,6 +57,11 @@ class SqliteAppeals:
         given = [tenant_id, Verdict.OVERTURN.value]
         rows = await self._reader.run(lambda db: list(db.query(sql, given)))
         return frozenset(row["response_digest"] for row in rows)
+
+    def _require(self, db: Database, key: PersonKey) -> None:
+        self._visits.admit(db, key)
+        if not db.table("people").count_where(OWNER, asdict(key)):
+            raise NotFound(f"no person {key.user_id!r}; leave user_id out, or ask them a question first")
 
     async def _where(self, condition: str, *given: str) -> list[Appeal]:
         def rows(db: Database) -> list[dict[str, Any]]:

@@ -7,7 +7,6 @@ overwrites what is deleted; erasing also rebuilds the file and empties the journ
 
 import asyncio
 import json
-import secrets
 import sqlite3
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -20,18 +19,28 @@ from sqlite_utils.db import Database
 from app.errors import Conflict, NotFound, NotReady, StoreFailed
 from app.storage.migrations import MIGRATIONS
 from app.storage.private import private_database
-from app.storage.registry import Erasure
 from app.storage.sqlite_appeals import SqliteAppeals
 from app.storage.sqlite_connection import LOCK_SECONDS, READING, Connection, PointReads
 from app.storage.sqlite_failures import SameFiles
 from app.storage.sqlite_registry import SqliteRegistry
 from app.storage.sqlite_traffic import SqliteTraffic
-from app.storage.store import AnchorRating, Answer, AuditReport, Correction, Entry, Person, PersonKey, Question, now
+from app.storage.sqlite_visits import OWNER, SqliteVisits
+from app.storage.store import (
+    AnchorRating,
+    Answer,
+    AuditReport,
+    Correction,
+    Entry,
+    Person,
+    PersonKey,
+    Question,
+    VisitLimits,
+    now,
+)
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
 
 CHECK_SECONDS = 0.5
-OWNER = "tenant_id = :tenant_id and user_id = :user_id"
 PEOPLE = """
     select people.*, coalesce((select max(position) from answer_log as log
         where log.tenant_id = people.tenant_id and log.user_id = people.user_id), 0) as position
@@ -42,14 +51,14 @@ PEOPLE = """
 class SqliteStore:
     """Implements ``app.storage.store.Store`` on the file ``path``; its folder must exist."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, limits: VisitLimits | None = None) -> None:
+        self._path, self._visits = path, SqliteVisits(limits or VisitLimits())
         self._files = files = SameFiles(path)
         self._writer = Connection(path, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", files=files)
         self._reader = Connection(path, READING, files=files)
         self._lookup = PointReads(path, READING, files=files)
         self.registry = SqliteRegistry(self._writer, self._lookup)
-        self.appeals = SqliteAppeals(self._writer, self._reader)
+        self.appeals = SqliteAppeals(self._writer, self._reader, self._visits)
         self.traffic = SqliteTraffic(self._writer, self._reader)
 
     async def open(self) -> None:
@@ -74,16 +83,21 @@ class SqliteStore:
         await self._reader.run(lambda db: db.execute("select rowid from people limit 1").fetchall(), CHECK_SECONDS)
 
     async def find(self, keys: Sequence[PersonKey]) -> list[Person]:
-        return await self._lookup.run(lambda db: [_person(db, key) for key in keys])
+        return await self._lookup.run(lambda db: [self._known(db, key) for key in keys])
 
     async def people(self, tenant_id: str) -> list[Person]:
         sql = f"{PEOPLE} order by people.rowid"
         return await self._reader.run(lambda db: [_to_person(row) for row in db.query(sql, {"tenant_id": tenant_id})])
 
-    async def create(self, key: PersonKey) -> Person:
-        row = asdict(key) | {"incarnation": secrets.token_hex(16), "created_at": now()}
-        await self._writer.run(lambda db: db.table("people").insert(row, ignore=True))
-        return (await self.find([key]))[0]
+    async def visit(self, key: PersonKey) -> Person:
+        def begin(db: Database) -> None:
+            if self._found(db, key) is None:
+                self._visits.begin(db, key)
+
+        found = await self._lookup.run(lambda db: self._found(db, key))
+        if found is None:
+            await self._write(begin)
+        return found or (await self.find([key]))[0]
 
     async def questions(self, key: PersonKey) -> list[Question]:
         rows = await self._reader.run(lambda db: _owned(db, "questions", key))
@@ -93,7 +107,7 @@ class SqliteStore:
         row = asdict(key) | asdict(question) | {"conversation": json.dumps(question.conversation)}
 
         def add(db: Database) -> None:
-            position = _person(db, key).position
+            position = self._known(db, key).position
             if position != question.asked_after:
                 raise Conflict(f"the log has {position} entries, not {question.asked_after}; ask again")
             _insert(db, "questions", row, "this prompt was asked before; ask again")
@@ -110,7 +124,7 @@ class SqliteStore:
             row["predicted"] = json.dumps(entry.predicted)
 
         def add(db: Database) -> None:
-            expected = _person(db, key).position + 1
+            expected = self._admitted(db, key).position + 1
             if entry.position != expected:
                 raise Conflict(f"entry {entry.position} arrived where {expected} was due; read the profile, then retry")
             _insert(db, "answer_log", row, "this Idempotency-Key was used before; send a fresh one")
@@ -125,16 +139,17 @@ class SqliteStore:
         row = asdict(key) | asdict(rating) | {"conversation": json.dumps(rating.conversation)}
 
         def add(db: Database) -> None:
-            _person(db, key)
+            self._admitted(db, key)
             _insert(db, "anchor_ratings", row, "this Idempotency-Key was used before; send a fresh one")
 
         await self._write(add)
 
     async def erase(self, key: PersonKey) -> None:
         def delete(db: Database) -> None:
-            erasure = Erasure(key.tenant_id, _person(db, key).person_uid, now())
-            gone = {"tenant_id": key.tenant_id, "incarnation": erasure.person_uid, "erased_at": erasure.erased_at}
-            db.table("erasures").insert(gone)
+            self._known(db, key)
+            if (person := _person(db, key)) is not None:
+                gone = {"tenant_id": key.tenant_id, "incarnation": person.person_uid, "erased_at": now()}
+                db.table("erasures").insert(gone)
             for table in db.tables:
                 if "user_id" in table.columns_dict:
                     table.delete_where(OWNER, asdict(key))
@@ -162,6 +177,26 @@ class SqliteStore:
         sql = "select * from audits where tenant_id = ? order by number desc limit ?"
         rows = await self._reader.run(lambda db: list(db.query(sql, [tenant_id, latest])))
         return [_to_audit(row) for row in reversed(rows)]
+
+    def _found(self, db: Database, key: PersonKey) -> Person | None:
+        return _person(db, key) or self._visits.find(db, key)
+
+    def _known(self, db: Database, key: PersonKey) -> Person:
+        return self._required(self._found(db, key), key)
+
+    def _admitted(self, db: Database, key: PersonKey) -> Person:
+        """The person, who may have been on a visit until now; part of the transaction of an entry of theirs."""
+        self._visits.admit(db, key)
+        return self._required(_person(db, key), key)
+
+    def _required(self, person: Person | None, key: PersonKey) -> Person:
+        if person is None:
+            hours = self._visits.limits.hours
+            raise NotFound(
+                f"no person {key.user_id!r}, nor a question to them that waited for less than {hours:g} hours; POST "
+                f"/v1/users/{key.user_id}/questions asks one"
+            )
+        return person
 
     async def _write(self, work: Callable[[Database], object], seconds: float = LOCK_SECONDS) -> None:
         """One transaction that holds the write lock from its first read."""
@@ -192,11 +227,9 @@ def _empty_journal(db: Database) -> None:
         raise NotReady("another process holds the database, so its journal was not emptied; stop it and restart")
 
 
-def _person(db: Database, key: PersonKey) -> Person:
-    rows = list(db.query(f"{PEOPLE} and user_id = :user_id", vars(key)))
-    if not rows:
-        raise NotFound(f"no person {key.user_id!r}; POST /v1/users/{key.user_id}/questions makes their first question")
-    return _to_person(rows[0])
+def _person(db: Database, key: PersonKey) -> Person | None:
+    rows = db.query(f"{PEOPLE} and user_id = :user_id", vars(key))
+    return next((_to_person(row) for row in rows), None)
 
 
 def _to_person(row: dict[str, Any]) -> Person:

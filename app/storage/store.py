@@ -26,12 +26,23 @@ class PersonKey:
 
 @dataclass(frozen=True)
 class Person:
-    """``person_uid`` is random and tells a person from an erased one of the same name (column ``incarnation``)."""
+    """``person_uid`` is random and tells a person from an erased one of the same name (column ``incarnation``).
+
+    Somebody who was asked and has answered nothing is on a visit: a Person too, of whom ``Store.people`` says nothing.
+    """
 
     key: PersonKey
     person_uid: str
     created_at: str
     position: int
+
+
+@dataclass(frozen=True)
+class VisitLimits:
+    """A visit ends after so many hours, or when a tenant has so many younger ones."""
+
+    hours: float = 24.0
+    most: int = 10_000
 
 
 @dataclass(frozen=True)
@@ -159,13 +170,16 @@ class Store(Protocol):
         """Raises StoreFailed unless an answer could be stored and read at this moment."""
 
     async def find(self, keys: Sequence[PersonKey]) -> list[Person]:
-        """The people of these keys, in their order."""
+        """The people of these keys, in their order; those on a visit too."""
 
     async def people(self, tenant_id: str) -> list[Person]:
-        """Everybody in a tenant, in order of creation."""
+        """Everybody in a tenant who has answered, rated or appealed, in the order in which they began to.
 
-    async def create(self, key: PersonKey) -> Person:
-        """The person, made if unknown."""
+        Databases of 0.1.0 may hold people who did none of it.
+        """
+
+    async def visit(self, key: PersonKey) -> Person:
+        """The person; a visit begins for somebody unknown, and their first entry makes them a person."""
 
     async def questions(self, key: PersonKey) -> list[Question]:
         """Every question asked, oldest first."""
@@ -186,7 +200,10 @@ class Store(Protocol):
         """Durable when it returns; Conflict when the key was used."""
 
     async def erase(self, key: PersonKey) -> None:
-        """Removes every trace of the person, journals and audits of few people too; the registry notes an Erasure."""
+        """Removes every trace of the person, journals and audits of few people too.
+
+        The registry notes an Erasure, unless they were on a visit: nothing was learned from them.
+        """
 
     async def add_audit(self, tenant_id: str, audit: AuditReport) -> None: ...
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from app.storage.store import Answer, Question, now
+from app.storage.store import Answer, PersonKey, Question, Store, now
 from elicitation.choice import OUTCOMES, Choice, Outcomes
 from elicitation.crowd import Crowd
 from elicitation.population import Population
@@ -83,6 +83,12 @@ def question(pair: int, number: int) -> Question:
 def answer(choice: Choice, number: int) -> Answer:
     """The answer to question ``number``."""
     return Answer(number + 1, f"a_{number}", f"q_{number}", choice, None, None, (0.4, 0.2, 0.4), None, "d", now())
+
+
+async def join(store: Store, key: PersonKey) -> None:
+    """Somebody visits and answers once."""
+    await store.visit(key)
+    await store.append(key, answer(Choice.SAME, 0))
 
 
 def bytes_of(folder: Path) -> dict[str, bytes]:

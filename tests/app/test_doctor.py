@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pydantic import SecretStr
+from shipped_people import join
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -38,7 +39,7 @@ async def settings(tmp_path: Path) -> Settings:
     shutil.copytree(DEFAULT, tmp_path / "basis")
     made = Settings(data_dir=tmp_path / "data", basis=tmp_path / "basis")
     async with opened(made) as store:
-        await store.create(ADA)
+        await join(store, ADA)
     return made
 
 
@@ -152,7 +153,7 @@ def test_every_finding_that_is_not_ok_has_a_remedy(settings: Settings, monkeypat
 
 async def test_a_database_in_use_is_examined(settings: Settings) -> None:
     async with opened(settings) as store:
-        await store.create(PersonKey("local", "bob"))
+        await join(store, PersonKey("local", "bob"))
         assert examine(settings.database).damage == ""
         assert examine(settings.database).latest is not None
 

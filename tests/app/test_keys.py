@@ -73,7 +73,7 @@ def test_without_any_key_whoever_is_on_this_machine_is_the_tenant_local(live: st
     with Client(live, key="some clients always send one") as client:
         client.ask("ada")
     connection = sqlite3.connect(settings.database)
-    assert connection.execute("select tenant_id, user_id from people").fetchall() == [(LOCAL, "ada")]
+    assert connection.execute("select tenant_id, user_id from visits").fetchall() == [(LOCAL, "ada")]
     connection.close()
 
 

@@ -26,7 +26,7 @@ def test_only_storage_knows_sqlite() -> None:
 async def test_a_store_lies_in_the_data_folder_and_makes_it(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "new")
     async with opened(settings) as store:
-        created = await store.create(ADA)
+        created = await store.visit(ADA)
     assert settings.database.is_file()
     async with opened(settings) as again:
         assert await again.find([ADA]) == [created]
@@ -37,7 +37,7 @@ async def test_a_store_is_closed_when_its_command_fails(tmp_path: Path) -> None:
 
     async def failing() -> None:
         async with opened(settings) as store:
-            await store.create(ADA)
+            await store.visit(ADA)
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):

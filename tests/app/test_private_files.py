@@ -40,7 +40,7 @@ def modes(folder: Path) -> dict[str, int]:
 async def stored(settings: Settings) -> dict[str, int]:
     """Modes of all files while a store is open and has written."""
     async with opened(settings) as store:
-        await store.create(ADA)
+        await store.visit(ADA)
         return modes(settings.data_dir)
 
 
@@ -107,7 +107,7 @@ async def test_a_linked_database_is_narrowed_where_it_lies(settings: Settings, t
     (tmp_path / "disk").mkdir()
     settings.database.symlink_to(tmp_path / "disk" / "people.db")
     async with opened(settings) as store:
-        await store.create(ADA)
+        await store.visit(ADA)
         found = modes(tmp_path / "disk")
     del found["disk"]
     assert found == dict.fromkeys(("people.db", "people.db-wal", "people.db-shm"), 0o600)

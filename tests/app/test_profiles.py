@@ -16,6 +16,7 @@ from elicitation.posterior import Evidence
 from safeguards.person import FittedPerson, PersonModel
 
 COUNTS = (3, 0, 6)
+KEYS = [PersonKey("local", f"user-{i}") for i in range(len(COUNTS))]
 
 
 @pytest.fixture
@@ -23,9 +24,8 @@ async def store(tmp_path: Path) -> AsyncIterator[Store]:
     """Person i gave COUNTS[i] answers."""
     store, generator = open_store(Settings(data_dir=tmp_path)), torch.Generator().manual_seed(2)
     await store.open()
-    for i, count in enumerate(COUNTS):
-        key = PersonKey("local", f"user-{i}")
-        await store.create(key)
+    for i, (key, count) in enumerate(zip(KEYS, COUNTS, strict=True)):
+        await store.visit(key)
         for n, pair in enumerate(asked(1, count, generator)[0].tolist()):
             await store.add_question(key, question(pair, n))
             await store.append(key, answer(OUTCOMES[(n + i) % 3], n))
@@ -58,7 +58,7 @@ def test_the_shipped_artifacts_digest_is_the_one_in_everybodys_versions(tmp_path
 
 
 async def test_a_profile_is_the_same_to_the_last_bit_in_any_company(store: Store) -> None:
-    people = await store.people("local")
+    people = await store.find(KEYS)
     alone, together = (Profiles(store, SHIPPED, 100) for _ in range(2))
     for person, profile in zip(people, await together.each([(person, None) for person in people]), strict=True):
         same(profile, await alone.of(person))
@@ -66,7 +66,7 @@ async def test_a_profile_is_the_same_to_the_last_bit_in_any_company(store: Store
 
 
 async def test_those_who_are_missing_are_fitted_alone_and_remembered(store: Store, batches: list[int]) -> None:
-    people, profiles = await store.people("local"), Profiles(store, SHIPPED, 100)
+    people, profiles = await store.find(KEYS), Profiles(store, SHIPPED, 100)
     first = await profiles.of(people[0])
     found = await profiles.each([(person, None) for person in people])
     again = await profiles.each([(person, None) for person in people])
@@ -76,20 +76,20 @@ async def test_those_who_are_missing_are_fitted_alone_and_remembered(store: Stor
 
 
 async def test_more_people_than_are_remembered_are_all_found(store: Store) -> None:
-    people, profiles = await store.people("local"), Profiles(store, SHIPPED, 1)
+    people, profiles = await store.find(KEYS), Profiles(store, SHIPPED, 1)
     found = await profiles.each([(person, None) for person in (*people, people[0])])
     assert [profile.position for profile in found] == [*COUNTS, COUNTS[0]]
 
 
 async def test_one_person_at_several_positions_is_several_profiles(store: Store) -> None:
-    person, profiles = (await store.people("local"))[2], Profiles(store, SHIPPED, 100)
+    person, profiles = (await store.find(KEYS))[2], Profiles(store, SHIPPED, 100)
     found = await profiles.each([(person, position) for position in (0, 2, None)])
     assert [len(profile.answers) for profile in found] == [0, 2, COUNTS[2]]
     assert torch.equal(found[0].guarded.coefficients, SHIPPED.population.mean)
 
 
 async def test_a_version_says_how_many_entries_it_was_fitted_to(store: Store) -> None:
-    person, profiles = (await store.people("local"))[2], Profiles(store, SHIPPED, 100)
+    person, profiles = (await store.find(KEYS))[2], Profiles(store, SHIPPED, 100)
     profile = await profiles.of(person, 4)
     assert profiles.position_of(person, profile.version) == 4
     assert await profiles.pinned(person, profile.version) is profile

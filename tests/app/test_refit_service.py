@@ -43,7 +43,7 @@ async def fill(data_dir: Path, answers: Sequence[int], shift: float, seed: int) 
     await store.open()
     for i, count in enumerate(answers):
         key = PersonKey("local", f"user-{i:02}")
-        await store.create(key)
+        await store.visit(key)
         for n in range(count):
             await store.add_question(key, question(int(rows[i, n]), n))
             await store.append(key, answer(OUTCOMES[int(column[i, n])], n))

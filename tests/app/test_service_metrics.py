@@ -11,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from prometheus_client.parser import text_string_to_metric_families
+from shipped_people import join
 
 from app.audit.state import audit_state
 from app.errors import NotReady, Overloaded
@@ -188,7 +189,7 @@ async def test_audits_are_summed_over_tenants(settings: Any) -> None:
     try:
         assert (await audit_state(store)).age is None
         for number, (tenant, statuses) in enumerate({"a": ["red", "green"], "b": ["green"], "c": None}.items()):
-            await store.create(PersonKey(tenant, "ada"))
+            await join(store, PersonKey(tenant, "ada"))
             if statuses is not None:
                 made = (datetime.now(UTC) - number * day).isoformat()
                 report = {"findings": [{"status": status} for status in statuses]}

@@ -5,7 +5,8 @@ import sqlite3
 import subprocess
 import sys
 import textwrap
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from sqlite_utils import Database
 
 from app.errors import Conflict, NotFound
+from app.storage.appeals import Appeal
 from app.storage.migrations import MIGRATIONS
 from app.storage.sqlite_store import SqliteStore
 from app.storage.store import (
@@ -24,6 +26,7 @@ from app.storage.store import (
     PersonKey,
     Question,
     Store,
+    VisitLimits,
     active_answers,
     now,
 )
@@ -31,9 +34,14 @@ from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
 
 IMPERSONAL = {"audits", "keys", "served", "erasures"}
-STORES: dict[str, Callable[[Path], Store]] = {"sqlite": lambda folder: SqliteStore(folder / "keel.db")}
+STORES: dict[str, Callable[[Path, VisitLimits], Store]] = {
+    "sqlite": lambda folder, limits: SqliteStore(folder / "keel.db", limits)
+}
 SQLITE = pytest.mark.parametrize("store", ["sqlite"], indirect=True)
 """Of tests that look into SQLite's file."""
+USUAL = VisitLimits()
+AT_ONCE = VisitLimits(hours=1e-9)
+"""Every visit is over as soon as it has begun."""
 ADA, BOB = PersonKey("local", "ada"), PersonKey("local", "bob")
 
 
@@ -77,16 +85,27 @@ def answer(position: int = 1, key: str | None = None, note: str | None = None) -
     )
 
 
+def appeal() -> Appeal:
+    return Appeal("p_1", "ada", ({"role": "user", "content": "How?"},), "ok", "0", ("trivial",), None, now())
+
+
 def correction(position: int, answer_id: str) -> Correction:
     return Correction(position, answer_id, None, "d", now())
 
 
+@asynccontextmanager
+async def opened(kind: str, folder: Path, limits: VisitLimits = USUAL) -> AsyncIterator[Store]:
+    """One of STORES on what is in a folder."""
+    store = STORES[kind](folder, limits)
+    await store.open()
+    yield store
+    await store.close()
+
+
 @pytest.fixture(params=STORES)
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
-    opened = STORES[request.param](tmp_path)
-    await opened.open()
-    yield opened
-    await opened.close()
+    async with opened(request.param, tmp_path) as store:
+        yield store
 
 
 async def test_an_unknown_person_is_not_found(store: Store) -> None:
@@ -95,14 +114,108 @@ async def test_an_unknown_person_is_not_found(store: Store) -> None:
             await read
 
 
-async def test_creating_twice_keeps_the_first_person(store: Store) -> None:
-    first, second = await store.create(ADA), await store.create(ADA)
+async def test_visiting_twice_is_one_visit_and_the_first_entry_makes_it_the_person(store: Store) -> None:
+    first, second = await store.visit(ADA), await store.visit(ADA)
     assert first == second
-    assert await store.people("local") == [first]
+    await store.append(ADA, answer())
+    assert await store.people("local") == await store.find([ADA]) == [await store.visit(ADA)]
+    assert await store.people("local") == [replace(first, position=1)]
+
+
+async def test_a_visit_is_known_and_is_nobody_of_the_tenant(store: Store) -> None:
+    visitor = await store.visit(ADA)
+    await store.add_question(ADA, question())
+    assert await store.find([ADA]) == [visitor]
+    assert [asked.question_id for asked in await store.questions(ADA)] == ["q_1"]
+    assert (await store.people("local"), await store.registry.tenants()) == ([], [])
+
+
+Act = Callable[[Store], Awaitable[object]]
+ENTRIES: dict[str, Act] = {
+    "answer": lambda store: store.append(ADA, answer()),
+    "rating": lambda store: store.add_anchor_rating(ADA, rating()),
+    "appeal": lambda store: store.appeals.add(ADA.tenant_id, appeal()),
+}
+REFUSED: dict[str, Act] = {
+    "answer": lambda store: store.append(ADA, answer(2)),
+    "question": lambda store: store.add_question(ADA, question(asked_after=5)),
+}
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+async def test_any_entry_makes_a_visit_a_person_who_keeps_their_question(store: Store, entry: str) -> None:
+    with pytest.raises(NotFound, match="ada"):
+        await ENTRIES[entry](store)
+    visitor = await store.visit(ADA)
+    await store.add_question(ADA, question())
+    await ENTRIES[entry](store)
+    (person,) = await store.people("local")
+    assert (person.person_uid, person.created_at) == (visitor.person_uid, visitor.created_at)
+    assert len(await store.questions(ADA)) == 1
+    assert await store.registry.tenants() == ["local"]
+
+
+@pytest.mark.parametrize("entry", REFUSED)
+async def test_what_is_refused_makes_nobody_a_person(store: Store, entry: str) -> None:
+    visitor = await store.visit(ADA)
+    with pytest.raises(Conflict):
+        await REFUSED[entry](store)
+    assert (await store.people("local"), await store.find([ADA])) == ([], [visitor])
+
+
+@pytest.mark.parametrize("kind", STORES)
+async def test_a_visit_that_is_over_is_unknown_and_leaves_nothing(kind: str, tmp_path: Path) -> None:
+    async with opened(kind, tmp_path) as store:
+        for key in (ADA, BOB):
+            await store.visit(key)
+            await store.add_question(key, question())
+        await store.append(BOB, answer())
+    async with opened(kind, tmp_path, AT_ONCE) as store:
+        for entry in (*ENTRIES.values(), *REFUSED.values(), lambda store: store.erase(ADA)):
+            with pytest.raises(NotFound, match="ada"):
+                await entry(store)
+        with pytest.raises(NotFound):
+            await store.visit(PersonKey("elsewhere", "eve"))
+        assert await store.questions(ADA) == []
+        assert [person.key for person in await store.people("local")] == [BOB]
+        assert len(await store.questions(BOB)) == 1
+    async with opened(kind, tmp_path) as store:
+        with pytest.raises(NotFound, match="ada"):
+            await store.find([ADA])
+
+
+@pytest.mark.parametrize("kind", STORES)
+async def test_a_tenant_has_so_many_visits_and_the_oldest_go_first(kind: str, tmp_path: Path) -> None:
+    names = [PersonKey("local", f"visitor-{i}") for i in range(8)]
+    stranger = PersonKey("elsewhere", "visitor-0")
+    async with opened(kind, tmp_path, VisitLimits(most=3)) as store:
+        for key in (stranger, ADA, *names):
+            await store.visit(key)
+            await store.add_question(key, question())
+            if key == ADA:
+                await store.append(ADA, answer())
+        assert len(await store.find([*names[-3:], stranger, ADA])) == 5
+        assert [len(await store.questions(key)) for key in names] == [0] * 5 + [1] * 3
+        for key in names[:-3]:
+            with pytest.raises(NotFound, match=key.user_id):
+                await store.find([key])
+
+
+async def test_of_simultaneous_visits_one_begins(store: Store) -> None:
+    found = await asyncio.gather(*(store.visit(ADA) for _ in range(8)))
+    assert len({visitor.person_uid for visitor in found}) == 1
+
+
+async def test_erasing_a_visit_leaves_nothing_and_notes_no_erasure(store: Store) -> None:
+    visitor = await store.visit(ADA)
+    await store.add_question(ADA, question())
+    await store.erase(ADA)
+    assert (await store.questions(ADA), await store.registry.erasures()) == ([], [])
+    assert (await store.visit(ADA)).person_uid != visitor.person_uid
 
 
 async def test_what_is_written_is_read_back_unchanged(store: Store) -> None:
-    await store.create(ADA)
+    await store.visit(ADA)
     entries: list[Entry] = [answer(1, "k", "shorter, é 🙂"), correction(2, "a_1")]
     await store.add_question(ADA, question())
     for entry in entries:
@@ -113,7 +226,7 @@ async def test_what_is_written_is_read_back_unchanged(store: Store) -> None:
 
 
 async def test_the_log_takes_only_the_next_position(store: Store) -> None:
-    await store.create(ADA)
+    await store.visit(ADA)
     await store.append(ADA, answer(1))
     for position in (1, 3):
         with pytest.raises(Conflict, match="2 was due"):
@@ -122,14 +235,14 @@ async def test_the_log_takes_only_the_next_position(store: Store) -> None:
 
 
 async def test_of_simultaneous_answers_exactly_one_is_stored(store: Store) -> None:
-    await store.create(ADA)
+    await store.visit(ADA)
     outcomes = await asyncio.gather(*(store.append(ADA, answer(1)) for _ in range(8)), return_exceptions=True)
     assert [type(outcome) for outcome in outcomes].count(type(None)) == 1
     assert len(await store.log(ADA)) == 1
 
 
 async def test_an_idempotency_key_serves_one_entry(store: Store) -> None:
-    await store.create(ADA)
+    await store.visit(ADA)
     await store.append(ADA, answer(1, "k"))
     with pytest.raises(Conflict, match="Idempotency-Key"):
         await store.append(ADA, answer(2, "k"))
@@ -144,7 +257,7 @@ async def test_ratings_come_back_as_they_were_stored_to_their_person_alone(store
     with pytest.raises(NotFound, match="ada"):
         await store.add_anchor_rating(ADA, rating())
     for key in (ADA, BOB):
-        await store.create(key)
+        await store.visit(key)
     kept = [rating(1, "k"), rating(2), rating(3)]
     for one in kept:
         await store.add_anchor_rating(ADA, one)
@@ -157,7 +270,7 @@ async def test_ratings_come_back_as_they_were_stored_to_their_person_alone(store
 
 
 async def test_a_prompt_is_asked_once_and_only_of_the_current_log(store: Store) -> None:
-    await store.create(ADA)
+    await store.visit(ADA)
     await store.add_question(ADA, question(1))
     with pytest.raises(Conflict, match="asked before"):
         await store.add_question(ADA, question(2, prompt_id="prompt 1"))
@@ -168,11 +281,12 @@ async def test_a_prompt_is_asked_once_and_only_of_the_current_log(store: Store) 
 async def test_people_and_tenants_do_not_see_each_other(store: Store) -> None:
     stranger = PersonKey("elsewhere", "ada")
     for key in (ADA, BOB, stranger):
-        await store.create(key)
+        await store.visit(key)
     await store.add_question(ADA, question())
     await store.append(ADA, answer())
     for key in (BOB, stranger):
         assert (await store.questions(key), await store.log(key)) == ([], [])
+    await store.append(stranger, answer())
     assert [person.key for person in await store.people("elsewhere")] == [stranger]
 
 
@@ -183,20 +297,21 @@ async def test_a_correction_takes_back_one_answer() -> None:
 
 
 async def test_erasing_leaves_the_others_and_a_newcomer_of_the_same_name_is_somebody_else(store: Store) -> None:
-    before = await store.create(ADA)
-    await store.create(BOB)
+    before = await store.visit(ADA)
+    await store.append(ADA, answer())
+    await store.visit(BOB)
     await store.append(BOB, answer())
     await store.erase(ADA)
     with pytest.raises(NotFound):
         await store.find([ADA])
     assert len(await store.log(BOB)) == 1
-    assert (await store.create(ADA)).person_uid != before.person_uid
+    assert (await store.visit(ADA)).person_uid != before.person_uid
 
 
 @SQLITE
 async def test_erasing_leaves_no_byte_of_the_person_in_any_file(store: Store, tmp_path: Path) -> None:
     secret = PersonKey("local", "zebediah-unforgettable")
-    await store.create(secret)
+    await store.visit(secret)
     for position in range(1, 40):
         await store.append(secret, answer(position, f"key-{position}-quokka", "tell it like a pelican " * 50))
     traces = (b"zebediah", b"quokka", b"pelican")
@@ -232,7 +347,7 @@ async def test_audits_that_show_few_people_go_with_an_erasure_and_others_stay(st
     for one in [*kept, *gone]:
         await store.add_audit("local", one)
         await store.add_audit("elsewhere", one)
-    await store.create(ADA)
+    await store.visit(ADA)
     await store.erase(ADA)
     assert [one.audit_id for one in await store.audits("local", 10)] == [one.audit_id for one in kept]
     assert len(await store.audits("elsewhere", 10)) == len(kept) + len(gone)
@@ -240,7 +355,7 @@ async def test_audits_that_show_few_people_go_with_an_erasure_and_others_stay(st
 
 @SQLITE
 async def test_the_log_cannot_be_rewritten(store: Store, tmp_path: Path) -> None:
-    await store.create(ADA)
+    await store.visit(ADA)
     await store.append(ADA, answer())
     connection = sqlite3.connect(tmp_path / "keel.db")
     with pytest.raises(sqlite3.IntegrityError, match="append-only"):
@@ -250,7 +365,7 @@ async def test_the_log_cannot_be_rewritten(store: Store, tmp_path: Path) -> None
 
 @SQLITE
 async def test_a_second_opening_finds_everything(store: Store, tmp_path: Path) -> None:
-    await store.create(ADA)
+    await store.visit(ADA)
     await store.append(ADA, answer())
     again = SqliteStore(tmp_path / "keel.db")
     await again.open()
@@ -289,7 +404,7 @@ from test_store import ADA, SqliteStore, answer
 async def write():
     store = SqliteStore(Path(sys.argv[1]))
     await store.open()
-    await store.create(ADA)
+    await store.visit(ADA)
     position = len(await store.log(ADA))
     while True:
         position += 1
@@ -325,6 +440,55 @@ async def test_an_acknowledged_answer_survives_killed_processes(tmp_path: Path, 
         await store.close()
 
 
+NEWCOMERS = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, "tests/app")
+from test_store import PersonKey, SqliteStore, answer, question
+
+async def write(database, kill):
+    store = SqliteStore(Path(database))
+    await store.open()
+    for number in range(100_000):
+        key = PersonKey("local", f"{kill}-{number}")
+        await store.visit(key)
+        await store.add_question(key, question())
+        await store.append(key, answer())
+        print(key.user_id, flush=True)
+
+asyncio.run(write(*sys.argv[1:]))
+"""
+
+
+def acknowledged_before_kill(database: Path, kill: int, answers: int) -> list[str]:
+    """Names of those whose first answers a writer acknowledged before SIGKILL, which comes after so many."""
+    command = [sys.executable, "-c", NEWCOMERS, str(database), str(kill)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as writer:
+        assert writer.stdout is not None
+        names = [writer.stdout.readline().strip() for _ in range(answers)]
+        writer.kill()
+        return [*names, *writer.stdout.read().split()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [3, pytest.param(60, marks=pytest.mark.soak)])
+async def test_a_first_answer_makes_a_person_wholly_or_not_at_all(tmp_path: Path, kills: int) -> None:
+    database, acknowledged = tmp_path / "keel.db", set()
+    for kill in range(kills):
+        acknowledged |= set(await asyncio.to_thread(acknowledged_before_kill, database, kill, 25 + kill % 7))
+    store = SqliteStore(database)
+    await store.open()
+    people = [person.key for person in await store.people("local")]
+    held = [(len(await store.questions(key)), len(await store.log(key))) for key in people]
+    await store.close()
+    assert acknowledged <= {key.user_id for key in people}
+    assert len(people) - len(acknowledged) <= kills
+    assert held == [(1, 1)] * len(people)
+    with closing(sqlite3.connect(database)) as db:
+        names = "select user_id from people intersect select user_id from visits"
+        assert db.execute(names).fetchall() == []
+
+
 ROUNDS, EACH = 5, 20
 APPENDER = """
 import asyncio, sys
@@ -335,7 +499,7 @@ from test_store import ADA, EACH, ROUNDS, Conflict, SqliteStore, answer
 async def append(database, name):
     store = SqliteStore(Path(database))
     await store.open()
-    await store.create(ADA)
+    await store.visit(ADA)
     mine = 0
     for number in range(1, ROUNDS + 1):
         print("ready", flush=True)

@@ -42,7 +42,8 @@ IdempotencyKey = Annotated[
     },
 )
 async def ask(person: Named, serving: Serving, response: Response, request: AskRequest | None = None) -> object:
-    """Return the next question. The first request creates the person. A question stays open until it is answered."""
+    """Return the next question. It stays open until it is answered. A person exists from their first answer on. Until
+    then they are on a visit, which ends after some hours: then their question is gone, and they are unknown."""
     asked = await serving.asking.ask(person, request or AskRequest())
     if asked is None:
         return Response(status_code=204)
