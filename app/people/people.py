@@ -66,8 +66,7 @@ class People:
         async with self._asking.turn(key):
             person = await require_person(self._store, key)
             await self._store.erase(key)
-            self._history.forget(person)
-            await self._history.refresh()
+            await self._history.forget(person)
 
 
 def _heads(profile: Profile, artifact: Artifact) -> list[HeadReply]:

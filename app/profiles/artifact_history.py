@@ -9,9 +9,10 @@ import logging
 import tempfile
 import zipfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from app.errors import Conflict, Gone
+from app.errors import Conflict, Gone, StoreFailed
 from app.profiles.basis import open_artifact
 from app.profiles.profiles import VERSION, Profiles
 from app.profiles.retiring import Retirement, require_in_force, retirement
@@ -32,6 +33,7 @@ class ArtifactHistory:
         self._settings, self._store = settings, store
         self._earlier: dict[str, Profiles] = {}
         self._erasures: Sequence[Erasure] = ()
+        self._outdated = False
 
     async def open(self, folder: Path | None) -> None:
         """Delete what is past its deadline, and keep the artifact served, which lies in ``folder``, if anywhere."""
@@ -43,20 +45,27 @@ class ArtifactHistory:
     async def refresh(self) -> None:
         """Heed everybody erased by now; the log says when the population served has to go."""
         self._erasures = await self._store.registry.erasures()
+        self._outdated = False
         found = retirement(self.served.artifact, self._erasures, self._settings.erasure_days)
         if found is not None:
             LOG.warning("retirement", extra={"fields": {"detail": str(found)}})
 
-    def forget(self, person: Person) -> None:
-        """Drop everything remembered of a person."""
+    async def forget(self, person: Person) -> None:
+        """Drop everything remembered of a person who was erased, and heed the erasure."""
         for profiles in (self.served, *self._earlier.values()):
             profiles.forget(person)
+        self._outdated = True
+        # The person is gone whatever fails here: the next request that needs the erasures reads them.
+        with suppress(StoreFailed):
+            await self.refresh()
 
     async def profiles(self, versions: Iterable[str] = ()) -> Profiles:
         """The artifact of the pinned ``versions``; Conflict if there are several, Gone if it is retired.
 
         What was never served here is left to the profiles served, which refuse it.
         """
+        if self._outdated:
+            await self.refresh()
         digests = {match[2] for version in versions if (match := VERSION.fullmatch(version))}
         if len(digests) > 1:
             raise Conflict(

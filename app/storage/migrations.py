@@ -111,3 +111,10 @@ def visits(db: Database) -> None:
     )
     table.create_index(["tenant_id", "created_at"], "visits_by_age")
     table.create_index(["created_at"], "ended_visits")
+
+
+@MIGRATIONS()
+def clean_ups(db: Database) -> None:
+    # Erasures of before may have been interrupted: one clean-up is due for them all.
+    db.table("clean_ups").create({"number": int}, pk="number", strict=True)
+    db.execute("insert into clean_ups select 1 from erasures limit 1")

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from sqlite_utils.db import Database
 
-from app.errors import StoreFailed
+from app.errors import NotReady, StoreFailed
 from app.observing.measured import stage
 from app.observing.metrics import STORE_ERRORS, STORE_SECONDS, Operation
 from app.storage.sqlite_failures import SameFiles, store_failure
@@ -114,3 +114,10 @@ class PointReads(Connection):
 
     async def close(self) -> None:
         self._close()
+
+
+def empty_journal(db: Database) -> None:
+    """Raises NotReady where another process reads in it."""
+    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
+        raise NotReady("another process holds the database, so its journal was not emptied; stop it and restart")

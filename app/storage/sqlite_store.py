@@ -16,11 +16,12 @@ from typing import Any
 from filelock import AsyncFileLock
 from sqlite_utils.db import Database
 
-from app.errors import Conflict, NotFound, NotReady, StoreFailed
+from app.errors import Conflict, NotFound, StoreFailed
 from app.storage.migrations import MIGRATIONS
 from app.storage.private import private_database
 from app.storage.sqlite_appeals import SqliteAppeals
-from app.storage.sqlite_connection import LOCK_SECONDS, READING, Connection, PointReads
+from app.storage.sqlite_cleaning import Cleaning, note_due
+from app.storage.sqlite_connection import LOCK_SECONDS, READING, Connection, PointReads, empty_journal
 from app.storage.sqlite_failures import SameFiles
 from app.storage.sqlite_registry import SqliteRegistry
 from app.storage.sqlite_traffic import SqliteTraffic
@@ -57,6 +58,7 @@ class SqliteStore:
         self._writer = Connection(path, "journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", files=files)
         self._reader = Connection(path, READING, files=files)
         self._lookup = PointReads(path, READING, files=files)
+        self._cleaning = Cleaning(self._writer)
         self.registry = SqliteRegistry(self._writer, self._lookup)
         self.appeals = SqliteAppeals(self._writer, self._reader, self._visits)
         self.traffic = SqliteTraffic(self._writer, self._reader)
@@ -67,12 +69,14 @@ class SqliteStore:
             # SQLite does not wait where two processes switch a new file to WAL at once; it fails.
             async with AsyncFileLock(f"{self._path}.lock", mode=0o600):
                 await self._writer.run(MIGRATIONS.apply)
-                await self._writer.run(_empty_journal)
+                await self._writer.run(empty_journal)
         except OSError as error:
             raise StoreFailed(f"the database cannot be opened ({error.strerror}); make its folder writable") from error
         self._files.remember()
+        await self._cleaning.clean()
 
     async def close(self) -> None:
+        await self._cleaning.close()
         await self._lookup.close()
         await self._reader.close()
         await self._writer.close()
@@ -150,6 +154,7 @@ class SqliteStore:
             if (person := _person(db, key)) is not None:
                 gone = {"tenant_id": key.tenant_id, "incarnation": person.person_uid, "erased_at": now()}
                 db.table("erasures").insert(gone)
+            note_due(db)
             for table in db.tables:
                 if "user_id" in table.columns_dict:
                     table.delete_where(OWNER, asdict(key))
@@ -158,8 +163,7 @@ class SqliteStore:
                     db.table("audits").delete(row["number"])
 
         await self._write(delete)
-        await self._writer.run(lambda db: db.vacuum())
-        await self._writer.run(_empty_journal)
+        await self._cleaning.clean()
 
     async def add_audit(self, tenant_id: str, audit: AuditReport) -> None:
         row = asdict(audit) | {"tenant_id": tenant_id, "report": json.dumps(audit.report)}
@@ -219,12 +223,6 @@ def _insert(db: Database, table: str, row: dict[str, Any], conflict: str) -> Non
         db.table(table).insert(row)
     except sqlite3.IntegrityError as error:
         raise Conflict(conflict) from error
-
-
-def _empty_journal(db: Database) -> None:
-    busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    if busy:
-        raise NotReady("another process holds the database, so its journal was not emptied; stop it and restart")
 
 
 def _person(db: Database, key: PersonKey) -> Person | None:

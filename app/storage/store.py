@@ -203,6 +203,8 @@ class Store(Protocol):
         """Removes every trace of the person, journals and audits of few people too.
 
         The registry notes an Erasure, unless they were on a visit: nothing was learned from them.
+
+        Returns once nobody can read the person again. Bytes that the disk does not let go of yet follow by themselves.
         """
 
     async def add_audit(self, tenant_id: str, audit: AuditReport) -> None: ...

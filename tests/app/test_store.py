@@ -33,7 +33,7 @@ from app.storage.store import (
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
 
-IMPERSONAL = {"audits", "keys", "served", "erasures"}
+IMPERSONAL = {"audits", "clean_ups", "keys", "served", "erasures"}
 STORES: dict[str, Callable[[Path, VisitLimits], Store]] = {
     "sqlite": lambda folder, limits: SqliteStore(folder / "keel.db", limits)
 }

@@ -1,5 +1,8 @@
-"""A service in a process of its own."""
+"""A service in a process of its own, and a disk of its own."""
 
+import os
+import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,3 +26,15 @@ def started(tmp_path: Path) -> Iterator[Callable[..., Process]]:
     yield start
     for process in running:
         process.close()
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 24 MiB of its own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounting = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "keel-test", str(place)]
+    if os.geteuid() != 0 or not shutil.which("mount") or subprocess.run(mounting, check=False).returncode != 0:
+        pytest.skip("only root may mount a disk here")
+    yield place
+    subprocess.run(["umount", "--lazy", str(place)], check=True)

@@ -3,10 +3,8 @@
 Every writing route is tried through a real service in a process of its own. Disks are tmpfs, which needs root.
 """
 
-import os
 import resource
 import secrets
-import shutil
 import sqlite3
 import subprocess
 import threading
@@ -22,18 +20,6 @@ from processes import Process
 pytestmark = pytest.mark.slow
 TRUTH_SECONDS = 2.0
 """Time within which readiness has to follow."""
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 24 MiB of its own."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=24m,mode=700", "keel-test", str(place)]
-    if os.geteuid() != 0 or not shutil.which("mount") or subprocess.run(mounting, check=False).returncode != 0:
-        pytest.skip("only root may mount a disk here")
-    yield place
-    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 class Person:
