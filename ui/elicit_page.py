@@ -68,7 +68,7 @@ def actions(user: str, question: keel.Question) -> None:
 
 @careful
 def answer(user: str, question_id: str, choice: str) -> None:
-    """Tells the service; a press for a question that is already answered changes nothing."""
+    """Tells the service; a press for a question that is answered already, or gone, changes nothing."""
     if time.monotonic() - st.session_state.get("shown_at", 0.0) < DOUBLE_CLICK:
         return
     clear = choice in ("left", "right") and st.session_state.get(f"clear-{question_id}")
@@ -77,6 +77,8 @@ def answer(user: str, question_id: str, choice: str) -> None:
         service().tell(user, question_id, choice, strength="clear" if clear else None, note=note)
     except keel.Conflict:
         say("That question was answered already; here is the next one.")
+    except keel.NotFound:
+        say("That question has waited too long and is gone; here is a new one.")
 
 
 @careful

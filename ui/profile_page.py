@@ -28,6 +28,10 @@ def draw() -> None:
     except keel.NotFound:
         stranger()
         return
+    if not record["answers"]:
+        stranger()
+        own_data(user, record)
+        return
     understood(profile, record)
     weights(profile)
     guarded(profile.guard)

@@ -75,6 +75,17 @@ def test_a_reload_resumes_at_the_same_question(visit) -> None:
     assert progress(after) == progress(before)
 
 
+def test_an_answer_to_a_question_that_is_gone_brings_a_new_one(visit, client: keel.Client) -> None:
+    page = visit(user="late")
+    client.forget("late")
+    page = press(page, "left")
+    assert [toast.value for toast in page.toast] == [
+        "That question has waited too long and is gone; here is a new one."
+    ]
+    assert progress(page).startswith("Question 1 ")
+    assert client.export("late")["answers"] == []
+
+
 def test_a_visitor_without_a_name_gets_one_in_the_address(visit) -> None:
     first, second = visit(), visit()
     names = {first.query_params["user"], second.query_params["user"]}

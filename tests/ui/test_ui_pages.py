@@ -34,7 +34,28 @@ def named(visit: AppTest, label: str):
 
 def test_a_stranger_is_invited_to_answer(visit) -> None:
     page = visit("profile")
-    assert page.header[0].value in {"Keel does not know you yet", "What Keel understood"}
+    assert page.header[0].value == "Keel does not know you yet"
+
+
+def test_who_was_only_asked_is_invited_too_and_can_take_the_question_back(visit, client: keel.Client) -> None:
+    client.ask("only-asked")
+    page = visit("profile", user="only-asked")
+    assert [title.value for title in page.header] == ["Keel does not know you yet"]
+    assert [title.value for title in page.subheader] == ["Your data"]
+    named(page, "Erase everything…").click().run()
+    named(page, "Erase for good").click().run()
+    with pytest.raises(keel.NotFound):
+        client.profile("only-asked")
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_who_answered_nothing_gets_everybodys_ranking(visit, client: keel.Client, asked: bool) -> None:
+    user = f"silent-{asked}"
+    if asked:
+        client.ask(user)
+    page = filled(visit("try", user=user), PROMPT, LONG, "Water it daily.")
+    assert "both rankings are everybody's" in texts(page)
+    assert not page.error
 
 
 def test_the_profile_says_what_was_understood_and_from_which_answers(visit, taught: str, client: keel.Client) -> None:
