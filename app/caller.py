@@ -12,12 +12,15 @@ from dataclasses import dataclass
 class Caller:
     """``tenant`` takes turns with the others, and its own cache entries lie under ``cache``.
 
+    The waiting tokens of ``payer`` are bounded by ``max_tokens``, if that is not None.
     ``gone`` ends when the client of the request has closed its connection.
     """
 
     tenant: str = ""
     cache: str = ""
     gone: asyncio.Task[None] | None = None
+    payer: str = ""
+    max_tokens: int | None = None
 
 
 NOBODY = Caller()

@@ -4,6 +4,7 @@ KeelError
 ├── InvalidInput         422   a value is unusable
 │   └── TooLarge         413   a body over the limit
 ├── Unauthorized         401   no key, or none that is known, where one is needed
+├── Forbidden            403   the key may not do this, or is bound to another person
 ├── NotFound             404   unknown person, question, audit or version within the tenant
 ├── Conflict             409   the request contradicts what is stored
 ├── Gone                 410   a version that was retired
@@ -28,6 +29,10 @@ class TooLarge(InvalidInput):
 
 class Unauthorized(KeelError):
     """The request shows no key that opens this service."""
+
+
+class Forbidden(KeelError):
+    """The request's key may not do this."""
 
 
 class NotFound(KeelError):
@@ -82,6 +87,7 @@ STATUS: dict[type[KeelError], int] = {
     TooLarge: 413,
     InvalidInput: 422,
     Unauthorized: 401,
+    Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
     Gone: 410,

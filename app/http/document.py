@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fastapi import FastAPI
 
+from app.http.access import SCHEMES
 from app.schemas.base import BEYOND, SETTING
 
 CHARACTERS = "_chars"
@@ -67,6 +68,7 @@ def document(app: FastAPI, limits: Mapping[str, float | None], ensemble: bool) -
     if app.openapi_schema is None:
         made = FastAPI.openapi(app)
         _limit(made, limits)
+        made["components"]["securitySchemes"] = SCHEMES
         if not ensemble:
             made["components"]["schemas"]["RankRule"]["enum"].remove(ENSEMBLE_RULE)
         _link(made["paths"])

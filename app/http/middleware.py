@@ -93,7 +93,7 @@ def request_id_of(headers: Headers) -> str:
 
 def _admitted(scope: Scope) -> bool:
     """Whether a key opened the service to the request, or none is needed."""
-    return "tenant" in scope.get("state", {})
+    return "grant" in scope.get("state", {})
 
 
 def _mark(start: Message, scope: Scope, request: Measured) -> None:

@@ -39,7 +39,7 @@ METRICS = (
 )
 LABELS: dict[Counter | Histogram, Iterable[str]] = {
     STAGE_SECONDS: get_args(StageName),
-    QUEUE_REFUSALS: ("queue", "tenant"),
+    QUEUE_REFUSALS: ("queue", "tenant", "key"),
     GATE_REJECTIONS: (*REASONS, RUBRIC),
     SERVED: BINDINGS,
     STORE_SECONDS: get_args(Operation),

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
+from app.storage import store
+from app.storage.store import USER_ID_HELP
+
 T = TypeVar("T")
 Many = Annotated[list[T], Field(fail_fast=True)]
 """A list whose validation ends at its first invalid item: a reply needs no error for each of the others."""
@@ -20,8 +23,7 @@ SEED_END = 2**63
 JsonSchema = dict[str, Any]
 SETTING, BEYOND = "x-setting", "x-beyond"
 """In a JSON schema: the setting that bounds a list or a text, and how much the bound is above it."""
-USER_ID = r"^[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}$"
-USER_ID_HELP = "1 to 128 letters, digits or . _ : @ + -, the first a letter or digit"
+USER_ID = f"^{store.USER_ID}$"
 UserId = Annotated[str, StringConstraints(pattern=USER_ID), Field(description=USER_ID_HELP)]
 
 

@@ -158,7 +158,7 @@ class Engine:
 
     async def _items(self, pairs: Sequence[Pair]) -> list[Item]:
         # Refused before any work for it: the texts most likely have no vectors yet.
-        self.encoding.turns.admit(CALLER.get().tenant)
+        self.encoding.turns.admit(CALLER.get())
         with stage("gate"):
             gates = await asyncio.to_thread(lambda: [check(pair.response) for pair in pairs])
         return await self._rated(pairs, gates)

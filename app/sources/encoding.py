@@ -94,9 +94,9 @@ class EncodingQueue:
         return torch.stack([fresh[key] if (vector := known[key]) is None else vector for key in keys])
 
     async def _encoded(self, texts: dict[Key, str], caller: Caller) -> dict[Key, Tensor]:
-        self.turns.admit(caller.tenant)
+        self.turns.admit(caller)
         start = time.perf_counter_ns()
-        waiting = [self._wait(key, text, caller.tenant) for key, text in texts.items()]
+        waiting = [self._wait(key, text, caller) for key, text in texts.items()]
         try:
             await _all_or_gone([one.future for one in waiting], caller)
             return {one.key: one.future.result() for one in waiting}
@@ -105,12 +105,13 @@ class EncodingQueue:
             for one in waiting:
                 self._let_go(one)
 
-    def _wait(self, key: Key, text: str, tenant: str) -> Waiting:
+    def _wait(self, key: Key, text: str, caller: Caller) -> Waiting:
         # Of each tenant's own: in another's line the text would wait for what the other has sent.
+        tenant = caller.tenant
         waiting = self._waiting.get((tenant, key))
         if waiting is None:
             future = asyncio.get_running_loop().create_future()
-            waiting = self._waiting[tenant, key] = Waiting(tenant, key, text, future)
+            waiting = self._waiting[tenant, key] = Waiting(tenant, key, text, future, payer=caller.payer)
             self.turns.add(waiting)
         waiting.wanted += 1
         if self._runner is None:

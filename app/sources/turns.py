@@ -8,12 +8,13 @@ batch ran form the next batches, sorted by length so that little is padded.
 import asyncio
 import math
 import time
-from collections import OrderedDict, deque
+from collections import Counter, OrderedDict, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
 
+from app.caller import Caller
 from app.errors import Overloaded, TooManyRequests
 from app.observing.metrics import QUEUE_REFUSALS
 
@@ -48,7 +49,8 @@ class Limits:
 class Waiting:
     """A text that ``wanted`` requests wait for; its turn came at ``begun`` (``time.perf_counter_ns``).
 
-    ``tokens`` is estimated once, since it is needed at each step of its way.
+    ``tokens`` is estimated once, since it is needed at each step of its way. They count for ``payer``, whose request
+    was the first to want the text.
     """
 
     tenant: str
@@ -57,6 +59,7 @@ class Waiting:
     future: asyncio.Future[Tensor]
     wanted: int = 0
     begun: int | None = None
+    payer: str = ""
     tokens: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -93,6 +96,7 @@ class Turns:
         self.limits = limits
         self._lines: OrderedDict[str, Line] = OrderedDict()
         self._tokens, self._seconds, self._since = 0.0, 0.0, 0.0
+        self._paid: Counter[str] = Counter()
 
     @property
     def texts(self) -> int:
@@ -115,20 +119,24 @@ class Turns:
     def __bool__(self) -> bool:
         return bool(self._lines)
 
-    def admit(self, tenant: str) -> None:
-        """Raises TooManyRequests at the tenant's own limit, Overloaded when it has its share of a full queue.
+    def admit(self, caller: Caller) -> None:
+        """Raises TooManyRequests at the limit of the caller's key or tenant, Overloaded when the tenant has its share
+        of a full queue.
 
         A share is the limit divided by the number of tenants that wait: who sends much cannot keep the others out.
         """
-        line, limits, remedy = self._lines.get(tenant, Line()), self.limits, self._remedy
-        if limits.tenant_tokens is not None and line.tokens >= limits.tenant_tokens:
-            QUEUE_REFUSALS.labels("tenant").inc()
-            raise TooManyRequests(
-                f"{line.tokens} tokens of yours wait for the encoder >= limit {limits.tenant_tokens}; "
-                f"{remedy} KEEL_MAX_TENANT_TOKENS",
-                self.pause,
-            )
-        tenants = len(self._lines.keys() | {tenant})
+        line, limits, remedy = self._lines.get(caller.tenant, Line()), self.limits, self._remedy
+        paid = self._paid[caller.payer]
+        for who, sent, most, setting in (
+            ("key", paid, caller.max_tokens, "--max-tokens of keel key create"),
+            ("tenant", line.tokens, limits.tenant_tokens, "KEEL_MAX_TENANT_TOKENS"),
+        ):
+            if most is not None and sent >= most:
+                QUEUE_REFUSALS.labels(who).inc()
+                raise TooManyRequests(
+                    f"{sent} tokens of your {who} wait for the encoder >= limit {most}; {remedy} {setting}", self.pause
+                )
+        tenants = len(self._lines.keys() | {caller.tenant})
         seconds = self.wait
         own_seconds = seconds * line.tokens / max(self.tokens, 1)
         for what, own, waiting, limit, setting in (
@@ -153,12 +161,16 @@ class Turns:
         line.came.append(waiting)
         line.texts += 1
         line.tokens += waiting.tokens
+        self._paid[waiting.payer] += waiting.tokens
 
     def leave(self, waiting: Waiting) -> None:
         """The text waits no longer: it was encoded, failed, or nobody wants it."""
         line = self._lines[waiting.tenant]
         line.texts -= 1
         line.tokens -= waiting.tokens
+        self._paid[waiting.payer] -= waiting.tokens
+        if not self._paid[waiting.payer]:
+            del self._paid[waiting.payer]
         if not line.texts:
             del self._lines[waiting.tenant]
 

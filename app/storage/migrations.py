@@ -118,3 +118,13 @@ def clean_ups(db: Database) -> None:
     # Erasures of before may have been interrupted: one clean-up is due for them all.
     db.table("clean_ups").create({"number": int}, pk="number", strict=True)
     db.execute("insert into clean_ups select 1 from erasures limit 1")
+
+
+@MIGRATIONS()
+def scopes_of_keys(db: Database) -> None:
+    """A key without scopes was made before them and has all. ``bound_to`` is no ``user_id``: erasing a person revokes
+    the row and keeps it, since a service whose only key disappears would open itself."""
+    table = db.table("keys")
+    for column in ("scopes", "expires_at", "bound_to", "made_by"):
+        table.add_column(column, str)
+    table.add_column("max_tokens", int)

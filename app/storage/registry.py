@@ -2,18 +2,51 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
+
+
+class Scope(StrEnum):
+    """What a key may do; ``app/http/access.py`` says on which routes."""
+
+    SCORE = "score"
+    ELICIT = "elicit"
+    AUDIT = "audit"
+    ADMIN = "admin"
+    DELEGATE = "delegate"
+
+
+EVERY_SCOPE = frozenset(Scope)
 
 
 @dataclass(frozen=True)
 class Key:
-    """A tenant's key; ``secret_digest`` is the SHA-256 of its secret, which is stored nowhere."""
+    """A tenant's key; ``secret_digest`` is the SHA-256 of its secret, which is stored nowhere.
+
+    ``scopes`` are None for a key made before there were scopes: it has them all. ``bound_to`` is the one person whom it
+    reaches, "" where that person was erased. ``made_by`` is the id of the key that made it, ``max_tokens`` its own
+    limit of waiting tokens.
+    """
 
     key_id: str
     tenant_id: str
     secret_digest: str
     created_at: str
     revoked_at: str | None = None
+    scopes: frozenset[Scope] | None = EVERY_SCOPE
+    expires_at: str | None = None
+    bound_to: str | None = None
+    made_by: str | None = None
+    max_tokens: int | None = None
+
+    @property
+    def granted(self) -> frozenset[Scope]:
+        """The scopes in force."""
+        return EVERY_SCOPE if self.scopes is None else self.scopes
+
+    def valid(self, at: str) -> bool:
+        """Whether it opens anything at a time."""
+        return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
 
 @dataclass(frozen=True)
@@ -49,10 +82,11 @@ class Registry(Protocol):
     async def key(self, key_id: str) -> Key | None:
         """The key of this id, revoked or not."""
 
-    async def add_key(self, key: Key) -> None: ...
+    async def add_key(self, key: Key) -> None:
+        """Keep it; NotFound where the key that makes it was revoked. Expired keys that other keys made are deleted."""
 
     async def revoke_key(self, key_id: str, revoked_at: str) -> Key:
-        """The key, which opens nothing from now on; the first time of revoking stays."""
+        """The key, which opens nothing from now on, nor does any that it made; the first time of revoking stays."""
 
     async def tenants(self) -> Sequence[str]:
         """Every tenant that has people."""

@@ -42,6 +42,10 @@ from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
 
 CHECK_SECONDS = 0.5
+REVOKE_BOUND = """
+    update keys set revoked_at = coalesce(revoked_at, :revoked_at), bound_to = ''
+    where tenant_id = :tenant_id and bound_to = :user_id
+"""
 PEOPLE = """
     select people.*, coalesce((select max(position) from answer_log as log
         where log.tenant_id = people.tenant_id and log.user_id = people.user_id), 0) as position
@@ -158,6 +162,7 @@ class SqliteStore:
             for table in db.tables:
                 if "user_id" in table.columns_dict:
                     table.delete_where(OWNER, asdict(key))
+            db.execute(REVOKE_BOUND, vars(key) | {"revoked_at": erasure.erased_at})
             for row in list(db.table("audits").rows_where("tenant_id = ?", [key.tenant_id])):
                 if _to_audit(row).shows_few:
                     db.table("audits").delete(row["number"])

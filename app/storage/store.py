@@ -15,6 +15,9 @@ from app.storage.traffic import TrafficLog
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
 
+USER_ID = r"[A-Za-z0-9][A-Za-z0-9._:@+-]{0,127}"
+USER_ID_HELP = "1 to 128 letters, digits or . _ : @ + -, the first a letter or digit"
+
 
 @dataclass(frozen=True)
 class PersonKey:

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from app import schemas
 from app.http import dialects
-from app.http.admission import OPEN
+from app.http.access import OPEN_PATHS as OPEN
 from app.profiles.profiles import VERSION
 from app.schemas.base import PROFILE_VERSION
 from app.settings import Settings
@@ -25,6 +25,7 @@ ROUTES = {
     ("get", "/v1/users/{user_id}/export"),
     ("get", "/v1/users/{user_id}/export/{shape}"),
     ("delete", "/v1/users/{user_id}"),
+    ("post", "/v1/users/{user_id}/keys"),
     ("post", "/get_reward"),
     ("post", "/rm"),
     ("post", "/v1/score/evaluation"),

@@ -20,7 +20,8 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.errors import Unauthorized as Refused
-from app.http.admission import OPEN, RequireKey, presented
+from app.http.access import OPEN_PATHS as OPEN
+from app.http.admission import RequireKey, presented
 from app.http.logs import JsonLines
 from app.serve import require_startable
 from app.settings import Settings
@@ -203,7 +204,7 @@ def test_the_command_shows_a_secret_once_and_stores_its_hash_alone(tmp_path: Pat
     folder = ["--data-dir", str(tmp_path / "data")]
     created = CliRunner().invoke(app, ["key", "create", "--tenant", "acme", *folder, "--json"])
     key = json.loads(created.stdout)
-    assert set(key) == {"key_id", "tenant", "key"}
+    assert set(key) == {"key_id", "tenant", "key", "scopes", "expires_at", "bound_to", "max_tokens"}
     secret = key["key"].rsplit("_", 1)[1]
     assert len(bytes.fromhex(secret)) * 8 == 256
     assert secret.encode() not in content(tmp_path / "data")
@@ -296,7 +297,7 @@ async def test_a_service_that_others_reach_needs_a_key_even_before_one_was_made(
     store = open_store(Settings(data_dir=tmp_path))
     await store.open()
     with pytest.raises(Refused):
-        await Keys(store.registry, required=True).tenant(None)
+        await Keys(store.registry, required=True).grant(None)
     await store.close()
 
 

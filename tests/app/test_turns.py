@@ -118,15 +118,15 @@ def line(turns: Turns, tenant: str, text: str) -> None:
 
 async def test_a_full_queue_refuses_those_that_have_their_share() -> None:
     turns = Turns(Limits(tokens=100))
-    turns.admit("a")
+    turns.admit(Caller("a"))
     line(turns, "a", "x" * 3 * 100)
     with pytest.raises(Overloaded, match="101 tokens wait for the encoder >= limit 100"):
-        turns.admit("a")
-    turns.admit("b")
+        turns.admit(Caller("a"))
+    turns.admit(Caller("b"))
     line(turns, "b", "x" * 3 * 49)
     with pytest.raises(Overloaded):
-        turns.admit("b")
-    turns.admit("c")
+        turns.admit(Caller("b"))
+    turns.admit(Caller("c"))
 
 
 def encoded(turns: Turns, tenant: str, text: str, seconds: float, patch: pytest.MonkeyPatch) -> None:
@@ -141,17 +141,17 @@ def encoded(turns: Turns, tenant: str, text: str, seconds: float, patch: pytest.
 async def test_a_queue_is_bounded_by_the_wait_that_it_means(monkeypatch: pytest.MonkeyPatch) -> None:
     turns = Turns(Limits(seconds=5))
     encoded(turns, "a", "x" * 3 * 99, 1.0, monkeypatch)
-    turns.admit("a")
+    turns.admit(Caller("a"))
     for _ in range(7):
         line(turns, "a", "x" * 3 * 99)
     assert turns.wait == pytest.approx(7)
     with pytest.raises(Overloaded, match=r"7 seconds of work wait .* limit 5; try again in 7 s") as refused:
-        turns.admit("a")
+        turns.admit(Caller("a"))
     assert refused.value.seconds == 7
-    turns.admit("b")
+    turns.admit(Caller("b"))
     for _ in range(3):
         turns.leave(turns.next().texts[0])
-    turns.admit("a")
+    turns.admit(Caller("a"))
 
 
 @pytest.mark.parametrize(("tokens", "seconds"), [(0, 1), (10, 1), (250, 3), (100_000, 30)])
@@ -167,9 +167,9 @@ async def test_a_client_is_asked_to_come_when_the_queue_has_drained(
 async def test_a_tenant_has_a_limit_of_its_own() -> None:
     turns = Turns(Limits(tenant_tokens=10))
     line(turns, "a", "x" * 30)
-    with pytest.raises(TooManyRequests, match="11 tokens of yours wait"):
-        turns.admit("a")
-    turns.admit("b")
+    with pytest.raises(TooManyRequests, match="11 tokens of your tenant wait"):
+        turns.admit(Caller("a"))
+    turns.admit(Caller("b"))
 
 
 def test_estimates_of_tokens_follow_the_tokenizer(encoder: Encoder) -> None:

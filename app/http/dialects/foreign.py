@@ -12,7 +12,6 @@ from app.http.dialects.templates import PLAIN, PROMPT, RESPONSE, ROLES, TEMPLATE
 from app.schemas.base import (
     SAID,
     USER_ID,
-    USER_ID_HELP,
     JsonSchema,
     Many,
     Message,
@@ -26,6 +25,7 @@ from app.schemas.base import (
     limit,
 )
 from app.schemas.scoring import DetailReply
+from app.storage.store import USER_ID_HELP
 from elicitation.errors import InvalidInput
 
 MODEL_PREFIX = "keel/"

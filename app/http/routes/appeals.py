@@ -4,22 +4,23 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from app.http.routes.common import Serving, Tenant, problems
+from app.http.access import ScopedRoute
+from app.http.routes.common import FromHeader, Granted, Serving, Tenant, problems, reached
 from app.schemas.appeals import AppealReply, AppealRequest, VerdictRequest
 from app.scoring import bounds
 from app.storage.appeals import Appeal
 
-router = APIRouter(prefix="/v1/appeals", tags=["appeals"], responses=problems(401, 503))
+router = APIRouter(prefix="/v1/appeals", tags=["appeals"], responses=problems(401, 403, 503), route_class=ScopedRoute)
 
 
 @router.post("", status_code=201, summary="Appeal", responses=problems(404, 409, 413, 422, 429, 503))
-async def appeal(request: AppealRequest, tenant: Tenant, serving: Serving) -> AppealReply:
+async def appeal(request: AppealRequest, grant: Granted, serving: Serving, header: FromHeader) -> AppealReply:
     """Ask a person to review a response that the gate rejected. Only the tenant can see the appeal."""
-    settings = serving.settings
+    settings, person = serving.settings, reached(grant, request.user_id, header) or grant.bound_to
     bounds.require_at_most("characters in one note", len(request.note or ""), "max_note_chars", settings)
     conversation = bounds.conversation(request.prompt, settings)
     response = bounds.response(request.response, settings)
-    return reply(await serving.appeals.make(tenant, request.user_id, conversation, response, request.note))
+    return reply(await serving.appeals.make(grant.tenant, person, conversation, response, request.note))
 
 
 @router.get("", summary="Appeals", responses=problems(422))

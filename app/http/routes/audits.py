@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path
 
+from app.http.access import ScopedRoute
 from app.http.routes.common import Serving, Tenant, problems
 from app.schemas.audits import AuditReply
 
-router = APIRouter(prefix="/v1/audits", tags=["audits"], responses=problems(401, 503))
+router = APIRouter(prefix="/v1/audits", tags=["audits"], responses=problems(401, 403, 503), route_class=ScopedRoute)
 
 
 @router.post("", status_code=201, summary="Audit", responses=problems(409, 503))

@@ -5,13 +5,13 @@ Dependencies are coroutines: FastAPI would run plain functions on another thread
 
 from typing import Annotated, Any
 
-from fastapi import Depends, Header, Path, Query, Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import Depends, Header, Path, Query, Request
 
+from app.http.access import agreed, person_named, require_person
 from app.http.service import Service
-from app.schemas.base import USER_ID, USER_ID_HELP, ProblemReply, ProfileVersion
-from app.storage.store import PersonKey
-from elicitation.errors import InvalidInput
+from app.schemas.base import USER_ID, ProblemReply, ProfileVersion
+from app.storage.keys import Grant
+from app.storage.store import USER_ID_HELP, PersonKey
 
 ANYWHERE = (400, 408, 421)
 MEANING = {
@@ -19,6 +19,7 @@ MEANING = {
     408: "the request did not arrive in time",
     421: "the request, or the page that sent it, names a host that is not the service's",
     401: "a key is needed and none valid was sent",
+    403: "the key lacks a scope that the route needs, or is bound to another person",
     410: "the version was retired after the erasure of a person it was learned from",
     404: "no such person, question, version or audit",
     409: "the request contradicts what is stored; nothing was changed",
@@ -48,45 +49,47 @@ async def service_of(request: Request) -> Service:
     return service
 
 
-async def tenant_of(
-    request: Request,
-    _bearer: Annotated[object, Security(HTTPBearer(auto_error=False))],
-    _header: Annotated[object, Security(APIKeyHeader(name="X-API-Key", auto_error=False))],
-) -> str:
-    """The tenant of the request's key. The parameters put both ways of sending a key into the documentation."""
-    tenant: str = request.state.tenant
+async def grant_of(request: Request) -> Grant:
+    """What the request's key allows."""
+    grant: Grant = request.state.grant
+    return grant
+
+
+async def tenant_of(request: Request) -> str:
+    """The tenant of the request's key."""
+    tenant: str = request.state.grant.tenant
     return tenant
-
-
-Tenant = Annotated[str, Depends(tenant_of)]
-
-
-async def named_person(
-    tenant: Tenant,
-    user_id: Annotated[str, Path(pattern=USER_ID, description=USER_ID_HELP)],
-    x_user_id: Annotated[str | None, Header(description="person; if sent, it must agree with the path")] = None,
-) -> PersonKey:
-    """The person of a path."""
-    return PersonKey(tenant, agreed(user_id, x_user_id) or user_id)
 
 
 async def header_person(
     request: Request,
-    x_user_id: Annotated[str | None, Header(pattern=USER_ID, description="person, if the body names nobody")] = None,
+    x_user_id: Annotated[
+        str | None, Header(pattern=USER_ID, description="person; all places that name one must agree")
+    ] = None,
 ) -> str | None:
-    """The person of the header, or of a URL that begins with /u/{user_id}."""
-    return agreed(request.path_params.get("user_id"), x_user_id)
+    """The person of the header, or of a URL that names one."""
+    return person_named(request)
 
 
-def agreed(*names: str | None) -> str | None:
-    """The one person named in several places; InvalidInput when they differ."""
-    given = {name for name in names if name is not None}
-    if len(given) > 1:
-        raise InvalidInput(f"the request names {len(given)} people in different places; name one, or drop X-User-Id")
-    return given.pop() if given else None
+Granted = Annotated[Grant, Depends(grant_of)]
+Tenant = Annotated[str, Depends(tenant_of)]
+FromHeader = Annotated[str | None, Depends(header_person)]
+
+
+async def named_person(
+    tenant: Tenant, user_id: Annotated[str, Path(pattern=USER_ID, description=USER_ID_HELP)], header: FromHeader
+) -> PersonKey:
+    """The person of a path."""
+    return PersonKey(tenant, user_id)
+
+
+def reached(grant: Grant, *names: str | None) -> str | None:
+    """The one person whom all places name; Forbidden where the key does not reach them."""
+    person = agreed(*names)
+    require_person(grant, person)
+    return person
 
 
 Version = Annotated[ProfileVersion | None, Query()]
 Serving = Annotated[Service, Depends(service_of)]
 Named = Annotated[PersonKey, Depends(named_person)]
-FromHeader = Annotated[str | None, Depends(header_person)]

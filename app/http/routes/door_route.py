@@ -7,9 +7,9 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
+from app.http.access import SCORE, ScopedRoute
 from app.http.problems import http_problem, invalid_problem, keel_problem
 from app.http.routes.foreign_call import Envelope
 from elicitation.errors import KeelError
@@ -34,12 +34,13 @@ DOCUMENTED = {
         ],
         _parameter("query", "template", "template"),
     ],
-    "security": [{"HTTPBearer": []}, {"APIKeyHeader": []}],
 }
 
 
-class DoorRoute(APIRoute):
+class DoorRoute(ScopedRoute):
     """Documents the parameters that ``call_of`` reads."""
+
+    otherwise = SCORE
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options | {"openapi_extra": DOCUMENTED})

@@ -8,7 +8,7 @@ from app.http.routes.common import problems
 from app.http.routes.door_route import DoorRoute, OpenAIRoute, TeiRoute
 from app.http.routes.foreign_call import Calling
 
-REFUSALS = problems(401, 404, 409, 410, 413, 422, 429, 503)
+REFUSALS = problems(401, 403, 404, 409, 410, 413, 422, 429, 503)
 router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=DoorRoute)
 tei_router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=TeiRoute)
 openai_router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=OpenAIRoute)

@@ -10,12 +10,14 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from app.errors import NotFound
+from app.http.access import person_named, require_person
 from app.http.dialects.foreign import ForeignReply, ForeignRequest, Row, Scored, TemplateName
 from app.http.routes.common import service_of
 from app.http.service import Service
 from app.schemas.base import BasisVersion, ProfileVersion, UserId
 from app.schemas.scoring import ScoreReply, ScoreRequest
 from app.scoring import bounds
+from app.storage.keys import Grant
 from app.storage.store import PersonKey
 from elicitation.errors import InvalidInput
 
@@ -43,17 +45,19 @@ NOTHING = Envelope()
 
 @dataclass(frozen=True)
 class ForeignCall:
-    """The tenant of a call, the service, and the parameters from URL and headers."""
+    """What the key of a call allows, the service, and the parameters from URL and headers."""
 
-    tenant: str
+    grant: Grant
     service: Service
     envelope: Envelope
 
     async def answer(self, asked: ForeignRequest) -> Response:
         """Score the rows of a foreign request and reply in its dialect."""
         rows = await self._rows(asked)
+        people = asked.people(len(rows), self.envelope.user_id)
+        require_person(self.grant, *people)
         request = self._request(rows, asked.detailed)
-        scored, fallback = await self._scored(request, asked.people(len(rows), self.envelope.user_id))
+        scored, fallback = await self._scored(request, people)
         names = self.service.engine.artifact.basis.names
         reply = asked.reply(Scored(scored.rewards, scored.scores, scored.details or (), names))
         if fallback and isinstance(reply, ForeignReply):
@@ -84,19 +88,19 @@ class ForeignCall:
 
     async def _scored(self, request: ScoreRequest, people: list[str | None]) -> tuple[ScoreReply, bool]:
         """The reply, and whether unknown people got the aggregate's reward, as the settings may allow."""
-        scoring = self.service.scoring
+        scoring, tenant = self.service.scoring, self.grant.tenant
         try:
-            return await scoring.score(self.tenant, request, people), False
+            return await scoring.score(tenant, request, people), False
         except NotFound:
             known = {name: await self._known(name) for name in people if name is not None}
             if self.service.settings.unknown_person != AGGREGATE or all(known.values()):
                 raise
         people = [name if name and known[name] else None for name in people]
-        return await scoring.score(self.tenant, request, people), True
+        return await scoring.score(tenant, request, people), True
 
     async def _known(self, user_id: str) -> bool:
         try:
-            await self.service.store.find([PersonKey(self.tenant, user_id)])
+            await self.service.store.find([PersonKey(self.grant.tenant, user_id)])
         except NotFound:
             return False
         return True
@@ -106,7 +110,7 @@ async def call_of(request: Request) -> ForeignCall:
     """Read by hand: FastAPI would take longer over these parameters than the score takes."""
     headers, query = request.headers, request.query_params
     said = {
-        "user_id": _one("person", request.path_params.get("user_id"), headers.get("X-User-Id")),
+        "user_id": person_named(request),
         "profile_version": _one("version", query.get("profile_version"), headers.get("X-Keel-Profile-Version")),
         "basis_version": _one("version", query.get("basis_version"), headers.get("X-Keel-Basis-Version")),
         "template": query.get("template"),
@@ -116,7 +120,7 @@ async def call_of(request: Request) -> ForeignCall:
         envelope = NOTHING if unsaid else Envelope.model_validate(said)
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
-    return ForeignCall(request.state.tenant, await service_of(request), envelope)
+    return ForeignCall(request.state.grant, await service_of(request), envelope)
 
 
 def _one(what: str, *said: str | None) -> str | None:

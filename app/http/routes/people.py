@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response
 
-from app.http.routes.common import Named, Serving, Version, problems
+from app.http.access import ScopedRoute
+from app.http.routes.common import Granted, Named, Serving, Version, problems
 from app.people.export_shape import Shape
 from app.people.exporting import Row
 from app.schemas.asking import (
@@ -17,9 +18,12 @@ from app.schemas.asking import (
     UndoReply,
 )
 from app.schemas.audits import OwnAuditReply
+from app.schemas.keys import KeyRequest, PersonKeyReply
 from app.schemas.people import ExportReply, ProfileReply
 
-router = APIRouter(prefix="/v1/users/{user_id}", tags=["people"], responses=problems(401, 503))
+router = APIRouter(
+    prefix="/v1/users/{user_id}", tags=["people"], responses=problems(401, 403, 503), route_class=ScopedRoute
+)
 IdempotencyKey = Annotated[
     str | None,
     Header(
@@ -107,3 +111,12 @@ async def forget(person: Named, serving: Serving) -> Response:
     """Erase every trace of the person from database, journal and caches."""
     await serving.people.erase(person)
     return Response(status_code=204)
+
+
+@router.post("/keys", status_code=201, summary="Key of a person", responses=problems(409, 413, 422))
+async def person_key(
+    person: Named, grant: Granted, serving: Serving, request: KeyRequest | None = None
+) -> PersonKeyReply:
+    """Make a key of scope `elicit` for this one person, for an hour or as long as asked. It is shown only now."""
+    key, presented = await serving.keys.delegate(grant, person.user_id, (request or KeyRequest()).seconds)
+    return PersonKeyReply(key=presented, key_id=key.key_id, expires_at=key.expires_at or "")

@@ -4,19 +4,26 @@ from collections.abc import Sequence
 
 from fastapi import APIRouter, Response
 
+from app.http.access import ScopedRoute, agreed, require_person
 from app.http.dialects.shapes import ScoreBody
 from app.http.dialects.vllm import Paired, PairRequest
-from app.http.routes.common import FromHeader, Serving, Tenant, agreed, problems
+from app.http.routes.common import FromHeader, Granted, Serving, problems, reached
 from app.http.routes.foreign_call import Calling
 from app.schemas.ranking import RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, ScoreReply, ScoreRequest
+from app.storage.keys import Grant
 
-router = APIRouter(prefix="/v1", tags=["scoring"], responses=problems(401, 404, 409, 410, 413, 422, 429, 503))
+router = APIRouter(
+    prefix="/v1",
+    tags=["scoring"],
+    responses=problems(401, 403, 404, 409, 410, 413, 422, 429, 503),
+    route_class=ScopedRoute,
+)
 
 
 @router.post("/score", summary="Score", response_model=ScoreReply | Paired)
 async def score(
-    request: ScoreBody, tenant: Tenant, serving: Serving, header: FromHeader, call: Calling
+    request: ScoreBody, grant: Granted, serving: Serving, header: FromHeader, call: Calling
 ) -> ScoreReply | Response:
     """Reward completions for one person, for one person per row, or for the aggregate.
 
@@ -26,25 +33,26 @@ async def score(
     """
     if isinstance(request, PairRequest):
         return await call.answer(request)
-    return await serving.scoring.score(tenant, request, people_of(request, header))
+    return await serving.scoring.score(grant.tenant, request, people_of(request, grant, header))
 
 
 @router.post("/rank", summary="Rank")
-async def rank(request: RankRequest, tenant: Tenant, serving: Serving, header: FromHeader) -> RankReply:
+async def rank(request: RankRequest, grant: Granted, serving: Serving, header: FromHeader) -> RankReply:
     """Rank candidates, best first, and measure the divergence of their choice probabilities from the aggregate's."""
-    return await serving.scoring.rank(tenant, request, agreed(request.user_id, header))
+    return await serving.scoring.rank(grant.tenant, request, reached(grant, request.user_id, header))
 
 
 @router.post("/compare", summary="Compare")
-async def compare(request: CompareRequest, tenant: Tenant, serving: Serving, header: FromHeader) -> CompareReply:
+async def compare(request: CompareRequest, grant: Granted, serving: Serving, header: FromHeader) -> CompareReply:
     """Predict the choice between two responses. Swapping them swaps the probabilities."""
-    return await serving.scoring.compare(tenant, request, agreed(request.user_id, header))
+    return await serving.scoring.compare(grant.tenant, request, reached(grant, request.user_id, header))
 
 
-def people_of(request: ScoreRequest, header: str | None) -> Sequence[str | None]:
+def people_of(request: ScoreRequest, grant: Grant, header: str | None) -> Sequence[str | None]:
     """One name per row; every place that names somebody must agree."""
     if request.user_ids is None:
-        return [agreed(request.user_id, header)] * len(request.completions)
+        return [reached(grant, request.user_id, header)] * len(request.completions)
     if request.user_id is not None or header is not None:
         agreed(*request.user_ids, request.user_id, header)
+    require_person(grant, *request.user_ids)
     return request.user_ids

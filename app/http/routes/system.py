@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.errors import NotFound
+from app.http.access import ScopedRoute
 from app.http.reference import HEADERS, reference_page
 from app.http.routes.common import Serving, problems
 from app.schemas.ranking import RankRule
@@ -23,7 +24,7 @@ def _version() -> str:
 
 
 VERSION = _version()
-router = APIRouter(tags=["system"], responses=problems())
+router = APIRouter(tags=["system"], responses=problems(), route_class=ScopedRoute)
 
 
 @router.get("/health/live", summary="Alive")
@@ -45,7 +46,7 @@ async def reference(request: Request) -> HTMLResponse:
     return HTMLResponse(reference_page(request.app.openapi()), headers=HEADERS)
 
 
-@router.get("/info", summary="Versions and limits", responses=problems(401))
+@router.get("/info", summary="Versions and limits", responses=problems(401, 403))
 async def info(serving: Serving) -> dict[str, Any]:
     """Return versions, heads, limits and rules in force."""
     artifact, basis = serving.engine.artifact, serving.engine.artifact.basis
@@ -66,7 +67,7 @@ async def info(serving: Serving) -> dict[str, Any]:
     }
 
 
-@router.get("/metrics", summary="Metrics", response_class=Response, responses=problems(401, 404))
+@router.get("/metrics", summary="Metrics", response_class=Response, responses=problems(401, 403, 404))
 async def metrics(request: Request, serving: Serving) -> Response:
     """Prometheus text format; nothing in it names a person."""
     if serving.settings.metrics == "off":
