@@ -3,7 +3,7 @@
 A scope is checked before a body is parsed. A key bound to a person reaches nobody else on any route.
 """
 
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,9 +14,6 @@ from app.errors import Forbidden
 from app.storage.keys import Grant, listed
 from app.storage.registry import EVERY_SCOPE, Scope
 from elicitation.errors import InvalidInput
-
-PERSON_PREFIX = "/u/{user_id}"
-"""Scoring routes lie under this prefix too."""
 
 
 @dataclass(frozen=True)
@@ -84,19 +81,14 @@ SCHEMES: dict[str, Any] = {
 """The ways to send a key, as the OpenAPI document calls them."""
 
 
-def need_of(methods: Collection[str], path: str, otherwise: Need = ADMIN) -> Need | None:
-    """What a route needs; ``otherwise`` where the table does not list it."""
-    (method,) = methods
-    return NEEDS.get(f"{method} {path.removeprefix(PERSON_PREFIX)}", otherwise)
-
-
 class ScopedRoute(APIRoute):
     """A route that refuses keys without the scopes that it needs, before it parses a body."""
 
     otherwise = ADMIN
 
     def __init__(self, path: str, *arguments: Any, **options: Any) -> None:
-        self.need = need_of(options.get("methods") or {"GET"}, path, self.otherwise)
+        (method,) = options["methods"]
+        self.need = NEEDS.get(f"{method} {path}", self.otherwise)
         extra = {**(options.pop("openapi_extra", None) or {}), **declared(self.need)}
         super().__init__(path, *arguments, **options, openapi_extra=extra)
 
