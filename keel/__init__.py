@@ -9,6 +9,7 @@ from keel.async_client import AsyncClient
 from keel.client import Client
 from keel.errors import (
     Conflict,
+    Forbidden,
     Gone,
     Invalid,
     InvalidArgument,
@@ -27,6 +28,7 @@ from keel.replies import (
     Gate,
     Guard,
     HeadCoefficient,
+    PersonKey,
     Profile,
     Question,
     Ranked,
@@ -49,6 +51,7 @@ __all__ = [
     "Conflict",
     "CurvePoint",
     "Detail",
+    "Forbidden",
     "Gate",
     "Gone",
     "Guard",
@@ -57,6 +60,7 @@ __all__ = [
     "InvalidArgument",
     "KeelError",
     "NotFound",
+    "PersonKey",
     "Problem",
     "Profile",
     "Question",

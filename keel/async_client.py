@@ -15,7 +15,7 @@ import httpx
 
 from keel import calls, wire
 from keel.calls import Call, Text
-from keel.replies import Comparison, Profile, Question, Ranking, Rated, Scores, Told, Undone
+from keel.replies import Comparison, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone
 
 T = TypeVar("T")
 
@@ -114,6 +114,13 @@ class AsyncClient:
     async def forget(self, user_id: str) -> None:
         """Erase a person and every trace of them."""
         await self.send(calls.forget(user_id))
+
+    async def person_key(self, user_id: str, *, seconds: int | None = None) -> PersonKey:
+        """A key of scope ``elicit`` for one person, for an hour or so many seconds, 86,400 at most.
+
+        The client's own key needs the scope ``delegate``. Raises Conflict where the service has no keys.
+        """
+        return await self.send(calls.person_key(user_id, seconds))
 
     async def score(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from keel.replies import Comparison, Profile, Question, Ranking, Rated, Scores, Told, Undone, build
+from keel.replies import Comparison, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone, build
 
 T = TypeVar("T")
 Text = str | Sequence[Mapping[str, str]]
@@ -66,6 +66,10 @@ def export_rows(user_id: str, shape: str) -> Call[list[dict[str, Any]]]:
 
 def forget(user_id: str) -> Call[None]:
     return Call("DELETE", _person(user_id, ""), lambda _: None)
+
+
+def person_key(user_id: str, seconds: int | None) -> Call[PersonKey]:
+    return Call("POST", _person(user_id, "/keys"), lambda j: build(PersonKey, j), _given(seconds=seconds))
 
 
 def score(prompts: Sequence[Text], completions: Sequence[Text], **options: Any) -> Call[Scores]:

@@ -14,7 +14,7 @@ import httpx
 
 from keel import calls, wire
 from keel.calls import Call, Text
-from keel.replies import Comparison, Profile, Question, Ranking, Rated, Scores, Told, Undone
+from keel.replies import Comparison, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone
 
 T = TypeVar("T")
 
@@ -113,6 +113,13 @@ class Client:
     def forget(self, user_id: str) -> None:
         """Erase a person and every trace of them."""
         self.send(calls.forget(user_id))
+
+    def person_key(self, user_id: str, *, seconds: int | None = None) -> PersonKey:
+        """A key of scope ``elicit`` for one person, for an hour or so many seconds, 86,400 at most.
+
+        The client's own key needs the scope ``delegate``. Raises Conflict where the service has no keys.
+        """
+        return self.send(calls.person_key(user_id, seconds))
 
     def score(
         self,

@@ -6,6 +6,7 @@ KeelError
 └── Problem         the service answered with problem+json; ``status`` and ``detail`` say what
     ├── Invalid     400, 413, 422: change the request
     ├── Unauthorized 401: the service needs a key, or another one
+    ├── Forbidden   403: the key lacks a scope, or is bound to another person
     ├── NotFound    404: no such person, question, audit or version
     ├── Conflict    409: the request contradicts what is stored
     ├── Gone        410: the version pinned was retired; pin a newer one
@@ -49,6 +50,10 @@ class Unauthorized(Problem):
     """The service wants a key that it knows; give one with ``key``."""
 
 
+class Forbidden(Problem):
+    """The key may not do this; the message names the scope needed."""
+
+
 class NotFound(Problem):
     """Nothing of that name is known."""
 
@@ -70,6 +75,7 @@ KINDS: dict[int, type[Problem]] = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: Invalid,
     HTTPStatus.UNPROCESSABLE_ENTITY: Invalid,
     HTTPStatus.UNAUTHORIZED: Unauthorized,
+    HTTPStatus.FORBIDDEN: Forbidden,
     HTTPStatus.NOT_FOUND: NotFound,
     HTTPStatus.CONFLICT: Conflict,
     HTTPStatus.GONE: Gone,

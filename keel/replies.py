@@ -3,7 +3,7 @@
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from functools import cache
 from typing import Any, TypeVar
 
@@ -57,6 +57,15 @@ class Rated:
     aleatoric: float | None
     acceptable: float | None
     excellent: float | None
+
+
+@dataclass(frozen=True)
+class PersonKey:
+    """A key of one person, shown once; ``expires_at`` is ISO 8601, UTC."""
+
+    key: str = field(repr=False)
+    key_id: str
+    expires_at: str
 
 
 @dataclass(frozen=True)

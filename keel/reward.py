@@ -26,6 +26,7 @@ LogMetric = Callable[[str, float], None]
 UNSENT = {"_client", "_loop"}
 ENDS = {
     401: "the run ends: pass the service's key to keel_reward(key=...)",
+    403: "the run ends: the key lacks the scope score or is bound to another person; make another key for this run",
     404: "the run ends: somebody in this batch is unknown or was erased; take their rows out and start again",
     409: "the run ends: the service serves another basis, population or guard than the run began with; serve the "
     "earlier one, or start a new run",

@@ -15,6 +15,8 @@ from elicitation.errors import InvalidInput
 if TYPE_CHECKING:
     from app.storage.keys import Wish
 
+MINUTE = len("2026-01-31T12:00")
+
 commands = typer.Typer(no_args_is_help=True, help="Manage the keys of a service; each key belongs to one tenant.")
 
 
@@ -49,29 +51,18 @@ def create(
 
 @commands.command("list")
 def listed(data_dir: DataDir = None, as_json: Json = False) -> None:
-    """List all keys, revoked and expired ones too, without their secrets."""
-    from app.storage.keys import listed as scopes_in_words
+    """List all keys, revoked and expired ones too, without their secrets. --json has all that is known of each."""
+    from app.storage.keys import listed as in_words
     from app.storage.keys import stored_keys
 
-    async def found() -> list[dict[str, Any]]:
+    async def found() -> list[Key]:
         async with stored_keys(settings_of(data_dir=data_dir)) as keys:
-            return [_public(key) | {"says": scopes_in_words(key.scopes)} for key in await keys.all()]
+            return await keys.all()
 
-    rows = asyncio.run(found())
-    headings = ("key", "tenant", "scopes", "person", "expires", "revoked", "made by", "max tokens", "created")
-    columns = (
-        "key_id",
-        "tenant_id",
-        "says",
-        "bound_to",
-        "expires_at",
-        "revoked_at",
-        "made_by",
-        "max_tokens",
-        "created_at",
-    )
-    shown = table(headings, (tuple(row[name] for name in columns) for row in rows), shortened=False)
-    show({"keys": [{name: row[name] for name in row if name != "says"} for row in rows]}, as_json, shown)
+    keys, at = asyncio.run(found()), datetime.now(UTC).isoformat()
+    rows = ((key.key_id, key.tenant_id, in_words(key.scopes), key.bound_to or "", _valid(key, at)) for key in keys)
+    shown = table(("key", "tenant", "scopes", "person", "valid"), rows, shortened=False)
+    show({"keys": [_public(key) for key in keys]}, as_json, shown)
 
 
 @commands.command("revoke")
@@ -90,6 +81,14 @@ def revoke(
     show(asyncio.run(revoked()), as_json)
 
 
+def _valid(key: Key, at: str) -> str:
+    if key.revoked_at is not None:
+        return f"revoked {key.revoked_at[:MINUTE]}"
+    if key.expires_at is None:
+        return "always"
+    return f"{'until' if key.valid(at) else 'ended'} {key.expires_at[:MINUTE]}"
+
+
 def _public(key: Key) -> dict[str, Any]:
     dates = {"created_at": key.created_at, "revoked_at": key.revoked_at}
     return {"key_id": key.key_id, "tenant_id": key.tenant_id} | dates | _limits(key) | {"made_by": key.made_by}
@@ -97,7 +96,7 @@ def _public(key: Key) -> dict[str, Any]:
 
 def _limits(key: Key) -> dict[str, Any]:
     return {
-        "scopes": sorted(key.granted),
+        "scopes": sorted(scope.value for scope in key.granted),
         "expires_at": key.expires_at,
         "bound_to": key.bound_to,
         "max_tokens": key.max_tokens,

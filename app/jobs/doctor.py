@@ -9,7 +9,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +18,7 @@ from app.profiles.basis import open_artifact, open_encoder
 from app.settings import CONFIGURATION, PREFIX, Settings, configuration_file, notices
 from app.storage.examining import Examined, examine
 from app.storage.private import BESIDE
+from app.storage.registry import EVERY_SCOPE
 from app.web_page import require_login
 from elicitation.errors import InvalidInput, KeelError
 from reward_bases.artifact import DEFAULT
@@ -27,6 +28,9 @@ LITTLE, TOO_LITTLE = 2**30, 100 * 2**20
 """Bytes of free disk below which there is a warning, and a fault."""
 EARLIEST = datetime(2025, 1, 1, tzinfo=UTC)
 """No service of this kind ran before; a clock that says so was not set."""
+SOON = timedelta(days=7)
+NARROWER = "make keys with keel key create --scope …, then keel key revoke ID; docs/security.md lists what each may do"
+RENEWED = "make others with keel key create --expires …, and give them to their clients"
 
 Status = Literal["ok", "warning", "fault"]
 
@@ -47,6 +51,7 @@ def examined(settings: Settings) -> list[Finding]:
     parts: tuple[Callable[[], Iterator[Finding]], ...] = (
         configuration,
         lambda: login(settings, store),
+        lambda: keys(store),
         lambda: permissions(settings),
         lambda: stored(settings, store),
         lambda: clock(store),
@@ -80,7 +85,7 @@ def login(settings: Settings, store: Examined | None) -> Iterator[Finding]:
     """
     file = settings.oidc_file
     try:
-        require_login(settings, keyed=store is not None and store.keyed)
+        require_login(settings, keyed=store is not None and bool(store.keys))
     except InvalidInput as error:
         status: Status = "fault" if settings.login == "oidc" else "warning"
         yield Finding("login", status, str(error), "docs/operations.md shows each way to log in")
@@ -89,6 +94,22 @@ def login(settings: Settings, store: Examined | None) -> Iterator[Finding]:
         yield Finding("login", "fault", f"others may read {file}, which holds secrets", f"chmod 600 {file}")
     else:
         yield Finding("login", "ok", f"people log in to the web page by {settings.login}")
+
+
+def keys(store: Examined | None) -> Iterator[Finding]:
+    """Keys that may do more than they need, and those that end soon."""
+    now = datetime.now(UTC)
+    valid = [key for key in (store.keys if store else ()) if key.valid(now.isoformat())]
+    made = [key for key in valid if key.made_by is None]
+    whole = [key.key_id for key in made if key.granted == EVERY_SCOPE]
+    soon = (now + SOON).isoformat()
+    ending = [f"{key.key_id} at {key.expires_at}" for key in made if not key.valid(soon)]
+    if whole:
+        yield Finding("keys", "warning", f"{len(whole)} with all scopes: {', '.join(whole)}", NARROWER)
+    if ending:
+        yield Finding("keys", "warning", f"{len(ending)} expire soon: {', '.join(ending)}", RENEWED)
+    if not whole and not ending:
+        yield Finding("keys", "ok", f"{len(valid)} in force")
 
 
 def permissions(settings: Settings) -> Iterator[Finding]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from sqlite_utils.db import Database
 
 from app.storage.migrations import MIGRATIONS
+from app.storage.registry import Key
+from app.storage.sqlite_registry import to_key
 
 LATEST = "select max(at) from (select max(logged_at) at from answer_log union select max(created_at) from people)"
 
@@ -15,13 +17,13 @@ LATEST = "select max(at) from (select max(logged_at) at from answer_log union se
 @dataclass(frozen=True)
 class Examined:
     """``damage`` in SQLite's words, empty for none; names of steps of the shape that are missing, or not known here;
-    the time of the last entry, ISO 8601, None without one; ``keyed`` where a key was ever made."""
+    the time of the last entry, ISO 8601, None without one; all ``keys`` ever made."""
 
     damage: str
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
     latest: str | None
-    keyed: bool = False
+    keys: tuple[Key, ...] = ()
 
 
 def examine(database: Path) -> Examined:
@@ -34,11 +36,12 @@ def examine(database: Path) -> Examined:
             rows = db.execute("select name from _sqlite_migrations where migration_set = ?", [MIGRATIONS.name])
             applied = [name for (name,) in rows]
             latest = db.execute(LATEST).fetchone()[0]
-            keyed = "keys" in applied and db.execute("select 1 from keys limit 1").fetchone() is not None
+            db.row_factory = sqlite3.Row
+            keys = tuple(to_key(dict(row)) for row in db.execute("select * from keys")) if "keys" in applied else ()
     except sqlite3.Error as error:
         return Examined(str(error), (), (), None)
     missing, unknown = (tuple(sorted(set(a) - set(b))) for a, b in ((known, applied), (applied, known)))
-    return Examined("" if found == "ok" else found, missing, unknown, latest, keyed)
+    return Examined("" if found == "ok" else found, missing, unknown, latest, keys)
 
 
 def _address(database: Path) -> str:

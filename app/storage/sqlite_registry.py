@@ -31,11 +31,11 @@ class SqliteRegistry:
 
     async def keys(self) -> list[Key]:
         rows = await self._reader.run(lambda db: list(db.query("select * from keys order by rowid")))
-        return [_to_key(row) for row in rows]
+        return [to_key(row) for row in rows]
 
     async def key(self, key_id: str) -> Key | None:
         rows = await self._reader.run(lambda db: list(db.table("keys").rows_where("key_id = ?", [key_id])))
-        return _to_key(rows[0]) if rows else None
+        return to_key(rows[0]) if rows else None
 
     async def add_key(self, key: Key) -> None:
         row = asdict(key) | {"scopes": None if key.scopes is None else " ".join(sorted(key.scopes))}
@@ -81,6 +81,7 @@ class SqliteRegistry:
         return [Erasure(row["tenant_id"], row["incarnation"], row["erased_at"]) for row in rows]
 
 
-def _to_key(row: dict[str, Any]) -> Key:
-    scopes = None if row["scopes"] is None else frozenset(Scope(name) for name in row["scopes"].split())
-    return Key(**row | {"scopes": scopes})
+def to_key(row: dict[str, Any]) -> Key:
+    """The key of a row; one of a table without scopes has None."""
+    scopes = row.get("scopes")
+    return Key(**row | {"scopes": None if scopes is None else frozenset(Scope(name) for name in scopes.split())})

@@ -6,10 +6,13 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from old_databases import old_database
 from pydantic import SecretStr
 from shipped_people import join
 from typer.testing import CliRunner
@@ -19,8 +22,9 @@ from app.jobs import doctor
 from app.jobs.doctor import examined, report
 from app.settings import Settings
 from app.storage.examining import examine
-from app.storage.keys import stored_keys
+from app.storage.keys import Wish, stored_keys
 from app.storage.opening import opened
+from app.storage.registry import Scope
 from app.storage.store import PersonKey
 from reward_bases.artifact import DEFAULT
 
@@ -30,7 +34,7 @@ ADA = PersonKey("local", "ada")
 UNKNOWN = "insert into _sqlite_migrations values (99, 'keel', 'from_tomorrow', '2030')"
 MISSING = "delete from _sqlite_migrations where name = 'appeals'"
 FUTURE = "update people set created_at = '2999-01-01T00:00:00+00:00'"
-PARTS = {"configuration", "login", "permissions", "store", "clock", "disk", "basis", "encoder"}
+PARTS = {"configuration", "login", "keys", "permissions", "store", "clock", "disk", "basis", "encoder"}
 
 
 @pytest.fixture
@@ -133,6 +137,36 @@ async def test_a_page_that_keys_would_keep_from_starting_is_named(settings: Sett
     holding = settings.model_copy(update={"key": SecretStr(presented)})
     assert [(one.status, "KEEL_LOGIN" in one.found) for one in faults(holding, "login")] == [("warning", True)]
     assert faults(holding.model_copy(update={"login": "header"}), "login") == []
+
+
+async def test_keys_with_all_scopes_and_keys_that_expire_within_a_week_are_warnings(settings: Settings) -> None:
+    now = datetime.now(UTC)
+    narrow, later = Wish(frozenset({Scope.SCORE})), (now + timedelta(days=8)).isoformat()
+    async with stored_keys(settings) as keys:
+        await keys.create("acme", narrow)
+        await keys.create("acme", replace(narrow, expires_at=later))
+        assert faults(settings, "keys") == []
+        whole, _ = await keys.create("acme")
+        ending, _ = await keys.create("acme", replace(narrow, expires_at=(now + timedelta(days=6)).isoformat()))
+        _, maker = await keys.create("acme", Wish(frozenset({Scope.DELEGATE})))
+        await keys.delegate(await keys.grant(maker), "ada", 3600)
+        found = faults(settings, "keys")
+        assert [one.status for one in found] == ["warning", "warning"]
+        assert [whole.key_id in found[0].found, ending.key_id in found[1].found] == [True, True]
+        assert "expire soon: " in found[1].found
+        assert found[1].found.startswith("1 ")
+        for key in (whole, ending):
+            await keys.revoke(key.key_id)
+        assert faults(settings, "keys") == []
+
+
+async def test_keys_from_before_there_were_scopes_are_warned_of_in_a_database_that_was_not_migrated(
+    tmp_path: Path,
+) -> None:
+    old = old_database("0.1.0", tmp_path)
+    assert "scopes_of_keys" in examine(old.file).missing
+    (found,) = doctor.keys(examine(old.file))
+    assert (found.status, found.found.split()[0]) == ("warning", "2")
 
 
 def test_a_misspelt_variable_is_a_warning(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,5 +1,6 @@
 """A database of version 0.1.0, made by that version's code, under today's service: nothing in it changes or stops."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
@@ -10,7 +11,9 @@ import httpx
 import pytest
 from old_databases import OldDatabase, differences, old_database
 from sqlite_utils import Database
+from typer.testing import CliRunner
 
+from app.cli import app as cli
 from app.http.api import create_app
 from app.scoring.engine import Engine
 from app.settings import Settings
@@ -91,6 +94,17 @@ async def test_keys_open_as_before_and_the_revoked_one_does_not(http: httpx.Asyn
     assert (await http.get("/v1/users/bob/profile", headers=old.key("globex"))).status_code == 404
     ada = [(await http.get("/v1/users/ada/export", headers=old.key(tenant))).json() for tenant in ("acme", "globex")]
     assert ada[0]["questions"] != ada[1]["questions"]
+
+
+async def test_a_key_from_before_there_were_scopes_has_them_all_and_the_list_says_so(
+    http: httpx.AsyncClient, old: OldDatabase
+) -> None:
+    for method, path in (("POST", "/v1/audits"), ("GET", "/v1/appeals"), ("POST", "/v1/users/ada/keys")):
+        assert (await http.request(method, path, headers=old.key("acme"))).status_code < 300, path
+    arguments = ["key", "list", "--data-dir", str(old.folder)]
+    listed = await asyncio.to_thread(CliRunner().invoke, cli, arguments, env={"COLUMNS": "120"})
+    assert listed.stdout.count("all (made before there were scopes)") == 3
+    assert (await http.delete("/v1/users/ada", headers=old.key("acme"))).status_code == 204
 
 
 async def test_a_request_repeated_after_the_update_gets_the_reply_of_before(

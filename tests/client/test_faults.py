@@ -73,6 +73,7 @@ def test_attempts_are_bounded_too(server: Server, rewarding: Callable[..., Rewar
     ("status", "kind", "remedy"),
     [
         (401, keel.Unauthorized, "pass the service's key"),
+        (403, keel.Forbidden, "make another key"),
         (404, keel.NotFound, "take their rows out"),
         (409, keel.Conflict, "start a new run"),
         (410, keel.Gone, "start a new run"),
