@@ -95,9 +95,10 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
     for router in (*doors.ROUTERS, scoring.router):
         app.include_router(router, prefix="/u/{user_id}", include_in_schema=False)
     problems.install(app)
-    app.openapi = partial(document, app, settings.limits(), len(engine.artifact.basis.ensemble) > 0)  # type: ignore[method-assign]
-    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, max_values=settings.max_values)
     local = settings.metrics == "loopback"
+    ensemble = len(engine.artifact.basis.ensemble) > 0
+    app.openapi = partial(document, app, settings.limits(), ensemble, local)  # type: ignore[method-assign]
+    app.add_middleware(BodyLimit, limit=settings.max_body_bytes, max_values=settings.max_values)
     admission = {"keys": app.state.service.keys, "local_metrics": local, "share_caches": settings.share_caches}
     app.add_middleware(RequireKey, **admission)
     app.add_middleware(KnownHosts, hosts=settings.hosts)

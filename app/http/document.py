@@ -60,10 +60,11 @@ LINKS = (
 )
 
 
-def document(app: FastAPI, limits: Mapping[str, float | None], ensemble: bool) -> dict[str, Any]:
+def document(app: FastAPI, limits: Mapping[str, float | None], ensemble: bool, local_metrics: bool) -> dict[str, Any]:
     """The document of ``app``, made once; where a schema names a setting, its value stands beside it.
 
-    The rule over an ensemble of heads is offered where the basis has one.
+    The rule over an ensemble of heads is offered where the basis has one. A key for metrics is optional where they are
+    open to this machine (``local_metrics``).
     """
     if app.openapi_schema is None:
         made = FastAPI.openapi(app)
@@ -71,6 +72,8 @@ def document(app: FastAPI, limits: Mapping[str, float | None], ensemble: bool) -
         made["components"]["securitySchemes"] = SCHEMES
         if not ensemble:
             made["components"]["schemas"]["RankRule"]["enum"].remove(ENSEMBLE_RULE)
+        if local_metrics:
+            made["paths"]["/metrics"]["get"]["security"].append({})
         _link(made["paths"])
     return app.openapi_schema  # type: ignore[return-value]
 
