@@ -219,7 +219,7 @@ async def test_labels_have_closed_sets_of_values_and_name_nobody(http: httpx.Asy
         "result": ("hit", "miss"),
         "unit": ("texts", "tokens", "seconds"),
         "part": ("store", "encoder"),
-        "limit": ("queue", "tenant"),
+        "limit": ("queue", "tenant", "key"),
         "source": ("text", "encoder", "judge"),
     }
     ours = [family for family in text_string_to_metric_families(text) if family.name.startswith("keel_")]
