@@ -162,7 +162,7 @@ class SqliteStore:
             for table in db.tables:
                 if "user_id" in table.columns_dict:
                     table.delete_where(OWNER, asdict(key))
-            db.execute(REVOKE_BOUND, vars(key) | {"revoked_at": erasure.erased_at})
+            db.execute(REVOKE_BOUND, asdict(key) | {"revoked_at": now()})
             for row in list(db.table("audits").rows_where("tenant_id = ?", [key.tenant_id])):
                 if _to_audit(row).shows_few:
                     db.table("audits").delete(row["number"])
