@@ -17,7 +17,7 @@ from app.http import problems
 from app.http.admission import KnownHosts, RequireKey
 from app.http.collector import ServiceCollector
 from app.http.document import document
-from app.http.middleware import LOG, BodyLimit, RequestLog
+from app.http.middleware import LOG, BodyLimit, RequestLog, Requests
 from app.http.routes import appeals, audits, doors, people, scoring, system
 from app.http.service import Service
 from app.observing.metrics import METRICS
@@ -85,6 +85,7 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
     app.state.service = Service.of(settings, store, engine)
     app.state.registry = registry = CollectorRegistry()
     app.state.collector = ServiceCollector(app.state.service, WatchedAudits(store), system.VERSION)
+    app.state.requests = Requests(registry)
     for collector in (*METRICS, app.state.collector):
         registry.register(collector)
     ProcessCollector(registry=registry)
@@ -102,7 +103,7 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
     admission = {"keys": app.state.service.keys, "local_metrics": local, "share_caches": settings.share_caches}
     app.add_middleware(RequireKey, **admission)
     app.add_middleware(KnownHosts, hosts=settings.hosts)
-    app.add_middleware(RequestLog, registry=registry, spans=spans)
+    app.add_middleware(RequestLog, requests=app.state.requests, spans=spans)
     return app
 
 

@@ -6,32 +6,43 @@ Each has a time limit, counted from the start of the wait: bytes that trickle in
 
 import asyncio
 import json
+import secrets
 from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Any, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+DETAILS = {
+    HTTPStatus.BAD_REQUEST: "the request is no HTTP/1.1 that can be read; send another",
+    HTTPStatus.REQUEST_TIMEOUT: "the request did not arrive in time; send it whole, or raise KEEL_BODY_SECONDS",
+    HTTPStatus.SERVICE_UNAVAILABLE: "all connections are at work; try again, or raise KEEL_MAX_CONNECTIONS",
+}
+HEADERS = {HTTPStatus.SERVICE_UNAVAILABLE: "Retry-After: 1\r\n"}
 
-def _refusal(status: HTTPStatus, detail: str, headers: str = "") -> bytes:
-    body = json.dumps({"type": "about:blank", "title": status.phrase, "status": status, "detail": detail})
+
+def _refusal(status: HTTPStatus, request_id: str) -> bytes:
+    """The whole reply."""
+    problem = {"type": "about:blank", "title": status.phrase, "status": status, "detail": DETAILS[status]}
+    body = json.dumps({**problem, "request_id": request_id})
     head = f"HTTP/1.1 {status.value} {status.phrase}\r\nConnection: close\r\nContent-Type: application/problem+json\r\n"
-    return f"{head}{headers}Content-Length: {len(body)}\r\n\r\n{body}".encode()
-
-
-LATE = _refusal(
-    HTTPStatus.REQUEST_TIMEOUT, "the request did not arrive in time; send it whole, or raise KEEL_BODY_SECONDS"
-)
-UNREADABLE = _refusal(HTTPStatus.BAD_REQUEST, "the request is no HTTP/1.1 that can be read; send another")
-FULL = _refusal(
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "all connections are at work; try again, or raise KEEL_MAX_CONNECTIONS",
-    "Retry-After: 1\r\n",
-)
+    named = f"X-Request-Id: {request_id}\r\n{HEADERS.get(status, '')}"
+    return f"{head}{named}Content-Length: {len(body)}\r\n\r\n{body}".encode()
 
 
 FIRST_REQUEST_SECONDS = 0.5
 """Time after a stop in which a new connection may send its request: closed at once, it would be reset."""
+
+
+class Requests(Protocol):
+    """Names and counts what is answered."""
+
+    def name(self, scope: Any) -> str:
+        """The id of a request whose head was read; the same each time."""
+
+    def refused(self, status: int, request_id: str) -> None:
+        """Note a refusal before a request was there."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +56,17 @@ class Limits:
 
 
 class Connection(H11Protocol):
-    """One client's connection. ``limits`` is set on a subclass (``connection_class``)."""
+    """One client's connection. ``limits`` and ``requests`` are set on a subclass (``connection_class``)."""
 
     limits = Limits()
+    requests: Requests
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._timer: asyncio.TimerHandle | None = None
         self._waits_for, self.since = "", self.loop.time()
         if len(self.connections) > self.limits.connections and not self._take_place():
-            transport.write(FULL)
-            transport.close()
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
             self._wait("head")
 
@@ -99,7 +110,7 @@ class Connection(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, unless a reply is already on its way."""
         if self.cycle is None or not self.cycle.response_started or self.cycle.response_complete:
-            self.transport.write(UNREADABLE)
+            self._refuse(HTTPStatus.BAD_REQUEST)
         self.transport.close()
 
     def _end(self) -> None:
@@ -130,7 +141,18 @@ class Connection(H11Protocol):
             self.transport.abort()
             return
         if self.cycle is None or not self.cycle.response_started:
-            self.transport.write(LATE)
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT)
+        self.transport.close()
+
+    def _refuse(self, status: HTTPStatus) -> None:
+        """Say why. A request whose head was read is counted where it ends, as others are."""
+        if self.cycle is None or self.cycle.response_complete:
+            request_id = secrets.token_hex(16)
+            self.requests.refused(status, request_id)
+        else:
+            request_id = self.requests.name(self.cycle.scope)
+            self.cycle.scope["state"]["refused"] = status.value
+        self.transport.write(_refusal(status, request_id))
         self.transport.close()
 
     def _take_place(self) -> bool:
@@ -142,6 +164,6 @@ class Connection(H11Protocol):
         return True
 
 
-def connection_class(limits: Limits) -> type[Connection]:
+def connection_class(limits: Limits, requests: Requests) -> type[Connection]:
     """The connection for uvicorn's ``http`` option."""
-    return type("LimitedConnection", (Connection,), {"limits": limits})
+    return type("LimitedConnection", (Connection,), {"limits": limits, "requests": requests})

@@ -9,6 +9,7 @@ import logging
 import re
 import secrets
 import traceback
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 
@@ -29,6 +30,8 @@ from elicitation.errors import KeelError
 LOG = logging.getLogger(OWN)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Methods in labels and in the log; all others are one, since a caller may invent any number of them."""
+UNKNOWN = "unknown"
+"""Route of what is for none."""
 REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 DRAINED_BYTES = 64 * 2**20
 LARGE_BODY_BYTES = 2**16
@@ -36,20 +39,47 @@ LARGE_BODY_PAUSE = 0.01
 """Seconds that the event loop has for everything else before each large body is parsed."""
 
 
-class RequestLog:
-    """Outermost: names, logs and measures every request and turns an unexpected exception into a problem."""
+class Requests:
+    """Names, counts, times and logs what is answered."""
 
-    def __init__(self, app: ASGIApp, registry: CollectorRegistry, spans: Spans | None = None) -> None:
-        self._app, self._spans = app, spans
+    def __init__(self, registry: CollectorRegistry) -> None:
         labels = ("method", "route", "status")
         self._requests = Counter("keel_requests", "Requests answered", labels, registry=registry)
         self._seconds = Histogram("keel_request_seconds", "Time to the reply", labels[:2], registry=registry)
+
+    def name(self, scope: Scope) -> str:
+        """The request's id, kept in the scope's state."""
+        state: dict[str, str] = scope.setdefault("state", {})
+        return state.setdefault("request_id", request_id_of(Headers(scope=scope)))
+
+    def answered(self, method: str, route: str, status: int, seconds: float, request_id: str) -> None:
+        """A request; ``method`` and ``route`` are labels."""
+        self._seconds.labels(method, route).observe(seconds)
+        self._note(method, route, status, {"milliseconds": round(seconds * 1000, 2), "request_id": request_id})
+
+    def refused(self, status: int, request_id: str) -> None:
+        """A connection whose request could not be read, or did not come."""
+        self._note("any", UNKNOWN, status, {"request_id": request_id})
+
+    def _note(self, method: str, route: str, status: int, fields: Mapping[str, object]) -> None:
+        self._requests.labels(method, route, status).inc()
+        LOG.info("request", extra={"fields": {"method": method, "route": route, "status": status, **fields}})
+
+
+class RequestLog:
+    """Outermost: names, logs and measures every request and turns an unexpected exception into a problem.
+
+    A connection that ends a request with a refusal of its own leaves the status in the scope's state.
+    """
+
+    def __init__(self, app: ASGIApp, requests: Requests, spans: Spans | None = None) -> None:
+        self._app, self._requests, self._spans = app, requests, spans
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request, status = Measured(request_id_of(Headers(scope=scope))), 0
+        request, status = Measured(self._requests.name(scope)), 0
 
         async def watched(message: Message) -> None:
             nonlocal status
@@ -68,19 +98,15 @@ class RequestLog:
             await problem(HTTPStatus.INTERNAL_SERVER_ERROR, UNEXPECTED)(scope, receive, watched)
         finally:
             REQUEST.reset(entered)
-        self._record(scope, status, request)
+        self._record(scope, status or scope["state"].get("refused", 0), request)
 
     def _record(self, scope: Scope, status: int, request: Measured) -> None:
-        route = getattr(scope.get("route"), "path", "unknown")
+        route = getattr(scope.get("route"), "path", UNKNOWN)
         method = scope["method"] if scope["method"] in METHODS else "other"
-        if route == "unknown":
+        if route == UNKNOWN:
             method = "any"
-        seconds = request.total
         count_stages(request)
-        self._requests.labels(method, route, status).inc()
-        self._seconds.labels(method, route).observe(seconds)
-        fields = {"method": method, "route": route, "status": status, "milliseconds": round(seconds * 1000, 2)}
-        LOG.info("request", extra={"fields": fields | {"request_id": request.request_id}})
+        self._requests.answered(method, route, status, request.total, request.request_id)
         if self._spans is not None and _admitted(scope):
             self._spans.add(request, method, route, status, Headers(scope=scope).get("traceparent"))
 

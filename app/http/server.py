@@ -40,7 +40,7 @@ def config_of(app: FastAPI, settings: Settings) -> uvicorn.Config:
         app,
         settings.host,
         settings.port,
-        http=connection_class(limits),
+        http=connection_class(limits, app.state.requests),
         ws="none",
         timeout_keep_alive=settings.idle_seconds,
         backlog=ACCEPTED_AT_ONCE,

@@ -1,5 +1,7 @@
 """Slow and silent clients, by real sockets: each is closed in time, and others are answered meanwhile."""
 
+import json
+import logging
 import socket
 import threading
 import time
@@ -128,3 +130,70 @@ def test_two_different_content_lengths_are_refused(address: tuple[str, int]) -> 
         client.sendall(POST + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\n{}    ")
         _, said = closed_after(client)
     assert said.startswith(b"HTTP/1.1 400 ")
+
+
+MALFORMED = POST + b"X-Request-Id: mine\r\nTransfer-Encoding: chunked\r\n\r\nno length\r\n"
+REFUSALS = {
+    "no HTTP": (b"\x16\x03\x01\r\n\r\n", 400, None),
+    "head that never ends": (HEAD + b"X-Request-Id: mine\r\n", 408, None),
+    "body that never ends": (POST + b"X-Request-Id: mine\r\nContent-Length: 9\r\n\r\n{", 408, "mine"),
+    "body without a name": (POST + b"Content-Length: 9\r\n\r\n{", 408, None),
+    "body that is malformed": (MALFORMED, 400, "mine"),
+}
+
+
+def counted(address: tuple[str, int], status: int) -> float:
+    """Requests for no route that were answered so."""
+    text = httpx.get(f"http://{address[0]}:{address[1]}/metrics").text
+    line = f'keel_requests_total{{method="any",route="unknown",status="{status}"}} '
+    return next((float(one.removeprefix(line)) for one in text.splitlines() if one.startswith(line)), 0.0)
+
+
+def lines(log: pytest.LogCaptureFixture, status: int) -> list[object]:
+    """The ids of requests for no route that were answered so, as the log has them."""
+    fields = [getattr(record, "fields", {}) for record in log.records if record.message == "request"]
+    return [one["request_id"] for one in fields if (one["route"], one["status"]) == ("unknown", status)]
+
+
+def named(said: bytes) -> str:
+    """The id in the one reply, header and body."""
+    head, _, body = said.partition(b"\r\n\r\n")
+    headers = httpx.Headers([tuple(line.split(b": ", 1)) for line in head.split(b"\r\n")[1:]])
+    assert headers["content-type"] == "application/problem+json"
+    assert json.loads(body)["request_id"] == headers["x-request-id"]
+    return headers["x-request-id"]
+
+
+@pytest.mark.parametrize("case", REFUSALS)
+def test_a_refusal_below_http_has_an_id_and_is_counted_and_logged_once(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture, case: str
+) -> None:
+    sent, status, own = REFUSALS[case]
+    caplog.set_level(logging.INFO, "keel")
+    before = counted(address, status)
+    with socket.create_connection(address) as client:
+        client.sendall(sent)
+        _, said = closed_after(client)
+    assert said.startswith(b"HTTP/1.1 %d " % status)
+    request_id = named(said)
+    assert request_id == own or (own is None and len(request_id) == 32)
+    assert counted(address, status) == before + 1
+    assert lines(caplog, status) == [request_id]
+
+
+def test_a_refusal_for_lack_of_room_has_an_id_and_is_counted(
+    address: tuple[str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "keel")
+    working = [socket.create_connection(address) for _ in range(LIMITS["max_connections"])]
+    for client in working:
+        client.sendall(POST + b"Content-Length: 1000\r\n\r\n{")
+    time.sleep(0.2)
+    with socket.create_connection(address) as one_more:
+        _, said = closed_after(one_more)
+    for client in working:
+        client.close()
+    assert said.startswith(b"HTTP/1.1 503 ")
+    assert b"\r\nRetry-After: 1\r\n" in said
+    assert lines(caplog, 503) == [named(said)]
+    assert counted(address, 503) == 1
