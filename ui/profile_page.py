@@ -13,7 +13,7 @@ from ui.good_enough import good_enough
 from ui.own_audit import sentences, served
 from ui.parts import facts, share
 from ui.prose import plain
-from ui.session import careful, carried, page, person, say, service
+from ui.session import careful, carried, forgotten, page, person, say, service
 from ui.words import guard_in_numbers, guard_in_words
 
 SIDES = {"left": ("left", "right"), "right": ("right", "left")}
@@ -134,6 +134,7 @@ def confirm_erasing(user: str) -> None:
 @careful
 def erase(user: str) -> None:
     service().forget(user)
+    forgotten(user)
     st.session_state.clear()
     say("Erased. Keel knows nothing about you any more.")
 

@@ -3,28 +3,51 @@
 import secrets
 from collections.abc import Callable
 from functools import wraps
-from pathlib import Path
 from typing import Any, ParamSpec
+from urllib.parse import quote
 
 import streamlit as st
 
 import keel
+from keel.calls import Call
 from ui.arguments import given, secret
 from ui.identity import is_auditor, person_of
 from ui.prose import plain
 
 START = "keel serve"
+LIFETIME, RENEWAL = 3_600, 3_000
+"""Seconds that a person's key lives, and after which the page makes another."""
 P = ParamSpec("P")
 
 
-@st.cache_resource(show_spinner=False, on_release=keel.Client.close)
-def _connect(url: str, key_file: Path | None) -> keel.Client:
-    return keel.Client(url, key=None if key_file is None else secret(key_file))
+@st.cache_resource(show_spinner=False, ttl=2 * LIFETIME, on_release=keel.Client.close)
+def _connect(url: str, key: str | None) -> keel.Client:
+    """A connection for as long as its key may live."""
+    return keel.Client(url, key=key)
+
+
+@st.cache_data(show_spinner=False, ttl=RENEWAL)
+def _bound_key(user: str) -> str:
+    """A key that reaches this person alone."""
+    path = f"/v1/users/{quote(user, safe='')}/keys"
+    return auditing().send(Call("POST", path, lambda reply: str(reply["key"]), {"seconds": LIFETIME}))
 
 
 def service() -> keel.Client:
-    """The one connection of this process to the service."""
-    return _connect(given().url, given().key_file)
+    """The service, with a key of the visit's person alone; without keys, one connection for everybody."""
+    file = given().key_file
+    return _connect(given().url, None if file is None else _bound_key(person()))
+
+
+def auditing() -> keel.Client:
+    """The service with the page's own key, for making keys and for the audit of everybody."""
+    file = given().key_file
+    return _connect(given().url, None if file is None else secret(file))
+
+
+def forgotten(user: str) -> None:
+    """Erasing a person revokes their keys: the next request needs another."""
+    _bound_key.clear(user)
 
 
 def behind_front() -> bool:
@@ -90,6 +113,9 @@ def page(draw: Callable[[], Any]) -> None:
         trouble("Keel is not answering", f"Nothing answers at `{given().url}`. Start it in a terminal:", START)
     except keel.Unavailable:
         trouble("Keel is still starting", "Its encoder is being loaded; that takes a few seconds.")
+    except keel.Unauthorized as refusal:
+        forgotten(person())
+        trouble("Keel asks for another key", plain(refusal.detail))
     except keel.Problem as problem:
         trouble("Keel cannot do that", plain(problem.detail))
 
