@@ -14,18 +14,21 @@ from elicitation.errors import InvalidInput
 
 if TYPE_CHECKING:
     from app.profiles.profiles import Profiles
+    from app.storage.registry import Key
 
 
 def require_startable(settings: Settings, ui: bool) -> None:
     """Raises InvalidInput when the address is open to others, the page knows no person or a port is taken."""
-    keyed = settings.database.is_file() and asyncio.run(_any_key(settings))
-    if not settings.loopback and not keyed:
+    from app.storage.keys import scopes_of
+
+    keys = asyncio.run(_keys(settings)) if settings.database.is_file() else []
+    if not settings.loopback and not keys:
         raise InvalidInput(
             f"host {settings.host!r} is reachable from other machines and no key exists to keep them out; "
             "make one with keel key create --tenant NAME, or use --host 127.0.0.1"
         )
     if ui:
-        require_login(settings, keyed)
+        require_login(settings, bool(keys), scopes_of(settings.key, keys))
     _require_free(settings.host, settings.port, "port")
     if ui:
         _require_free(settings.page_host, settings.ui_port, "ui-port")
@@ -50,11 +53,11 @@ def serve(settings: Settings, ui: bool) -> None:
         Server(config_of(app, settings), app.state.service).run()
 
 
-async def _any_key(settings: Settings) -> bool:
-    from app.storage.opening import opened
+async def _keys(settings: Settings) -> "list[Key]":
+    from app.storage.keys import stored_keys
 
-    async with opened(settings) as store:
-        return bool(await store.registry.keys())
+    async with stored_keys(settings) as keys:
+        return await keys.all()
 
 
 async def require_servable(settings: Settings, served: "Profiles") -> None:

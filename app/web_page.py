@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,8 +24,11 @@ LARGEST_HEADER = 32 * 1024
 """Bytes of one header of a WebSocket: a provider's tokens in cookies are longer than its 8 kB by default."""
 
 
-def require_login(settings: Settings, keyed: bool) -> None:
-    """Raises InvalidInput where the page could not tell one person of a service with keys from another."""
+def require_login(settings: Settings, keyed: bool, scopes: Set[str] = frozenset()) -> None:
+    """Raises InvalidInput where the page could not tell one person from another, or its own key may not do its work.
+
+    ``keyed``: the service has keys; ``scopes`` are those of the page's, none if it opens nothing.
+    """
     if keyed and settings.key is None:
         raise InvalidInput("the service has keys and its web page was given none; set KEEL_KEY, or add --no-ui")
     if keyed and settings.login == "token":
@@ -35,6 +38,19 @@ def require_login(settings: Settings, keyed: bool) -> None:
         )
     if settings.login == "oidc":
         _require_provider(settings)
+    if keyed:
+        _require_scopes(settings, scopes)
+
+
+def _require_scopes(settings: Settings, scopes: Set[str]) -> None:
+    needed = sorted({"delegate", *(["audit"] if settings.auditors else [])})
+    flags = " ".join(f"--scope {scope}" for scope in needed)
+    remedy = f"set KEEL_KEY to a key that keel key create --tenant NAME {flags} makes, or add --no-ui"
+    if not scopes:
+        raise InvalidInput(f"KEEL_KEY, which the web page uses, is unknown, expired or revoked; {remedy}")
+    if not set(needed) <= scopes:
+        had, wanted = ", ".join(sorted(scopes)), ", ".join(needed)
+        raise InvalidInput(f"KEEL_KEY has {had}, and the web page needs {wanted}; {remedy}")
 
 
 def _require_provider(settings: Settings) -> None:

@@ -4,12 +4,10 @@ import secrets
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec
-from urllib.parse import quote
 
 import streamlit as st
 
 import keel
-from keel.calls import Call
 from ui.arguments import given, secret
 from ui.identity import is_auditor, person_of
 from ui.prose import plain
@@ -17,20 +15,21 @@ from ui.prose import plain
 START = "keel serve"
 LIFETIME, RENEWAL = 3_600, 3_000
 """Seconds that a person's key lives, and after which the page makes another."""
+MOST_VISITS = 1_000
+"""Keys and connections that are kept; whoever came longest ago gets others."""
 P = ParamSpec("P")
 
 
-@st.cache_resource(show_spinner=False, ttl=2 * LIFETIME, on_release=keel.Client.close)
+@st.cache_resource(show_spinner=False, ttl=2 * LIFETIME, max_entries=MOST_VISITS, on_release=keel.Client.close)
 def _connect(url: str, key: str | None) -> keel.Client:
     """A connection for as long as its key may live."""
     return keel.Client(url, key=key)
 
 
-@st.cache_data(show_spinner=False, ttl=RENEWAL)
+@st.cache_data(show_spinner=False, ttl=RENEWAL, max_entries=MOST_VISITS)
 def _bound_key(user: str) -> str:
     """A key that reaches this person alone."""
-    path = f"/v1/users/{quote(user, safe='')}/keys"
-    return auditing().send(Call("POST", path, lambda reply: str(reply["key"]), {"seconds": LIFETIME}))
+    return auditing().person_key(user, seconds=LIFETIME).key
 
 
 def service() -> keel.Client:

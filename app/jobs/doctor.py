@@ -17,6 +17,7 @@ from app.profiles.basis import REMEDY as PINNING
 from app.profiles.basis import open_artifact, open_encoder
 from app.settings import CONFIGURATION, PREFIX, Settings, configuration_file, notices
 from app.storage.examining import Examined, examine
+from app.storage.keys import scopes_of
 from app.storage.private import BESIDE
 from app.storage.registry import EVERY_SCOPE
 from app.web_page import require_login
@@ -83,9 +84,9 @@ def login(settings: Settings, store: Examined | None) -> Iterator[Finding]:
 
     A page that cannot start is a warning where the service may be meant to have none.
     """
-    file = settings.oidc_file
+    file, known = settings.oidc_file, store.keys if store else ()
     try:
-        require_login(settings, keyed=store is not None and bool(store.keys))
+        require_login(settings, bool(known), scopes_of(settings.key, known))
     except InvalidInput as error:
         status: Status = "fault" if settings.login == "oidc" else "warning"
         yield Finding("login", status, str(error), "docs/operations.md shows each way to log in")

@@ -9,10 +9,12 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+
+from pydantic import SecretStr
 
 from app.errors import Conflict, NotFound, Unauthorized
 from app.settings import Settings
@@ -81,10 +83,10 @@ class Keys:
             raise Unauthorized(f"this service needs a key and none was sent; {REMEDY}")
         shape = SHAPE.fullmatch(presented)
         key = await self._registry.key(shape[1]) if shape else None
-        digested = _digest(presented)
-        if key is None or not hmac.compare_digest(key.secret_digest, digested) or not key.valid(now()):
+        grant = granted(key, presented)
+        if grant is None:
             raise Unauthorized(f"the key sent is unknown, expired or revoked; {REMEDY}")
-        return Grant(key.tenant_id, key.granted, key.bound_to, key)
+        return grant
 
     async def create(self, tenant_id: str, wish: Wish = ANYTHING) -> tuple[Key, str]:
         """A new key and, this once, what a client sends."""
@@ -140,6 +142,20 @@ async def stored_keys(settings: Settings) -> AsyncIterator[Keys]:
     """The keys of a data folder, made if missing; a service may be running on it."""
     async with opened(settings) as store:
         yield Keys(store.registry)
+
+
+def granted(key: Key | None, presented: str) -> Grant | None:
+    """What a stored key allows whoever presents it; None where that is another's, or it opens nothing any more."""
+    digested = _digest(presented)
+    if key is None or not hmac.compare_digest(key.secret_digest, digested) or not key.valid(now()):
+        return None
+    return Grant(key.tenant_id, key.granted, key.bound_to, key)
+
+
+def scopes_of(presented: SecretStr | None, keys: Iterable[Key]) -> frozenset[Scope]:
+    """The scopes of a presented key among the stored ``keys``; none where it is none of them, or opens nothing."""
+    found = () if presented is None else (granted(key, presented.get_secret_value()) for key in keys)
+    return next((grant.scopes for grant in found if grant is not None), frozenset())
 
 
 def listed(scopes: frozenset[Scope] | None) -> str:

@@ -5,6 +5,7 @@ import json
 import logging
 import re
 import sqlite3
+from contextlib import nullcontext
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -23,10 +24,14 @@ from app.errors import Unauthorized as Refused
 from app.http.access import OPEN_PATHS as OPEN
 from app.http.admission import RequireKey, presented
 from app.http.logs import JsonLines
+from app.jobs.doctor import login
 from app.serve import require_startable
 from app.settings import Settings
-from app.storage.keys import LOCAL, Keys, stored_keys
+from app.storage.examining import examine
+from app.storage.keys import ANYTHING, LOCAL, Keys, Wish, scopes_of, stored_keys
 from app.storage.opening import open_store
+from app.storage.registry import Scope as KeyScope
+from app.web_page import require_login
 from elicitation.errors import InvalidInput
 from keel import Client, NotFound, Unauthorized
 
@@ -314,6 +319,31 @@ def test_serving_others_begins_with_a_key_and_the_page_stays_on_this_machine(tmp
         require_startable(with_key, ui=True)
     require_startable(with_key.model_copy(update={"login": "header"}), ui=True)
     assert settings.ui_address.startswith("http://127.0.0.1:")
+
+
+@pytest.mark.parametrize(
+    ("wish", "auditors", "said"),
+    [
+        (Wish(frozenset({KeyScope.DELEGATE})), (), None),
+        (Wish(frozenset({KeyScope.DELEGATE, KeyScope.AUDIT})), ("eve",), None),
+        (Wish(frozenset({KeyScope.DELEGATE})), ("eve",), "--scope audit --scope delegate"),
+        (Wish(frozenset({KeyScope.SCORE, KeyScope.ELICIT})), (), "has elicit, score, and the web page needs delegate"),
+        (Wish(bound_to="ada"), (), "needs delegate"),
+        (None, (), "unknown, expired or revoked"),
+    ],
+)
+async def test_a_page_does_not_start_with_a_key_that_cannot_do_its_work(
+    tmp_path: Path, wish: Wish | None, auditors: tuple[str, ...], said: str | None
+) -> None:
+    async with stored_keys(Settings(data_dir=tmp_path)) as keys:
+        presented = (await keys.create("acme", wish or ANYTHING))[1]
+        stored = await keys.all()
+    key = UNKNOWN if wish is None else presented
+    settings = Settings(data_dir=tmp_path, login="header", key=SecretStr(key), auditors=auditors)
+    with nullcontext() if said is None else pytest.raises(InvalidInput, match=said):
+        require_login(settings, True, scopes_of(settings.key, stored))
+    (found,) = login(settings, examine(settings.database))
+    assert found.status == ("ok" if said is None else "warning")
 
 
 @pytest.mark.parametrize(
