@@ -231,8 +231,8 @@ def _insert(db: Database, table: str, row: dict[str, Any], conflict: str) -> Non
 
 
 def _person(db: Database, key: PersonKey) -> Person | None:
-    rows = db.query(f"{PEOPLE} and user_id = :user_id", vars(key))
-    return next((_to_person(row) for row in rows), None)
+    rows = list(db.query(f"{PEOPLE} and user_id = :user_id", vars(key)))
+    return _to_person(rows[0]) if rows else None
 
 
 def _to_person(row: dict[str, Any]) -> Person:

@@ -27,8 +27,8 @@ class SqliteVisits:
 
     def find(self, db: Database, key: PersonKey) -> Person | None:
         """Whoever visits; None without a visit or after its end."""
-        rows = db.table("visits").rows_where(f"{OWNER} and not {OVER}", self._bound(key))
-        return next((Person(key, row["incarnation"], row["created_at"], 0) for row in rows), None)
+        rows = list(db.table("visits").rows_where(f"{OWNER} and not {OVER}", self._bound(key)))
+        return Person(key, rows[0]["incarnation"], rows[0]["created_at"], position=0) if rows else None
 
     def begin(self, db: Database, key: PersonKey) -> None:
         """A visit of somebody who has none; those that are over, and the oldest of too many, leave."""

@@ -155,6 +155,15 @@ async def test_a_visitor_can_be_forgotten_and_is_not_noted_as_erased(settings: S
     }
 
 
+async def test_a_visit_that_ends_before_its_question_is_there_says_how_to_go_on(running) -> None:
+    async with running(visit_hours=AT_ONCE) as service:
+        refused = await service.http.post(f"{ADA}/questions")
+        assert refused.status_code == 404
+        assert "POST /v1/users/ada/questions" in refused.json()["detail"]
+        documented = (await service.http.get("/openapi.json")).json()["paths"]["/v1/users/{user_id}/questions"]
+        assert "404" in documented["post"]["responses"]
+
+
 @pytest.mark.parametrize("most", [1, 20])
 async def test_however_many_names_are_asked_a_few_rows_are_kept_and_no_person(
     settings: Settings, running, most: int

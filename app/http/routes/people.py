@@ -42,7 +42,7 @@ IdempotencyKey = Annotated[
     responses={
         200: {"model": QuestionReply, "description": "the question that is still open"},
         204: {"description": "no further question is worth asking, or none is left"},
-        **problems(409, 413, 422),
+        **problems(404, 409, 413, 422),
     },
 )
 async def ask(person: Named, serving: Serving, response: Response, request: AskRequest | None = None) -> object:
