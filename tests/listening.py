@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NamedTuple
 
 import httpx
 import uvicorn
@@ -30,9 +31,16 @@ def listening(app: FastAPI) -> Iterator[str]:
         thread.join()
 
 
+class Served(NamedTuple):
+    """``keel serve`` in a process of its own."""
+
+    address: str
+    pid: int
+
+
 @contextmanager
-def serving(folder: Path, **variables: str) -> Iterator[str]:
-    """The address of ``keel serve`` in a process of its own, ready, with the data folder and variables given."""
+def serving(folder: Path, **variables: str) -> Iterator[Served]:
+    """A service in a process of its own, ready, with the data folder and variables given."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "app", "serve", "--no-ui", "--port", str(port), "--data-dir", str(folder)]
@@ -40,7 +48,7 @@ def serving(folder: Path, **variables: str) -> Iterator[str]:
     with subprocess.Popen(command, env=os.environ | variables, stdout=nowhere, stderr=nowhere) as child:
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}", child)
-            yield f"http://127.0.0.1:{port}"
+            yield Served(f"http://127.0.0.1:{port}", child.pid)
         finally:
             child.terminate()
 

@@ -56,8 +56,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("generated")
     create = [sys.executable, "-m", "app", "key", "create", "--tenant", "acme", "--json", "--data-dir", str(folder)]
     made = subprocess.run(create, capture_output=True, check=True)
-    with serving(folder, **LIMITS) as address:
-        yield Served(address, json.loads(made.stdout)["key"])
+    with serving(folder, **LIMITS) as service:
+        yield Served(service.address, json.loads(made.stdout)["key"])
 
 
 @pytest.fixture(autouse=True)

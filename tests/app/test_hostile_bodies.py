@@ -1,11 +1,6 @@
 """Bodies that cost a service more than they cost their sender: no 500, small replies, and health in time."""
 
-import contextlib
 import json
-import socket
-import subprocess
-import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +10,8 @@ import pytest
 from fastapi import FastAPI
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from listening import listening
+from listening import Served, listening, serving
+from stalls import probed
 
 from app.http.api import create_app
 from app.http.json_bounds import require_bounded
@@ -29,8 +25,8 @@ from reward_bases.sources.encoder import Encoder
 JSON = {"content-type": "application/json"}
 SMALL_REPLY = 20_000
 MEBIBYTE = 2**20
-HEALTH_SECONDS = 0.2
-PROBE_EVERY = 0.02
+STALL_SECONDS = 0.2
+"""Processor time of the service during one reply of its health."""
 
 
 def posts(app: FastAPI) -> dict[str, list[str]]:
@@ -203,64 +199,29 @@ def worst() -> dict[str, tuple[str, bytes]]:
 
 
 @pytest.fixture(scope="module")
-def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of ``keel serve`` in a process of its own: a client in the same process would hold Python's lock."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    folder, address = tmp_path_factory.mktemp("process"), f"http://127.0.0.1:{port}"
-    flags = ["--no-ui", "--port", str(port), "--data-dir", str(folder)]
-    with subprocess.Popen([sys.executable, "-m", "app", "serve", *flags], stderr=subprocess.DEVNULL) as child:
-        try:
-            wait_until_ready(address, child)
-            yield address
-        finally:
-            child.terminate()
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """``keel serve`` in a process of its own: a client in the same process would hold Python's lock."""
+    with serving(tmp_path_factory.mktemp("process"), OMP_NUM_THREADS="1") as served:
+        time.sleep(1)
+        yield served
 
 
-def wait_until_ready(address: str, child: subprocess.Popen[bytes]) -> None:
-    while child.poll() is None:
-        with contextlib.suppress(httpx.TransportError):
-            if httpx.get(f"{address}/health/ready").status_code == 200:
-                time.sleep(1)
-                return
-        time.sleep(0.1)
-    raise RuntimeError("the service did not start")
-
-
-def longest_delay(process: str, path: str, body: bytes) -> float:
-    """Seconds that the slowest health reply took while four clients sent ``body``."""
-    done, delays = threading.Event(), []
-
-    def probe() -> None:
-        with httpx.Client(base_url=process, timeout=60) as client:
-            while not done.is_set():
-                start = time.perf_counter()
-                client.get("/health/live").raise_for_status()
-                delays.append(time.perf_counter() - start)
-                time.sleep(PROBE_EVERY)
+@pytest.mark.slow
+@pytest.mark.parametrize("case", worst())
+def test_health_waits_for_little_work_during_the_worst_bodies(process: Served, case: str) -> None:
+    path, body = worst()[case]
+    assert MEBIBYTE < len(body) < 4 * MEBIBYTE
 
     def send(_: int) -> int:
-        with httpx.Client(base_url=process, timeout=5) as client:
+        with httpx.Client(base_url=process.address, timeout=5) as client:
             try:
                 return client.post(path, content=body, headers=JSON).status_code
             except httpx.TimeoutException:
                 return 0
 
-    with ThreadPoolExecutor(5) as pool:
-        probing = pool.submit(probe)
+    with probed(process.address, process.pid) as stalls, ThreadPoolExecutor(4) as pool:
         statuses = list(pool.map(send, range(4)))
-        done.set()
-        probing.result()
+    print(f"{case}: {max(stalls):.3f} s at most in {len(stalls)} replies, {statuses}")
     assert 500 not in statuses
-    assert len(delays) > 1
-    return max(delays)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("case", worst())
-def test_health_answers_in_time_during_the_worst_bodies(process: str, case: str) -> None:
-    path, body = worst()[case]
-    assert MEBIBYTE < len(body) < 4 * MEBIBYTE
-    # Other work shares the test machine: the best of three counts.
-    delays = [longest_delay(process, path, body) for _ in range(3)]
-    assert min(delays) < HEALTH_SECONDS, delays
+    assert len(stalls) > 1
+    assert max(stalls) < STALL_SECONDS
