@@ -34,7 +34,7 @@ class Encoder(Protocol):
 
 @runtime_checkable
 class Stepwise(Protocol):
-    """An encoder that can be interrupted: None after each step, the vectors (n, d) after the last."""
+    """An encoder that can be interrupted: None after each step but the last, which gives the vectors (n, d)."""
 
     def steps(self, texts: Sequence[str]) -> Iterator[Tensor | None]: ...
 

@@ -94,7 +94,7 @@ class Encoder:
 
     @torch.no_grad()
     def steps(self, texts: Sequence[str]) -> Iterator[Tensor | None]:
-        """As ``encode``, to be interrupted: None after each batch of the model, the vectors (n, d) at the end.
+        """As ``encode``, to be interrupted: None after each batch of the model but the last, then the vectors (n, d).
 
         On a CPU the batches are small: others wait for no more than a few tenths of a second.
         """
@@ -104,11 +104,13 @@ class Encoder:
     def _steps(self, texts: Sequence[str], tokens: int) -> Iterator[Tensor | None]:
         chunks = sorted(self._windows(texts), key=lambda chunk: len(chunk[1])) if texts else []
         sums = torch.zeros(len(texts), self.dimension)
-        for batch in _token_bounded(chunks, tokens):
+        batches = _token_bounded(chunks, tokens)
+        for number, batch in enumerate(batches, 1):
             owners = torch.tensor([owner for owner, _ in batch])
             weights = torch.tensor([[float(len(ids))] for _, ids in batch])
             sums.index_add_(0, owners, self._pooled([ids for _, ids in batch]) * weights)
-            yield None
+            if number < len(batches):
+                yield None
         yield torch.nn.functional.normalize(sums, dim=-1)
 
     def _windows(self, texts: Sequence[str]) -> list[tuple[int, list[int]]]:

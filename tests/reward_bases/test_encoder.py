@@ -36,6 +36,28 @@ def test_no_texts_give_no_vectors(encoder: Encoder) -> None:
     assert encoder.encode([]).shape == (0, encoder.dimension)
 
 
+def test_a_step_reads_few_tokens_and_the_last_gives_the_vectors(
+    encoder: Encoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    pooled = Encoder._pooled
+
+    def counted(self: Encoder, batch: list[list[int]]) -> torch.Tensor:
+        sizes.append(len(batch) * max(map(len, batch)))
+        return pooled(self, batch)
+
+    monkeypatch.setattr(Encoder, "_pooled", counted)
+    texts = [*TEXTS, "word " * 3_000, *(f"Water plant {n} when its soil is dry. " * 20 for n in range(20))]
+    *pauses, vectors = encoder.steps(texts)
+    assert vectors is not None
+    assert pauses == [None] * (len(sizes) - 1)
+    assert max(sizes) <= module.CPU_STEP_TOKENS
+    assert len(sizes) > 4
+    torch.testing.assert_close(vectors, encoder.encode(texts), atol=1e-5, rtol=0)
+    (short,) = encoder.steps(TEXTS[:1])
+    assert short is not None
+
+
 def test_other_weights_under_the_default_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MINILM_SHA256", "0" * 64)
     with pytest.raises(ArtifactMismatch, match="sha256"):
