@@ -51,7 +51,9 @@ class _Results:
         self.trajectories = trajectories
         self.replicates = replicates
         self.samples = {
-            (method, distortion): [_sample(c) for c in trajectories if (c.method, c.distortion) == (method, distortion)]
+            (method, distortion): [
+                sample_of(c) for c in trajectories if (c.method, c.distortion) == (method, distortion)
+            ]
             for method, distortion in dict.fromkeys((c.method, c.distortion) for c in trajectories)
         }
         self.names = [method for method, distortion in self.samples if distortion == AS_RECORDED]
@@ -176,7 +178,8 @@ def answers_needed(curve: dict[int, float], level: float) -> float | None:
     return None
 
 
-def _sample(trajectory: Trajectory) -> Sample:
+def sample_of(trajectory: Trajectory) -> Sample:
+    """Each person's sums, by number of answers."""
     size = len(trajectory.people)
     tallies = {k: tally(p, trajectory.labels, trajectory.owners, size) for k, p in trajectory.predictions.items()}
     return Sample(trajectory.world, trajectory.seed, trajectory.people, tallies)
