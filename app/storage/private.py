@@ -6,6 +6,7 @@ left as it is, and refused where everybody may write into it and so swap the dat
 
 import os
 import stat
+from contextlib import suppress
 from pathlib import Path
 
 from elicitation.errors import InvalidInput
@@ -37,12 +38,12 @@ def private_database(database: Path) -> None:
     SQLite gives the files that it makes beside a database the mode of the database.
     """
     place = database.resolve()
-    if not os.path.lexists(place):
+    # Another process may make the database at the same moment, or close it and so remove its journal.
+    with suppress(FileExistsError):
         os.close(os.open(place, os.O_CREAT | os.O_EXCL | os.O_WRONLY, FILE))
     for suffix in BESIDE:
-        path = place.with_name(f"{place.name}{suffix}")
-        if os.path.lexists(path):
-            _narrow(path)
+        with suppress(FileNotFoundError):
+            _narrow(place.with_name(f"{place.name}{suffix}"))
 
 
 def _narrow(path: Path) -> None:

@@ -3,7 +3,9 @@
 import os
 import sqlite3
 import stat
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -100,6 +102,25 @@ def test_a_pipe_in_place_of_a_file_is_refused(tmp_path: Path, suffix: str) -> No
     os.mkfifo(tmp_path / f"keel.db{suffix}")
     with pytest.raises(InvalidInput, match="no regular file"):
         private_database(tmp_path / "keel.db")
+
+
+def test_those_who_open_a_new_database_at_once_all_succeed(tmp_path: Path) -> None:
+    """Each also makes and removes a journal, which another may just have found."""
+    together = threading.Barrier(4)
+
+    def opening() -> None:
+        for number in range(200):
+            database, journal = (tmp_path / f"{number}.db{suffix}" for suffix in ("", "-wal"))
+            together.wait(30)
+            private_database(database)
+            journal.touch()
+            private_database(database)
+            journal.unlink(missing_ok=True)
+
+    with ThreadPoolExecutor(4) as threads:
+        for one in [threads.submit(opening) for _ in range(4)]:
+            one.result()
+    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.glob("*.db")} == {0o600}
 
 
 async def test_a_linked_database_is_narrowed_where_it_lies(settings: Settings, tmp_path: Path) -> None:
