@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -123,6 +124,35 @@ def test_two_lengths_of_a_body_are_refused(address: tuple[str, int], chunked: by
         _, said = closed_after(client)
     assert said.startswith(b"HTTP/1.1 400 ")
     assert b"connection: close" in said.lower()
+
+
+LARGE = HEAD.replace(b"/health/live", b"/openapi.json") + b"\r\n"
+
+
+def read_all(client: socket.socket) -> bytes:
+    """What comes until the end, or until nothing comes for a second."""
+    client.settimeout(1)
+    said = bytearray()
+    with suppress(OSError):
+        while received := client.recv(2**16):
+            said += received
+    return bytes(said)
+
+
+def test_a_client_that_does_not_read_its_replies_is_closed_in_time(address: tuple[str, int]) -> None:
+    httpx.get(f"http://{address[0]}:{address[1]}/openapi.json", timeout=30).raise_for_status()
+    with socket.create_connection(address) as one, socket.create_connection(address) as other:
+        for client in (one, other):
+            client.sendall(LARGE * 100)
+        read = threading.Thread(target=lambda: replies.append(read_all(one)))
+        replies: list[bytes] = []
+        read.start()
+        time.sleep(LIMITS["body_seconds"] + 2)
+        read.join()
+        cut = read_all(other)
+    assert replies[0].count(b"HTTP/1.1 200 ") == 100, "who reads gets all"
+    assert cut.startswith(b"HTTP/1.1 200 ")
+    assert cut.count(b"HTTP/1.1 200 ") < 50, "more is sent than the system's buffers take"
 
 
 def test_two_different_content_lengths_are_refused(address: tuple[str, int]) -> None:
