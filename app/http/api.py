@@ -78,6 +78,7 @@ def create_app(settings: Settings, store: Store, engine: Engine, folder: Path | 
         version=system.VERSION,
         description=DESCRIPTION,
         lifespan=lifespan,
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         telemetry=NO_TELEMETRY,

@@ -4,6 +4,7 @@ A link says which request takes what a reply gives: OpenAPI 3.1, section 4.8.20.
 """
 
 from collections.abc import Mapping
+from threading import Lock
 from typing import Any, NamedTuple
 
 from fastapi import FastAPI
@@ -19,6 +20,10 @@ PERSON = "/v1/users/{user_id}"
 SAME_PERSON = {"path.user_id": "$request.path.user_id"}
 ANSWER = {"question_id": "$response.body#/question_id", "choice": "left"}
 RATING = {"question_id": "$response.body#/question_id", "side": "left", "level": "acceptable"}
+
+
+MAKING = Lock()
+"""Held while a document is made: routes run on threads, and what FastAPI writes is changed afterwards."""
 
 
 class Link(NamedTuple):
@@ -66,15 +71,16 @@ def document(app: FastAPI, limits: Mapping[str, float | None], ensemble: bool, l
     The rule over an ensemble of heads is offered where the basis has one. A key for metrics is optional where they are
     open to this machine (``local_metrics``).
     """
-    if app.openapi_schema is None:
-        made = FastAPI.openapi(app)
-        _limit(made, limits)
-        made["components"]["securitySchemes"] = SCHEMES
-        if not ensemble:
-            made["components"]["schemas"]["RankRule"]["enum"].remove(ENSEMBLE_RULE)
-        if local_metrics:
-            made["paths"]["/metrics"]["get"]["security"].append({})
-        _link(made["paths"])
+    with MAKING:
+        if app.openapi_schema is None:
+            made = FastAPI.openapi(app)
+            _limit(made, limits)
+            made["components"]["securitySchemes"] = SCHEMES
+            if not ensemble:
+                made["components"]["schemas"]["RankRule"]["enum"].remove(ENSEMBLE_RULE)
+            if local_metrics:
+                made["paths"]["/metrics"]["get"]["security"].append({})
+            _link(made["paths"])
     return app.openapi_schema  # type: ignore[return-value]
 
 

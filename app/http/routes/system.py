@@ -5,7 +5,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from app.errors import NotFound
@@ -40,8 +40,15 @@ async def ready(serving: Serving) -> dict[str, str]:
     return {"status": "ready"}
 
 
+# Both on a thread of their own: it takes time to make the document, and to write it.
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(request: Request) -> JSONResponse:
+    """The OpenAPI document."""
+    return JSONResponse(request.app.openapi())
+
+
 @router.get("/docs", include_in_schema=False)
-async def reference(request: Request) -> HTMLResponse:
+def reference(request: Request) -> HTMLResponse:
     """The OpenAPI document to read."""
     return HTMLResponse(reference_page(request.app.openapi()), headers=HEADERS)
 
