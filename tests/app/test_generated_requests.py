@@ -111,6 +111,7 @@ def opened(served: Served, examples: int, seed: int, **options: object) -> Any:
             "headers": {"Authorization": f"Bearer {served.key}"},
             "generation": {"max-examples": examples, "database": "none"},
             "checks": {"max_response_time": SLOWEST_SECONDS},
+            "request-timeout": SLOWEST_SECONDS,
             "continue-on-failure": True,
             # About Hypothesis and its buffers, not about the service.
             "suppress-health-check": ["all"],
