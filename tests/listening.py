@@ -39,11 +39,13 @@ class Served(NamedTuple):
 
 
 @contextmanager
-def serving(folder: Path, **variables: str) -> Iterator[Served]:
-    """A service in a process of its own, ready, with the data folder and variables given."""
+def serving(folder: Path, files: int | None = None, **variables: str) -> Iterator[Served]:
+    """A service in a process of its own, ready, with the data folder and variables given; it may open so many files."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "app", "serve", "--no-ui", "--port", str(port), "--data-dir", str(folder)]
+    if files is not None:
+        command = ["sh", "-c", f'ulimit -n {files} && exec "$@"', "sh", *command]
     nowhere = subprocess.DEVNULL
     with subprocess.Popen(command, env=os.environ | variables, stdout=nowhere, stderr=nowhere) as child:
         try:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from listening import serving
 
 from app.http.api import create_app
 from app.http.server import Server, config_of
@@ -103,6 +104,20 @@ def test_many_silent_sockets_do_not_stop_others(address: tuple[str, int]) -> Non
     assert sum(still_open(client) for client in silent) <= LIMITS["max_connections"]
     for client in silent:
         client.close()
+
+
+def test_a_service_that_may_open_few_files_keeps_some_for_its_work(tmp_path: Path) -> None:
+    """Connections may take a third of them: the store, and what is just accepted, need files too."""
+    with serving(tmp_path, files=120) as service, httpx.Client(base_url=service.address, timeout=30) as http:
+        port = httpx.URL(service.address).port
+        silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
+        for n in range(5):
+            http.post(f"/v1/users/ada-{n}/questions", json={"force": True}).raise_for_status()
+        with httpx.Client(base_url=service.address, timeout=30) as newcomer:
+            newcomer.get("/health/ready").raise_for_status()
+        assert sum(still_open(client) for client in silent) <= 120 // 3
+        for client in silent:
+            client.close()
 
 
 def test_a_request_that_takes_longer_than_the_limits_is_answered(address: tuple[str, int]) -> None:

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from app.http.logs import LINES_PER_WINDOW, log_to_stderr
+from app.http.logs import LINES_PER_WINDOW, REQUESTS_PER_WINDOW, WINDOW_SECONDS, log_to_stderr
 
 LOGGERS = ("keel", "uvicorn", "asyncio")
 SECRETS = ("zenobia", "palmyra", "aqueduct", "pomegranate", "swordfish")
@@ -96,3 +96,22 @@ def test_a_flood_of_one_kind_is_a_burst_and_a_count(
     assert len(accepts) == LINES_PER_WINDOW + 1
     assert accepts[-1]["left_out"] == 20_000 - LINES_PER_WINDOW
     assert [line["event"] for line in lines if line not in accepts] == ["Invalid HTTP request received."]
+
+
+async def test_a_flood_of_requests_is_a_burst_in_the_log_and_whole_in_the_metrics(
+    capfd: pytest.CaptureFixture[str], http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log_to_stderr()
+    clock = time.monotonic()
+    monkeypatch.setattr("app.http.logs.time.monotonic", lambda: clock)
+    flood = REQUESTS_PER_WINDOW + 200
+    for n in range(flood):
+        # What a caller may choose makes no kind of its own.
+        await http.request(f"M{n % 7}", f"/swordfish/{n}", headers={"X-Request-Id": f"id-{n}"})
+    monkeypatch.setattr("app.http.logs.time.monotonic", lambda: clock + WINDOW_SECONDS + 1)
+    await http.get("/zenobia")
+    lines = [line for line in read(capfd) if line["event"] == "request"]
+    assert len(lines) == REQUESTS_PER_WINDOW + 1
+    assert lines[-1]["left_out"] == 200
+    metrics = (await http.get("/metrics")).text
+    assert f'keel_requests_total{{method="any",route="unknown",status="404"}} {flood + 1}.0' in metrics

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 from typing import Any
 
@@ -117,6 +118,8 @@ def test_overload_is_answered_with_503_and_a_time_to_retry(
     assert waited.status_code == 200
     assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
     assert "KEEL_MAX_WAITING_TEXTS" in refused.json()["detail"]
+    assert "gate;" in waited.headers["Server-Timing"]
+    assert not re.search("gate|columns|encode|wait", refused.headers["Server-Timing"]), "refused before any work"
     assert (tei.status_code, tei.json()["error_type"]) == (503, "Overloaded")
 
 
