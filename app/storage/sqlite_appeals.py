@@ -30,12 +30,11 @@ class SqliteAppeals:
         row |= {"conversation": json.dumps(appeal.conversation), "reasons": json.dumps(appeal.reasons)}
 
         def insert(db: Database) -> None:
-            with db.atomic():
-                if appeal.user_id is not None:
-                    self._require(db, PersonKey(tenant_id, appeal.user_id))
-                db.table("appeals").insert(row)
+            if appeal.user_id is not None:
+                self._require(db, PersonKey(tenant_id, appeal.user_id))
+            db.table("appeals").insert(row)
 
-        await self._writer.run(insert)
+        await self._writer.write(insert)
 
     async def all(self, tenant_id: str) -> list[Appeal]:
         return await self._where("tenant_id = ?", tenant_id)

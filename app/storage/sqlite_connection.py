@@ -41,6 +41,16 @@ class Connection:
         with stage("store"):
             return await asyncio.get_running_loop().run_in_executor(self._thread, self._measured, work, due)
 
+    async def write(self, work: Callable[[Database], object], seconds: float = LOCK_SECONDS) -> None:
+        """Do ``work`` in one transaction, which no other process writes into from its first read on."""
+
+        def transaction(db: Database) -> None:
+            db.execute("BEGIN IMMEDIATE")
+            work(db)
+            db.commit()
+
+        await self.run(transaction, seconds)
+
     @property
     def operation(self) -> Operation:
         """What it is for."""

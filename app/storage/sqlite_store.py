@@ -8,7 +8,7 @@ overwrites what is deleted; erasing also rebuilds the file and empties the journ
 import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from app.storage.migrations import MIGRATIONS
 from app.storage.private import private_database
 from app.storage.sqlite_appeals import SqliteAppeals
 from app.storage.sqlite_cleaning import Cleaning, note_due
-from app.storage.sqlite_connection import LOCK_SECONDS, READING, Connection, PointReads, empty_journal
+from app.storage.sqlite_connection import READING, Connection, PointReads, empty_journal
 from app.storage.sqlite_failures import SameFiles
 from app.storage.sqlite_registry import SqliteRegistry
 from app.storage.sqlite_traffic import SqliteTraffic
@@ -50,6 +50,13 @@ PEOPLE = """
     select people.*, coalesce((select max(position) from answer_log as log
         where log.tenant_id = people.tenant_id and log.user_id = people.user_id), 0) as position
     from people where tenant_id = :tenant_id
+"""
+WAITING = """
+    with log as (select * from answer_log where tenant_id = :tenant_id and user_id = :user_id)
+    select question_id from questions where tenant_id = :tenant_id and user_id = :user_id and question_id not in
+        (select question_id from log where kind = 'answer' and answer_id not in
+            (select answer_id from log where kind = 'correction'))
+    order by rowid
 """
 
 
@@ -87,7 +94,7 @@ class SqliteStore:
 
     async def check(self) -> None:
         # Writing the version that is there already changes nothing, and goes all the way to the disk.
-        await self._write(lambda db: db.execute("PRAGMA user_version = 0"), CHECK_SECONDS)
+        await self._writer.write(lambda db: db.execute("PRAGMA user_version = 0"), CHECK_SECONDS)
         await self._reader.run(lambda db: db.execute("select rowid from people limit 1").fetchall(), CHECK_SECONDS)
 
     async def find(self, keys: Sequence[PersonKey]) -> list[Person]:
@@ -104,7 +111,7 @@ class SqliteStore:
 
         found = await self._lookup.run(lambda db: self._found(db, key))
         if found is None:
-            await self._write(begin)
+            await self._writer.write(begin)
         return found or (await self.find([key]))[0]
 
     async def questions(self, key: PersonKey) -> list[Question]:
@@ -118,9 +125,11 @@ class SqliteStore:
             position = self._known(db, key).position
             if position != question.asked_after:
                 raise Conflict(f"the log has {position} entries, not {question.asked_after}; ask again")
+            for waiting in db.query(WAITING, asdict(key)):
+                raise Conflict(f"question {waiting['question_id']!r} waits for its answer; ask again to see it")
             _insert(db, "questions", row, "this prompt was asked before; ask again")
 
-        await self._write(add)
+        await self._writer.write(add)
 
     async def log(self, key: PersonKey) -> list[Entry]:
         rows = await self._reader.run(lambda db: _owned(db, "answer_log", key))
@@ -137,7 +146,7 @@ class SqliteStore:
                 raise Conflict(f"entry {entry.position} arrived where {expected} was due; read the profile, then retry")
             _insert(db, "answer_log", row, "this Idempotency-Key was used before; send a fresh one")
 
-        await self._write(add)
+        await self._writer.write(add)
 
     async def anchor_ratings(self, key: PersonKey) -> list[AnchorRating]:
         rows = await self._reader.run(lambda db: _owned(db, "anchor_ratings", key))
@@ -150,7 +159,7 @@ class SqliteStore:
             self._admitted(db, key)
             _insert(db, "anchor_ratings", row, "this Idempotency-Key was used before; send a fresh one")
 
-        await self._write(add)
+        await self._writer.write(add)
 
     async def erase(self, key: PersonKey) -> None:
         def delete(db: Database) -> None:
@@ -167,7 +176,7 @@ class SqliteStore:
                 if _to_audit(row).shows_few:
                     db.table("audits").delete(row["number"])
 
-        await self._write(delete)
+        await self._writer.write(delete)
         await self._cleaning.clean()
 
     async def add_audit(self, tenant_id: str, audit: AuditReport) -> None:
@@ -206,16 +215,6 @@ class SqliteStore:
                 f"/v1/users/{key.user_id}/questions asks one"
             )
         return person
-
-    async def _write(self, work: Callable[[Database], object], seconds: float = LOCK_SECONDS) -> None:
-        """One transaction that holds the write lock from its first read."""
-
-        def transaction(db: Database) -> None:
-            db.execute("BEGIN IMMEDIATE")
-            work(db)
-            db.commit()
-
-        await self._writer.run(transaction, seconds)
 
 
 def _owned(db: Database, table: str, key: PersonKey) -> list[dict[str, Any]]:

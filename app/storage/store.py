@@ -188,7 +188,7 @@ class Store(Protocol):
         """Every question asked, oldest first."""
 
     async def add_question(self, key: PersonKey, question: Question) -> None:
-        """Conflict when the prompt was asked before or the log has moved past ``asked_after``."""
+        """Conflict when the prompt was asked before, a question waits or the log has moved past ``asked_after``."""
 
     async def log(self, key: PersonKey) -> list[Entry]:
         """Every entry, oldest first."""

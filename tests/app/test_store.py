@@ -272,10 +272,40 @@ async def test_ratings_come_back_as_they_were_stored_to_their_person_alone(store
 async def test_a_prompt_is_asked_once_and_only_of_the_current_log(store: Store) -> None:
     await store.visit(ADA)
     await store.add_question(ADA, question(1))
+    await store.append(ADA, answer(1))
     with pytest.raises(Conflict, match="asked before"):
-        await store.add_question(ADA, question(2, prompt_id="prompt 1"))
-    with pytest.raises(Conflict, match="0 entries, not 5"):
+        await store.add_question(ADA, question(2, asked_after=1, prompt_id="prompt 1"))
+    with pytest.raises(Conflict, match="1 entries, not 5"):
         await store.add_question(ADA, question(3, asked_after=5))
+
+
+async def test_nothing_is_asked_while_a_question_waits(store: Store) -> None:
+    await store.visit(ADA)
+    await store.add_question(ADA, question(1))
+    with pytest.raises(Conflict, match="'q_1' waits for its answer"):
+        await store.add_question(ADA, question(2))
+    await store.append(ADA, answer(1))
+    await store.add_question(ADA, question(2, asked_after=1))
+    await store.append(ADA, correction(2, "a_1"))
+    with pytest.raises(Conflict, match="'q_1' waits for its answer"):
+        await store.add_question(ADA, question(3, asked_after=2))
+    assert [q.question_id for q in await store.questions(ADA)] == ["q_1", "q_2"]
+
+
+@pytest.mark.parametrize("kind", STORES)
+async def test_an_appeal_that_another_process_stores_during_an_erasure_does_not_stay(tmp_path: Path, kind: str) -> None:
+    one, two = (STORES[kind](tmp_path, VisitLimits()) for _ in range(2))
+    await one.open()
+    await two.open()
+    for n in range(40):
+        await one.visit(ADA)
+        ends = await asyncio.gather(
+            two.appeals.add("local", replace(appeal(), appeal_id=f"p_{n}")), one.erase(ADA), return_exceptions=True
+        )
+        assert {type(end) for end in ends} <= {type(None), NotFound}
+        assert await one.appeals.all("local") == []
+    await one.close()
+    await two.close()
 
 
 async def test_people_and_tenants_do_not_see_each_other(store: Store) -> None:
