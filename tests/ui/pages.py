@@ -62,6 +62,11 @@ class Page:
 
     def shown(self, page: str = "", query: str = "", **headers: str) -> str:
         """Everything that a visit gets to see of one page, as Streamlit sends it to a browser."""
+        sent = self.messages(page, query, **headers)
+        return "\n".join(str(message.delta) for message in sent if message.WhichOneof("type") == "delta")
+
+    def messages(self, page: str = "", query: str = "", **headers: str) -> list[ForwardMsg]:
+        """All that Streamlit sends to a browser until the page is drawn."""
         rerun = BackMsg(rerun_script=ClientState(query_string=query, page_name=page))
         seen: list[ForwardMsg] = []
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -71,7 +76,7 @@ class Page:
             stream.send(rerun.SerializeToString())
             while not (seen and _finished(seen[-1])):
                 seen.append(ForwardMsg.FromString(stream.recv(timeout=SECONDS_TO_START)))
-        return "\n".join(str(message.delta) for message in seen if message.WhichOneof("type") == "delta")
+        return seen
 
     def cookie(self) -> str:
         """The cookie that the token of the printed address is exchanged for."""

@@ -128,6 +128,13 @@ def test_every_reply_forbids_frames(page: Page, cookie: str, path: str, known: b
         assert headers["referrer-policy"] == "no-referrer"
 
 
+def test_the_browser_is_asked_for_no_usage_statistics(page: Page, cookie: str) -> None:
+    """It would send them to Streamlit's makers."""
+    (session,) = [sent.new_session for sent in page.messages(Cookie=cookie) if sent.WhichOneof("type") == "new_session"]
+    assert session.HasField("config")
+    assert session.config.gather_usage_stats is False
+
+
 def test_streamlits_own_routes_are_closed_but_for_three(page: Page, cookie: str) -> None:
     for path in ("health", "host-config"):
         assert page.request(f"/_stcore/{path}", Cookie=cookie).status == 200
