@@ -24,6 +24,7 @@ class Cleaning:
     def __init__(self, writer: Connection) -> None:
         self._writer = writer
         self._trying: asyncio.Task[None] | None = None
+        self._rebuilding = False
 
     async def clean(self) -> None:
         """Clean up if that is due. A failure is logged, and attempts go on beside everything else."""
@@ -32,7 +33,10 @@ class Cleaning:
             self._trying = asyncio.create_task(self._try_again(), context=Context())
 
     async def close(self) -> None:
-        """End the attempts; the next start goes on with them."""
+        """End the attempts, however large the file; the next start goes on with them."""
+        while self._rebuilding:
+            self._writer.interrupt()
+            await asyncio.sleep(0.01)
         if self._trying is not None:
             self._trying.cancel()
             await asyncio.wait([self._trying])
@@ -45,25 +49,26 @@ class Cleaning:
 
     async def _cleaned(self) -> bool:
         try:
-            await self._writer.run(_clean)
+            await self._writer.run(self._clean)
         except Exception as error:
             LOG.error("clean-up of an erasure", extra={"fields": {"exception": type(error).__name__}})
             return False
         return True
 
+    def _clean(self, db: Database) -> None:
+        last = db.execute("select max(number) from clean_ups").fetchone()[0]
+        if last is not None:
+            # First, since it needs less space; at last also where the disk is full, or the attempt would keep it so.
+            empty_journal(db)
+            self._rebuilding = True
+            try:
+                db.vacuum()
+            finally:
+                self._rebuilding = False
+                empty_journal(db)
+            db.table("clean_ups").delete_where("number <= ?", [last])
+
 
 def note_due(db: Database) -> None:
     """A part of an erasure's transaction."""
     db.execute("insert into clean_ups default values")
-
-
-def _clean(db: Database) -> None:
-    last = db.execute("select max(number) from clean_ups").fetchone()[0]
-    if last is not None:
-        # First, since it needs less space; at last also where the disk is full: the attempt's pages would keep it so.
-        empty_journal(db)
-        try:
-            db.vacuum()
-        finally:
-            empty_journal(db)
-        db.table("clean_ups").delete_where("number <= ?", [last])

@@ -56,6 +56,11 @@ class Connection:
         """What it is for."""
         return "read" if READING in self._pragmas else "write"
 
+    def interrupt(self) -> None:
+        """End the statement that is running, if any; its transaction is rolled back."""
+        if self._db is not None:
+            self._db.conn.interrupt()
+
     async def close(self) -> None:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()

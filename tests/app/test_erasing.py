@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from pathlib import Path
@@ -124,6 +125,34 @@ async def test_the_next_start_cleans_up_and_starts_although_it_cannot(
         await again.close()
     assert len(attempts) == 3
     assert TRACE not in content(tmp_path)
+
+
+ENDLESS = "with recursive n(x) as (select 1 union all select x + 1 from n) select count(*) from n"
+
+
+async def test_a_stop_does_not_wait_until_a_large_file_is_rebuilt(
+    store: SqliteStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = threading.Event()
+
+    def vacuum(db: Database) -> None:
+        begun.set()
+        db.execute(ENDLESS).fetchone()
+
+    other = SqliteStore(tmp_path / "keel.db")
+    await other.open()
+    with monkeypatch.context() as patch:
+        patch.setattr(Database, "vacuum", vacuum)
+        erasing = asyncio.create_task(other.erase(SECRET))
+        await asyncio.to_thread(begun.wait, 10)
+        erasing.cancel()
+        async with asyncio.timeout(5):
+            await other.close()
+    assert due(tmp_path) == 1
+    again = SqliteStore(tmp_path / "keel.db")
+    await again.open()
+    await again.close()
+    assert due(tmp_path) == 0
 
 
 async def test_erasures_of_0_1_0_are_cleaned_up_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

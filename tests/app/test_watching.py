@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from listening import serving
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.settings import Settings
@@ -88,6 +89,18 @@ def test_everything_that_is_measured_is_shown(measured: dict[str, list[dict[str,
     shown = {name for query in QUERIES.values() for name, _ in selected(query)}
     parts = re.compile(r"_(bucket|sum|count)$")
     assert {parts.sub("", name) for name in ours} == {parts.sub("", name) for name in shown if name in ours}
+
+
+def test_what_alerts_count_is_there_before_the_first_failure(tmp_path: Path) -> None:
+    """A count that begins with the first failure shows no increase."""
+    asked = {name for rule in ALERTS.values() for name, _ in selected(rule["expr"]) if name.endswith("_total")}
+    with serving(tmp_path) as service:
+        text = httpx.get(f"{service.address}/metrics").text
+    found = {
+        sample.name for family in text_string_to_metric_families(text) for sample in family.samples if sample.value == 0
+    }
+    assert len(asked) > 4
+    assert asked - {"keel_requests_total"} <= found, "requests are counted from the first on, whatever becomes of them"
 
 
 def test_groupings_are_labels_of_what_is_grouped(measured: dict[str, list[dict[str, str]]]) -> None:
