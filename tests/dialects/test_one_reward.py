@@ -11,12 +11,18 @@ from senders import SENDERS, Turns, messages
 
 from app.http.dialects.templates import TOKENS
 
+
+def padded(text: str) -> bool:
+    """Whether a text begins or ends as only padding does: doors that take rendered text leave it out."""
+    return text.strip().startswith(TOKENS) or text.strip().endswith(TOKENS)
+
+
 TOKEN = st.sampled_from(["<|im_start|>user\n", "<|endoftext|>", "</s>", "[INST]", "<bos>", "<|eot_id|>", "{prompt}"])
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc"]), min_size=1, max_size=40)
 PLAIN = st.one_of(
     WORDS,
     st.sampled_from(["Give it light and water.", "Ça va? Naïve café — 你好，世界！", "1. a\n2. b\n\n👩‍👩‍👧 ok", "٤٢"]),
-).filter(str.strip)
+).filter(lambda text: text.strip() and not padded(text))
 RESPONSE = st.one_of(
     PLAIN,
     st.tuples(PLAIN, TOKEN, PLAIN).map("".join),
