@@ -149,7 +149,7 @@ class StoreMachine(RuleBasedStateMachine):
     def text(self, key: PersonKey, said: str) -> str:
         return f"{self.model.known[key].trace if key in self.model.known else ''} {said}"
 
-    @initialize(keys=st.lists(people, min_size=1, unique=True))
+    @initialize(keys=st.lists(people, min_size=1, max_size=2, unique=True))
     def somebody_is_there(self, keys: list[PersonKey]) -> None:
         for key in keys:
             self.visit(key)
@@ -159,6 +159,12 @@ class StoreMachine(RuleBasedStateMachine):
     def somebody_visits(self, key: PersonKey) -> None:
         self.visit(key)
         self.look()
+
+    @somebody_is_missing
+    @rule(key=strangers)
+    def a_stranger_is_asked(self, key: PersonKey) -> None:
+        self.visit(key)
+        self.use(self.asking(key))
 
     @somebody_lives
     @rule(key=living, asked_before=rarely, late=rarely)
@@ -174,6 +180,13 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(key=living, idempotency_key=idempotency_keys)
     def the_last_answer_is_taken_back(self, key: PersonKey, idempotency_key: str | None) -> None:
         self.use(self.undoing(key, idempotency_key))
+
+    @somebody_lives
+    @rule(key=living)
+    def a_question_waits_again_and_another_is_asked(self, key: PersonKey) -> None:
+        self.use(self.answering(key, None))
+        self.use(self.undoing(key, None))
+        self.use(self.asking(key))
 
     @somebody_lives
     @rule(key=living, idempotency_key=idempotency_keys, said=words)
