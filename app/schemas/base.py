@@ -27,7 +27,7 @@ USER_ID = f"^{store.USER_ID}$"
 UserId = Annotated[str, StringConstraints(pattern=USER_ID), Field(description=USER_ID_HELP)]
 
 
-def _number(value: object) -> object:
+def number(value: object) -> object:
     """Refuse what pydantic would make a number of, though JSON has it as a text or a truth value."""
     if isinstance(value, str | bool):
         raise ValueError("a number stands in quotes, or is true or false; send a JSON number")
@@ -37,9 +37,9 @@ def _number(value: object) -> object:
 Flag = Annotated[bool, Field(strict=True)]
 """true or false: neither 0 nor "no"."""
 Number = Annotated[float, Field(strict=True)]
-Seed = Annotated[int, Field(ge=0, lt=SEED_END), BeforeValidator(_number)]
+Seed = Annotated[int, Field(ge=0, lt=SEED_END), BeforeValidator(number)]
 """A whole number, which JSON may write as 3.0."""
-Positive = Annotated[int, Field(ge=1), BeforeValidator(_number)]
+Positive = Annotated[int, Field(ge=1), BeforeValidator(number)]
 """The same, 1 or more."""
 
 

@@ -2,19 +2,18 @@
 
 from typing import Annotated
 
-from pydantic import ConfigDict, Field
+from pydantic import BeforeValidator, ConfigDict, Field
 
-from app.schemas.base import Positive, Reply, Strict
+from app.schemas.base import Reply, Strict, number
 
 HOUR, DAY = 3_600, 86_400
+Seconds = Annotated[int, Field(ge=1, le=DAY), BeforeValidator(number)]
 
 
 class KeyRequest(Strict):
     """How long the key shall be valid."""
 
-    seconds: Annotated[Positive, Field(le=DAY)] = Field(
-        default=HOUR, description="at most a day, and no longer than the key that asks"
-    )
+    seconds: Seconds = Field(default=HOUR, description="at most a day, and no longer than the key that asks")
 
     model_config = ConfigDict(json_schema_extra={"example": {"seconds": 3600}})
 

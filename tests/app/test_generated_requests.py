@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import schemathesis
 from agreeing import RENDERED, agree
+from hypothesis.errors import InvalidDefinition
 from listening import serving
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
@@ -84,7 +85,7 @@ class Report:
     linked: set[str] = field(default_factory=set)
 
     def add(self, event: Any) -> None:
-        if isinstance(event, events.NonFatalError | events.FatalError):
+        if isinstance(event, events.NonFatalError | events.FatalError) and not ended(event):
             self.failures.append(f"{getattr(event, 'label', '')}: {getattr(event, 'value', event)!r}")
         recorder = getattr(event, "recorder", None)
         for case_id, case in recorder.cases.items() if recorder else ():
@@ -101,6 +102,11 @@ class Report:
                 failure, sample = check.failure_info.failure, check.failure_info.code_sample[:SHOWN_CHARS]
                 reply = f"{response.status_code} {response.content[:500]!r}" if response else "no reply"
                 self.failures.append(f"{name} {check.name}: {failure.title}\n{failure.message}\n{sample}\n{reply}")
+
+
+def ended(event: Any) -> bool:
+    """Whether Hypothesis found no next step for a sequence, which says nothing of the service."""
+    return isinstance(getattr(event, "value", None), InvalidDefinition)
 
 
 def opened(served: Served, examples: int, seed: int, **options: object) -> Any:

@@ -244,3 +244,8 @@ async def test_the_clients_make_a_key_of_one_person_and_raise_forbidden_beyond_i
         assert await client.ask("ada") is not None
         with pytest.raises(keel.Forbidden, match="bound to one person"):
             await client.ask("eve")
+
+
+async def test_the_document_says_how_long_a_key_lasts_at_most(http: httpx.AsyncClient) -> None:
+    schema = (await http.get("/openapi.json")).json()["components"]["schemas"]["KeyRequest"]["properties"]["seconds"]
+    assert (schema["minimum"], schema["maximum"]) == (1, 86_400)
