@@ -120,11 +120,12 @@ def require_person(grant: Grant, *named: str | None) -> None:
 
 
 def agreed(*names: str | None) -> str | None:
-    """The one person named in several places; InvalidInput when they differ."""
+    """The one person whom several places of a request, or of one of its rows, name; InvalidInput when they differ."""
     given = {name for name in names if name is not None}
     if len(given) > 1:
         raise InvalidInput(
-            f"the request names {len(given)} people in different places; let URL, X-User-Id and body agree, or name one"
+            f"{len(given)} people are named where one is meant; let URL, X-User-Id, body, labels and model agree, or "
+            "name one place"
         )
     return given.pop() if given else None
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
+from app.http.access import agreed
 from app.http.dialects.templates import PLAIN, PROMPT, RESPONSE, ROLES, TEMPLATE_CHARS, TEMPLATES, known, role_of
 from app.schemas.base import (
     SAID,
@@ -136,18 +137,8 @@ class ForeignRequest(BaseModel, ABC):
             if column and len(column) != rows:
                 raise InvalidInput(f"{len(column)} user_ids or labels for {rows} rows; send one per row, or none")
         if not any(columns):
-            return [one_of(*common)] * rows
-        return [one_of(*common, *(column[row] for column in columns if column)) for row in range(rows)]
-
-
-def one_of(*names: str | None) -> str | None:
-    """The person that all places agree on."""
-    given = {name for name in names if name is not None}
-    if len(given) > 1:
-        raise InvalidInput(
-            f"one row names {len(given)} people; let body, labels, model, X-User-Id and /u/… agree, or name one place"
-        )
-    return given.pop() if given else None
+            return [agreed(*common)] * rows
+        return [agreed(*common, *(column[row] for column in columns if column)) for row in range(rows)]
 
 
 class Echoed(BaseModel):
