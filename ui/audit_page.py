@@ -11,7 +11,7 @@ from ui.chart import trends
 from ui.parts import chip
 from ui.prose import plain
 from ui.report import SOURCES, VERDICTS, change, errors, table, worst
-from ui.session import auditing, page
+from ui.session import page, page_service
 
 
 def draw() -> None:
@@ -22,10 +22,10 @@ def draw() -> None:
     )
     if st.button("Run an audit now", type="primary"):
         with st.spinner("Measuring…"):
-            stored = auditing().audit()
+            stored = page_service().audit()
     else:
         try:
-            stored = auditing().latest_audit()
+            stored = page_service().latest_audit()
         except keel.NotFound:
             st.info("No audit has been run yet.")
             return

@@ -29,7 +29,7 @@ def _connect(url: str, key: str | None) -> keel.Client:
 @st.cache_data(show_spinner=False, ttl=RENEWAL, max_entries=MOST_VISITS)
 def _bound_key(user: str) -> str:
     """A key that reaches this person alone."""
-    return auditing().person_key(user, seconds=LIFETIME).key
+    return page_service().person_key(user, seconds=LIFETIME).key
 
 
 def service() -> keel.Client:
@@ -38,7 +38,7 @@ def service() -> keel.Client:
     return _connect(given().url, None if file is None else _bound_key(person()))
 
 
-def auditing() -> keel.Client:
+def page_service() -> keel.Client:
     """The service with the page's own key, for making keys and for the audit of everybody."""
     file = given().key_file
     return _connect(given().url, None if file is None else secret(file))
