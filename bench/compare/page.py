@@ -60,8 +60,9 @@ PROSE = {
     "fits pass, and heads of tastes are dropped. Without the test the mean AUC after ten answers is 0.05 to 0.08 above "
     "the aggregate. With so few people that is not certain, as the intervals show.\n\n"
     "The data are parts of public sets: 7 prompts of LLMFAO (D. Ustalov, CC BY 4.0) and 24 pictures of caption_density "
-    "(MIT; captions COCO, CC BY 4.0). Each file has the columns user, prompt, response_a, response_b and choice; the "
-    "prompt of a caption names its picture.",
+    "(MIT; captions COCO, CC BY 4.0). Each file has the columns user, prompt, response_a, response_b and choice. The "
+    "first joins the judgments with the texts of their pairs by `pair_id`. In the second the prompt is "
+    "`Describe picture N`.",
     "speed": "Measured in turns within one run.",
 }
 """Text for each suite."""
