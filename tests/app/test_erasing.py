@@ -11,7 +11,8 @@ import pytest
 from httpx import AsyncClient
 from old_databases import old_database
 from sqlite_utils.db import Database
-from test_store import ADA, answer, content
+from test_sqlite_store import content
+from test_store import ADA, answer
 
 from app.errors import StoreFailed
 from app.storage import sqlite_cleaning

@@ -7,8 +7,7 @@ import asyncio
 import itertools
 import re
 import tempfile
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,10 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from store_model import MANY, Model, Refusal, View, view_of
+from store_model import MANY, Model, View, view_of
 from store_places import PLACES, Place
+from store_uses import Use, appending, at_once, each, erasing, in_some_order, parts
 
-from app.errors import KeelError
 from app.storage.appeals import Appeal, Verdict
 from app.storage.registry import EVERY_SCOPE, Deployment, Key, Scope
 from app.storage.store import (
@@ -74,14 +73,6 @@ somebody_lives = precondition(lambda machine: machine.model.known)
 somebody_is_missing = precondition(lambda machine: len(machine.model.known) < len(EVERYBODY))
 
 something_happened = precondition(lambda machine: machine.looks > FEW_LOOKS)
-
-
-@dataclass(frozen=True)
-class Use:
-    """One call of a store, and what the model does in its place."""
-
-    of_store: Callable[[Store], Awaitable[object]]
-    of_model: Callable[[Model], Refusal]
 
 
 class StoreMachine(RuleBasedStateMachine):
@@ -431,41 +422,6 @@ class StoreMachine(RuleBasedStateMachine):
             made_at=self.time(),
         )
         return Use(lambda store: store.appeals.add(tenant, appeal), lambda model: model.add_appeal(tenant, appeal))
-
-
-async def each(calls: Iterable[Awaitable[Person]]) -> list[Person]:
-    return await asyncio.gather(*calls)
-
-
-async def at_once(calls: Sequence[Awaitable[object]]) -> list[Refusal]:
-    """How each call ended."""
-    ends = await asyncio.gather(*calls, return_exceptions=True)
-    for end in ends:
-        if isinstance(end, BaseException) and not isinstance(end, KeelError):
-            raise end
-    return [type(end) if isinstance(end, KeelError) else None for end in ends]
-
-
-def in_some_order(model: Model, uses: Sequence[Use], outcomes: Sequence[Refusal]) -> list[Model]:
-    """The models after these uses, for each order in which they have these outcomes."""
-    possible = []
-    for order in itertools.permutations(range(len(uses))):
-        after = model.copy()
-        if all(uses[i].of_model(after) is outcomes[i] for i in order):
-            possible.append(after)
-    return possible
-
-
-def appending(key: PersonKey, entry: Entry) -> Use:
-    return Use(lambda store: store.append(key, entry), lambda model: model.append(key, entry))
-
-
-def erasing(key: PersonKey) -> Use:
-    return Use(lambda store: store.erase(key), lambda model: model.erase(key))
-
-
-def parts(key: PersonKey) -> tuple[str, str]:
-    return key.tenant_id, key.user_id
 
 
 @pytest.mark.parametrize("kind", PLACES)

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
 from test_auditing import answers, audited, finding
-from test_store import content
+from test_sqlite_store import content
 
 from app.http.api import create_app
 from app.scoring.engine import Engine
