@@ -43,13 +43,12 @@ class Breakable:
         return self._encoder.encode(texts)
 
 
-def readiness(http: httpx.Client, status: int) -> str:
-    """Wait for this status as long as the truth may take; the reply's detail."""
+def await_readiness(http: httpx.Client, status: int, said: str = "") -> None:
+    """Wait for this status, with a detail that says so, as long as the truth may take."""
     deadline = time.monotonic() + TRUTH_SECONDS
-    while (reply := http.get("/health/ready")).status_code != status:
+    while (reply := http.get("/health/ready")).status_code != status or said not in reply.json().get("detail", ""):
         assert time.monotonic() < deadline, f"still {reply.status_code}, {reply.text}"
         time.sleep(0.05)
-    return str(reply.json().get("detail", ""))
 
 
 def score(http: httpx.Client, response: str) -> int:
@@ -80,37 +79,37 @@ def test_an_encoder_that_cannot_be_loaded_is_named_and_tried_again(
     with listen(app) as address, httpx.Client(base_url=address, timeout=30) as http:
         while not breakable.loads:
             time.sleep(0.01)
-        assert "the encoder cannot be loaded (OSError)" in readiness(http, 503)
+        await_readiness(http, 503, "the encoder cannot be loaded (OSError)")
         loads = breakable.loads
         assert {score(http, f"Water it {n} times.") for n in range(5)} == {503}
         assert breakable.loads <= loads + 1
         assert http.get("/health/live").status_code == 200
         breakable.broken = False
-        readiness(http, 200)
+        await_readiness(http, 200)
         assert score(http, "Give it light.") == 200
 
 
 def test_an_encoder_that_fails_at_run_time_is_named_and_found_well_again(
     http: httpx.Client, breakable: Breakable
 ) -> None:
-    readiness(http, 200)
+    await_readiness(http, 200)
     breakable.broken = True
     assert score(http, "Give it light.") == 500
-    assert "sources of base rewards fail (RuntimeError)" in readiness(http, 503)
+    await_readiness(http, 503, "sources of base rewards fail (RuntimeError)")
     breakable.broken = False
-    readiness(http, 200)
+    await_readiness(http, 200)
     assert score(http, "Give it light.") == 200
 
 
 def test_one_text_that_cannot_be_read_does_not_take_the_service_away(http: httpx.Client) -> None:
-    readiness(http, 200)
+    await_readiness(http, 200)
     for n in range(5):
         assert score(http, f"This is poison {n}.") == 500
         assert http.get("/health/ready").status_code == 200
 
 
 def test_a_source_that_fails_is_named(http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    readiness(http, 200)
+    await_readiness(http, 200)
 
     async def fail(source: TextSource, pairs: Sequence[object]) -> None:
         raise ConnectionError("judge unreachable")
@@ -118,12 +117,12 @@ def test_a_source_that_fails_is_named(http: httpx.Client, monkeypatch: pytest.Mo
     with monkeypatch.context() as patch:
         patch.setattr(TextSource, "columns", fail)
         assert score(http, "Give it light.") == 500
-        assert "(ConnectionError)" in readiness(http, 503)
-    readiness(http, 200)
+        await_readiness(http, 503, "(ConnectionError)")
+    await_readiness(http, 200)
 
 
 def test_health_of_a_service_that_is_well_encodes_nothing(http: httpx.Client, breakable: Breakable) -> None:
-    readiness(http, 200)
+    await_readiness(http, 200)
     for _ in range(100):
         http.get("/health/ready").raise_for_status()
     assert breakable.texts == 0
