@@ -26,7 +26,7 @@ SUITES = {
     "polis-text": "the same people, tested on statements known by their text alone (--data)",
     "ukp": "crowd workers choose the more convincing of two arguments, UKPConvArg1 (--data)",
     "bank": "simulated people answer the questions of the shipped bank",
-    "pairs": "your own file of comparisons or ratings, as keel train reads it (--data)",
+    "pairs": "your own comparisons or ratings, as keel train reads them; tests people with 8 judgments (--data)",
     "votes": "your own folder of statements and votes, as keel train reads it (--data)",
 }
 TOOLS = {

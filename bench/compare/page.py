@@ -62,7 +62,8 @@ PROSE = {
     "The data are parts of public sets: 7 prompts of LLMFAO (D. Ustalov, CC BY 4.0) and 24 pictures of caption_density "
     "(MIT; captions COCO, CC BY 4.0). Each file has the columns user, prompt, response_a, response_b and choice. The "
     "first joins the judgments with the texts of their pairs by `pair_id`. In the second the prompt is "
-    "`Describe picture N`.",
+    "`Describe picture N`. The figures are from splits that held out 30 % of the people with 20 judgments; `keel bench "
+    "pairs` now holds out everybody with eight judgments in turn, so the commands give other figures.",
     "speed": "Measured in turns within one run.",
 }
 """Text for each suite."""

@@ -4,7 +4,7 @@ What slow methods played with few people is compared with others on exactly thes
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,9 +51,9 @@ class _Results:
         self.trajectories = trajectories
         self.replicates = replicates
         self.samples = {
-            (method, distortion): [
-                sample_of(c) for c in trajectories if (c.method, c.distortion) == (method, distortion)
-            ]
+            (method, distortion): samples_of(
+                c for c in trajectories if (c.method, c.distortion) == (method, distortion)
+            )
             for method, distortion in dict.fromkeys((c.method, c.distortion) for c in trajectories)
         }
         self.names = [method for method, distortion in self.samples if distortion == AS_RECORDED]
@@ -136,10 +136,10 @@ class _Results:
 
     def reversed_flips(self) -> float | None:
         """Of the confident predictions of Keel's personal part the share that turned with the answers."""
-        plain = {(c.world, c.seed): c.personal for c in self._distorted(AS_RECORDED)}
+        plain = {(c.world, c.seed, c.fold): c.personal for c in self._distorted(AS_RECORDED)}
         flipped, confident = 0, 0
         for trajectory in self._distorted(Distortion(turned=True)):
-            before, after = plain.get((trajectory.world, trajectory.seed)), trajectory.personal
+            before, after = plain.get((trajectory.world, trajectory.seed, trajectory.fold)), trajectory.personal
             if before is not None and after is not None:
                 sure = np.abs(before) >= CONFIDENT
                 confident += int(sure.sum())
@@ -178,11 +178,25 @@ def answers_needed(curve: dict[int, float], level: float) -> float | None:
     return None
 
 
-def sample_of(trajectory: Trajectory) -> Sample:
-    """Each person's sums, by number of answers."""
-    size = len(trajectory.people)
-    tallies = {k: tally(p, trajectory.labels, trajectory.owners, size) for k, p in trajectory.predictions.items()}
-    return Sample(trajectory.world, trajectory.seed, trajectory.people, tallies)
+def samples_of(trajectories: Iterable[Trajectory]) -> list[Sample]:
+    """One method's samples, one for each seed of a world: the predictions of its folds are measured together."""
+    seeds: dict[tuple[str, int], list[Trajectory]] = {}
+    for trajectory in trajectories:
+        seeds.setdefault((trajectory.world, trajectory.seed), []).append(trajectory)
+    return [_sample(folds) for folds in seeds.values()]
+
+
+def _sample(folds: Sequence[Trajectory]) -> Sample:
+    """Each person's sums, by number of answers; nobody is in two of the folds."""
+    sizes = [len(fold.people) for fold in folds]
+    starts = np.cumsum([0, *sizes[:-1]])
+    owners = np.concatenate([fold.owners + start for fold, start in zip(folds, starts, strict=True)])
+    labels = np.concatenate([fold.labels for fold in folds])
+    tallies = {
+        k: tally(np.concatenate([fold.predictions[k] for fold in folds]), labels, owners, sum(sizes))
+        for k in folds[0].predictions
+    }
+    return Sample(folds[0].world, folds[0].seed, np.concatenate([fold.people for fold in folds]), tallies)
 
 
 def _met(samples: Sequence[Sample]) -> set[tuple[str, int, int]]:

@@ -41,7 +41,10 @@ POLL_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Subsample:
-    """What slow methods play: at least so many ``people`` of a suite and ``each`` of its worlds, in the first seeds."""
+    """What slow methods play: at least so many ``people`` of a suite and ``each`` of its worlds, in the first seeds.
+
+    Of a seed with several folds they play the first.
+    """
 
     people: int
     each: int
@@ -79,7 +82,7 @@ def tasks(
     fast = [Play(method) for method in methods if method not in slow]
     disturbed = [Play(KEEL, distortion) for distortion in DISTORTIONS if KEEL in methods]
     slowly = [Play(method, people=people) for method in methods if method in slow]
-    plays = [fast + disturbed + slowly if world.seed in seeds else fast for world in worlds]
+    plays = [fast + disturbed + slowly if world.seed in seeds and world.fold == 0 else fast for world in worlds]
     grouped = [
         (world, tuple(play for play in some if play.method in group))
         for world, some in zip(worlds, plays, strict=True)

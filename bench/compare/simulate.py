@@ -57,6 +57,7 @@ class Trajectory:
 
     world: str
     seed: int
+    fold: int
     method: str
     distortion: Distortion
     people: NDArray[np.int64]
@@ -95,6 +96,7 @@ def play(
     return Trajectory(
         world=world.name,
         seed=world.seed,
+        fold=world.fold,
         method=name,
         distortion=distortion,
         people=np.array([person.person for person in world.people], dtype=np.int64),

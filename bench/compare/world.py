@@ -58,7 +58,8 @@ class HeldOut:
 class World:
     """One seed of a suite: ``features`` (M, F) float64, ``served`` the pairs a deployed reward would be used on.
 
-    ``length`` is the column of the features that counts length, None where no column does.
+    ``length`` is the column of the features that counts length, None where no column does. A seed that holds out
+    several groups of people in turn has a world for each: ``fold`` numbers them from 0.
     """
 
     name: str
@@ -68,6 +69,7 @@ class World:
     people: tuple[HeldOut, ...]
     served: Pairs
     length: int | None
+    fold: int = 0
 
     @property
     def by_heart(self) -> bool:

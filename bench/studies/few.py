@@ -23,8 +23,8 @@ from bench.compare.measure import MEASURES
 from bench.compare.method import Method, Recipe
 from bench.compare.peers.aggregate import aggregate, best_ridge, head, length
 from bench.compare.peers.answers import Answers
-from bench.compare.report import sample_of
-from bench.compare.simulate import play
+from bench.compare.report import samples_of
+from bench.compare.simulate import Trajectory, play
 from bench.compare.world import World
 from bench.compare.worlds.pairs import worlds
 from elicitation.acquisition import Rule
@@ -98,10 +98,11 @@ STEPS: Mapping[str, tuple[str, Recipe]] = {
 
 def measure(some: Sequence[World], steps: Mapping[str, tuple[str, Recipe]] = STEPS) -> dict[str, Any]:
     """AUC and negative log-likelihood of every variant after STAGES answers, and the differences from BASE."""
-    played: dict[str, list[Sample]] = {name: [] for name in steps}
+    trajectories: dict[str, list[Trajectory]] = {name: [] for name in steps}
     for world in some:
         for name, (_, recipe) in steps.items():
-            played[name].append(sample_of(play(world, recipe(world), name, STAGES)))
+            trajectories[name].append(play(world, recipe(world), name, STAGES))
+    played = {name: samples_of(found) for name, found in trajectories.items()}
     measures = {name: MEASURES[name] for name in ("auc", "nll")}
     curves = {name: replicated(samples, measures) for name, samples in played.items()}
     steps_found = {

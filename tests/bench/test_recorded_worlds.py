@@ -4,10 +4,8 @@ import itertools
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from torch import Tensor
 from world_files import (
     ARGUMENTS,
     STATEMENTS,
@@ -19,7 +17,6 @@ from world_files import (
     encode,
     items,
     taught,
-    write,
 )
 
 from bench.compare.world import NOBODY, World
@@ -139,49 +136,3 @@ def test_no_debate_is_in_two_parts_whichever_its_side(debates: World) -> None:
 def test_held_out_workers_have_enough_to_be_asked_and_tested(debates: World) -> None:
     assert all(len(p.pool) >= ukp.MIN_POOL and len(p.targets) >= ukp.MIN_TARGETS for p in debates.people)
     assert len(debates.people) + debates.train.size <= WORKERS
-
-
-@pytest.mark.parametrize("shared", [True, False])
-def test_prompts_of_any_file_are_divided_whether_people_share_them_or_not(tmp_path: Path, shared: bool) -> None:
-    comparisons(tmp_path / "mine.csv.gz", shared)
-    (world,) = pairs.worlds(0, False, tmp_path / "mine.csv.gz", encode)
-    asked, tested = (torch.cat(parts).unique() for parts in zip(*_prompts(world), strict=True))
-    groups = [set(part.tolist()) for part in (world.train.prompts.unique(), asked, tested)]
-    assert all(groups)
-    assert not any(a & b for a, b in itertools.combinations(groups, 2))
-    assert len(world.people) >= 4
-    if not shared:
-        assert len(world.train.people) == 24 * world.train.size
-
-
-def _prompts(world: World) -> list[tuple[Tensor, Tensor]]:
-    """Per held-out person, prompts asked and first items tested; in these files items follow their prompts' order."""
-    return [(person.prompts, person.targets.left.minimum(person.targets.right) // 2) for person in world.people]
-
-
-def test_exchanging_sides_exchanges_the_answer(tmp_path: Path) -> None:
-    comparisons(tmp_path / "mine.csv.gz", shared=True)
-    (world,) = pairs.worlds(0, False, tmp_path / "mine.csv.gz", encode)
-    longer = world.differences(world.train.pairs)[:, LENGTH].sign()
-    assert bool(((longer == world.train.outcomes.towards) | (world.train.outcomes.towards == 0)).all())
-    assert set(longer.tolist()) == {-1.0, 1.0}
-    for person in world.people:
-        assert torch.equal(person.labels, world.differences(person.targets)[:, LENGTH] > 0)
-
-
-def test_a_file_of_too_few_people_says_what_to_add(tmp_path: Path) -> None:
-    rows = [("u", f"prompt {i}", "one", "two", "a") for i in range(12)]
-    write(tmp_path / "one.csv.gz", ("user", "prompt", "response_a", "response_b", "choice"), rows)
-    with pytest.raises(InvalidInput, match=r"1 people judged 12 prompts.*add people"):
-        pairs.worlds(0, False, tmp_path / "one.csv.gz", encode)
-
-
-def test_given_features_stand_for_texts(tmp_path: Path) -> None:
-    generator = torch.Generator().manual_seed(0)
-    np.save(tmp_path / "items.npy", torch.randn(48, 3, generator=generator, dtype=torch.float64).numpy() * 7)
-    rows = [(u, 2 * p, 2 * p + 1, "a", p) for u in range(20) for p in range(24)]
-    write(tmp_path / "indexed.csv.gz", ("user", "left", "right", "choice", "prompt"), rows)
-    (world,) = pairs.worlds(0, False, tmp_path / "indexed.csv.gz", encode)
-    deviation = world.differences(world.train.pairs).square().mean(0).sqrt()
-    assert world.length is None
-    assert torch.allclose(deviation, torch.ones_like(deviation))

@@ -1,7 +1,9 @@
 """The report of a suite: its shape, its sums, its page; and the same trajectories however many processes play them."""
 
 import argparse
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,17 @@ import numpy as np
 import pytest
 import worlds as small
 from sklearn.metrics import roc_auc_score
+from world_files import ten_each
 
 from bench import __main__ as command
 from bench.compare.methods import PEERS
 from bench.compare.page import PROSE, render, write
 from bench.compare.plots import COLOURS, spread
-from bench.compare.report import answers_needed, report
+from bench.compare.report import answers_needed, report, samples_of
 from bench.compare.run import Subsample, run, tasks
-from bench.compare.simulate import STAGES, Trajectory
+from bench.compare.simulate import AS_RECORDED, STAGES, Trajectory
 from bench.compare.terminal import estimate, show
+from bench.compare.world import HeldOut
 from elicitation.errors import InvalidInput
 
 pytestmark = pytest.mark.slow
@@ -63,6 +67,55 @@ def test_the_areas_are_means_over_seeds_then_conversations(
     expected = np.mean([np.mean(seeds) for seeds in areas.values()])
     assert result["methods"]["keel"]["auc"]["10"] == pytest.approx(expected, abs=1e-5)
     assert result["worlds"]["b"]["keel"]["auc"]["10"] == pytest.approx(np.mean(areas["b"]), abs=1e-5)
+
+
+@pytest.fixture(scope="module")
+def folded() -> list[Trajectory]:
+    """One conversation in two seeds, each with two folds of six people; the slow method meets three of the first."""
+    met = [
+        replace(small.world("a", 10 * seed + fold), seed=seed, fold=fold, people=renumbered(seed, fold))
+        for seed, fold in itertools.product((0, 1), (0, 1))
+    ]
+    todo = tasks(met, list(small.METHODS), small.SLOW, Subsample(people=3, each=3, seeds=1), small.TOGETHER)
+    return run(todo, "worlds", workers=1)
+
+
+def renumbered(seed: int, fold: int) -> tuple[HeldOut, ...]:
+    """Six people; who is in the first fold of one seed is in the second of the other."""
+    people = small.world("a", 10 * seed + fold).people
+    return tuple(replace(person, person=person.person + 6 * (seed ^ fold)) for person in people)
+
+
+def test_the_folds_of_a_seed_are_measured_together(folded: list[Trajectory]) -> None:
+    found = report("pairs", folded, replicates=60)
+    areas, plain = [], [c for c in folded if c.method == "keel" and c.distortion == AS_RECORDED]
+    for seed in (0, 1):
+        folds = [c for c in plain if c.seed == seed]
+        labels, predictions = (
+            np.concatenate(parts) for parts in zip(*((c.labels, c.predictions[10]) for c in folds), strict=True)
+        )
+        areas.append(roc_auc_score(labels, predictions))
+    assert (found["people"], found["seeds"]) == (12, 2)
+    assert found["methods"]["keel"]["auc"]["10"] == pytest.approx(np.mean(areas), abs=1e-5)
+    assert found["methods"]["keel"]["subsample"] is None
+
+
+def test_a_person_counts_alike_in_every_seed_whichever_their_fold(folded: list[Trajectory]) -> None:
+    samples = samples_of(c for c in folded if c.method == "keel" and c.distortion == AS_RECORDED)
+    assert [(sample.seed, len(sample.people)) for sample in samples] == [(0, 12), (1, 12)]
+    own = [dict(zip(s.people.tolist(), s.tallies[10].correct, strict=True)) for s in samples]
+    for trajectory in folded:
+        if trajectory.method == "keel" and trajectory.distortion == AS_RECORDED:
+            right = (trajectory.predictions[10] > 0.5) == trajectory.labels
+            for number, person in enumerate(trajectory.people.tolist()):
+                assert own[trajectory.seed][person] == right[trajectory.owners == number].sum()
+
+
+def test_slow_methods_are_compared_on_the_people_of_their_fold(folded: list[Trajectory]) -> None:
+    found = report("pairs", folded, replicates=60)
+    assert found["methods"]["gp-rbf-bald"]["subsample"] == {"people": 3, "seeds": 1}
+    assert found["differences"]["keel - gp-rbf-bald"]["people"] == 3
+    assert found["reversed_flips"] > 0.5
 
 
 def test_keel_is_compared_with_every_other_method(result: dict[str, Any]) -> None:
@@ -199,6 +252,14 @@ def test_other_seeds_are_other_splits(capsys: pytest.CaptureFixture[str]) -> Non
 
     assert met("--first-seed", "0") == met()
     assert met("--first-seed", "7") != met()
+
+
+def test_251_people_of_ten_judgments_give_a_report_of_all(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ten_each(tmp_path, people=251)
+    assert command.main(["pairs", "--data", str(tmp_path), "--seeds", "1", "--methods", "aggregate", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["people"], found["methods"]["aggregate"]["subsample"]) == (251, None)
+    assert 0.4 < found["methods"]["aggregate"]["auc"]["0"] < 0.6
 
 
 @pytest.mark.parametrize("given", [["--seeds", "0"], ["--first-seed", "-1"]])

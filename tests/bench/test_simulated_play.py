@@ -8,7 +8,7 @@ import torch
 from worlds import METHODS, POOL, SLOW, TOGETHER, aggregate, keel, keel_random, world
 
 from bench.compare.run import Play, Subsample, Task, arrived, sent, some_people, tasks, trajectories
-from bench.compare.simulate import STAGES, Distortion, distorted, open_questions, play
+from bench.compare.simulate import AS_RECORDED, STAGES, Distortion, distorted, open_questions, play
 from bench.compare.world import World
 from elicitation.errors import InvalidInput
 
@@ -141,6 +141,16 @@ def test_slow_methods_meet_few_people_in_the_first_seeds() -> None:
     assert slow == [("a", 0), ("a", 1), ("b", 0), ("b", 1)]
     assert {each.people for _, _, each in plays if each.method == "gp-rbf-bald"} == {8}
     assert {each.people for _, _, each in plays if each.method != "gp-rbf-bald"} == {None}
+
+
+def test_slow_methods_meet_the_first_fold_and_everything_else_every_fold() -> None:
+    folds = [dataclasses.replace(world("a", seed), fold=fold) for seed in (0, 1) for fold in range(3)]
+    todo = tasks(folds, ["keel", "gp-rbf-bald"], SLOW, Subsample(people=6, each=6, seeds=1), [frozenset(METHODS)])
+    plays = [(task.world.seed, task.world.fold, each) for task in todo for each in task.plays]
+    assert [(seed, fold) for seed, fold, each in plays if each.method == "gp-rbf-bald"] == [(0, 0)]
+    assert {(seed, fold) for seed, fold, each in plays if each.distortion != AS_RECORDED} == {(0, 0)}
+    recorded = [(seed, fold) for seed, fold, each in plays if each == Play("keel")]
+    assert recorded == [(seed, fold) for seed in (0, 1) for fold in range(3)]
 
 
 def test_slow_methods_meet_somebody_of_every_world() -> None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -84,3 +85,22 @@ def comparisons(path: Path, shared: bool) -> None:
         sides = [f"short {p}", f"much longer answer {p}"]
         rows.append((f"u{u}", prompt, *(sides if choice == "b" else sides[::-1]), choice))
     write(path, ("user", "prompt", "response_a", "response_b", "choice"), rows)
+
+
+def ten_each(folder: Path, people: int, busy: int | None = None, rest: int = 10) -> None:
+    """The ``busy`` first people, or all, judge ten of 60 pairs, each of another prompt, and others ``rest`` of them.
+
+    Everybody has a taste of their own for three features of the items.
+    """
+    generator = torch.Generator().manual_seed(people)
+    features = torch.randn(120, 3, generator=generator, dtype=torch.float64)
+    rows = []
+    for person in range(people):
+        taste = 2 * torch.randn(3, generator=generator, dtype=torch.float64)
+        count = 10 if busy is None or person < busy else rest
+        for pair in torch.randperm(60, generator=generator)[:count].tolist():
+            better = torch.sigmoid((features[2 * pair] - features[2 * pair + 1]) @ taste)
+            choice = "a" if float(torch.rand((), generator=generator)) < float(better) else "b"
+            rows.append((f"u{person}", 2 * pair, 2 * pair + 1, choice, pair))
+    write(folder / "judgments.csv.gz", ("user", "left", "right", "choice", "prompt"), rows)
+    np.save(folder / "items.npy", features.numpy())

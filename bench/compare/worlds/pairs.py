@@ -1,9 +1,12 @@
 """``pairs``: any file of many people's comparisons or ratings, in the formats that ``keel train`` reads.
 
-Of the people with at least MIN_JUDGMENTS judgments a share is held out, and prompts are divided so that no prompt is
-in two parts: one that only training people judged teaches, one that only held-out people judged is asked or tested,
-one that both judged is taught, asked or tested at random. Who then has too few answers or targets is neither asked nor
-tested. Ties are no targets.
+People with at least MIN_JUDGMENTS judgments are tested, each once a seed. They are divided at random into FOLDS folds
+of at most HELD_OUT people. Each fold is held out in turn; all other people teach. LEARNERS bounds the work of a seed:
+of more than LEARNERS / FOLDS people fewer folds are held out, at least one.
+
+About TARGET_SHARE of a held-out person's prompts are targets, in every fold others. Nobody learns or is asked about
+them. Held-out people are asked about their other prompts, on which others may have taught. Who has fewer than MIN_POOL
+questions or MIN_TARGETS targets is neither asked nor tested. Ties are no targets.
 """
 
 from pathlib import Path
@@ -12,78 +15,107 @@ import torch
 from torch import Tensor
 
 from bench.compare.world import Judgments, Pairs, World, differences
-from bench.compare.worlds.parts import QUESTIONS, TARGETS, TRAIN, parted
-from bench.compare.worlds.recorded import SAME, Division, count, drawn, judgments, random_sides, world
+from bench.compare.worlds.recorded import SAME, Division, count, judgments, random_sides, world
 from bench.compare.worlds.text import LENGTH, Encode, encode, response_features
 from elicitation.errors import InvalidInput
 from reward_bases.train.data.layouts import Kind
 from reward_bases.train.data.reading import Data, read
 from reward_bases.train.data.table import FeatureTable
 
-MIN_JUDGMENTS, MIN_POOL, MIN_TARGETS = 20, 5, 3
-HELD_OUT_SHARE = 0.3
+MIN_JUDGMENTS, MIN_POOL, MIN_TARGETS = 8, 3, 2
+FOLDS = 5
 HELD_OUT, HELD_OUT_QUICK = 60, 15
-SHARED = {TRAIN: 2, QUESTIONS: 1, TARGETS: 1}
-TESTED = {QUESTIONS: 1, TARGETS: 1}
+LEARNERS = 1500
+"""At most so many people, counted once for each fold, are learned from in a seed with several folds."""
+TARGET_SHARE = 0.4
 SERVED = 2000
 
 
 def worlds(seed: int, quick: bool, data: Path | None, encode: Encode = encode) -> tuple[World, ...]:
-    """One world of the file or folder ``data``; raises InvalidInput where it holds no comparisons, or too few."""
+    """A world for each fold of the file or folder ``data``; raises InvalidInput if it holds no comparisons, or too
+    few."""
     if data is None:
         raise InvalidInput("pairs has no data of its own; name a file of comparisons with --data FILE")
     found = read(data)
     if found.kind == Kind.VOTES:
         raise InvalidInput(f"{data.name} holds votes, not comparisons; run keel bench votes on it")
+    return compared(data.resolve().name, found, seed, quick, encode)
+
+
+def compared(name: str, data: Data, seed: int, quick: bool, encode: Encode) -> tuple[World, ...]:
+    """A world called ``name`` for each fold of the comparisons ``data``; raises InvalidInput if they are too few."""
     generator = torch.Generator().manual_seed(seed)
-    judged = random_sides(judgments(found), generator)
-    own = _held_out(judged, quick, generator)[judged.people]
-    parts = _parts(judged, own, generator)
-    division = _division(judged, parts, own)
-    features, length = _given(found.table, judged.pairs[division.teach]) if found.table else _read(found, parts, encode)
-    taught = torch.nonzero(division.teach).flatten()
-    served = judged.pairs[taught[torch.randperm(len(taught), generator=generator)[:SERVED]]]
-    return (world(data.resolve().name, seed, features, length, judged, division, served),)
+    judged = random_sides(judgments(data), generator)
+    divisions = [_division(judged, own, generator) for own in folds(judged, quick, generator)]
+    usable = [division for division in divisions if bool(division.tested.any()) and bool(division.teach.any())]
+    if not usable:
+        raise InvalidInput(_too_few(judged))
+    found = []
+    for fold, division in enumerate(usable):
+        taught = judged.pairs[division.teach]
+        features, length = _given(data.table, taught) if data.table else _read(data, judged, division, encode)
+        served = taught[torch.randperm(len(taught), generator=generator)[:SERVED]]
+        found.append(world(name, seed, features, length, judged, division, served, fold))
+    return tuple(found)
 
 
-def _held_out(judged: Judgments, quick: bool, generator: torch.Generator) -> Tensor:
+def folds(judged: Judgments, quick: bool, generator: torch.Generator) -> list[Tensor]:
+    """(P,) bool each: the people held out together. Nobody is in two folds."""
+    people = torch.nonzero(_eligible(judged)).flatten()
+    people = people[torch.randperm(len(people), generator=generator)]
+    most = FOLDS * (HELD_OUT_QUICK if quick else HELD_OUT)
+    played = 1 if quick else max(1, LEARNERS // judged.size)
+    groups = people[:most].tensor_split(FOLDS)[:played]
+    return [torch.zeros(judged.size, dtype=torch.bool).index_fill(0, group, True) for group in groups if len(group)]
+
+
+def _eligible(judged: Judgments) -> Tensor:
     """(P,) bool."""
-    eligible = count(judged, torch.ones_like(judged.people, dtype=torch.bool)) >= MIN_JUDGMENTS
-    share = round(HELD_OUT_SHARE * int(eligible.sum()))
-    return drawn(eligible, min(share, HELD_OUT_QUICK if quick else HELD_OUT), generator)
+    return count(judged, torch.ones_like(judged.people, dtype=torch.bool)) >= MIN_JUDGMENTS
 
 
-def _parts(judged: Judgments, own: Tensor, generator: torch.Generator) -> Tensor:
-    """The part of every prompt."""
-    prompts = int(judged.prompts.max()) + 1
-    by_held_out, by_others = (torch.bincount(judged.prompts[rows], minlength=prompts) > 0 for rows in (own, ~own))
-    parts = torch.full((prompts,), TRAIN)
-    for kind, shares in ((by_held_out & by_others, SHARED), (by_held_out & ~by_others, TESTED)):
-        parts[kind] = parted(int(kind.sum()), shares, generator)
-    return parts
+def target_prompts(judged: Judgments, own: Tensor, generator: torch.Generator) -> Tensor:
+    """Which prompts (Q,) bool are targets, such that each of the people ``own`` (P,) bool has about TARGET_SHARE.
+
+    Prompts come in random order. One becomes a target if this brings the people who judged it closer to their share.
+    """
+    rows = torch.nonzero(own[judged.people]).flatten()
+    prompts, number = judged.prompts[rows].unique(return_inverse=True)
+    by_prompt = judged.people[rows][number.argsort(stable=True)].split(torch.bincount(number).tolist())
+    lacking = torch.zeros(judged.size, dtype=torch.float64)
+    targets = torch.zeros(int(judged.prompts.max()) + 1, dtype=torch.bool)
+    for place in torch.randperm(len(prompts), generator=generator).tolist():
+        people = by_prompt[place]
+        lacking.index_add_(0, people, torch.full((len(people),), TARGET_SHARE, dtype=torch.float64))
+        if float(lacking[people].sum()) >= len(people) / 2:
+            targets[prompts[place]] = True
+            lacking.index_add_(0, people, torch.full((len(people),), -1.0, dtype=torch.float64))
+    return targets
 
 
-def _division(judged: Judgments, parts: Tensor, own: Tensor) -> Division:
-    part = parts[judged.prompts]
-    asked, tested = own & (part == QUESTIONS), own & (part == TARGETS) & (judged.outcomes.column != SAME)
+def _division(judged: Judgments, own: Tensor, generator: torch.Generator) -> Division:
+    """The division in which the people ``own`` (P,) bool are held out."""
+    mine, last = own[judged.people], target_prompts(judged, own, generator)[judged.prompts]
+    asked, tested = mine & ~last, mine & last & (judged.outcomes.column != SAME)
     kept = ((count(judged, asked) >= MIN_POOL) & (count(judged, tested) >= MIN_TARGETS))[judged.people]
-    teach = ~own & (part == TRAIN)
-    if not bool(kept.any()) or not bool(teach.any()):
-        raise InvalidInput(
-            f"{judged.size} people judged {len(judged.prompts.unique())} prompts, which leaves "
-            f"{len(judged.people[kept].unique())} people to test and {int(teach.sum())} judgments to learn from; "
-            f"add people with at least {MIN_JUDGMENTS} judgments on at least {sum(SHARED.values())} prompts"
-        )
-    return Division(teach, asked & kept, tested & kept)
+    return Division(~mine & ~last, asked & kept, tested & kept)
 
 
-def _read(data: Data, parts: Tensor, encode: Encode) -> tuple[Tensor, int | None]:
+def _too_few(judged: Judgments) -> str:
+    return (
+        f"{judged.size} people judged {len(judged.prompts.unique())} prompts, of whom {int(_eligible(judged).sum())} "
+        f"made at least {MIN_JUDGMENTS} judgments, and a part of them cannot be tested on prompts that nobody learns "
+        f"from; add people with at least {MIN_JUDGMENTS} judgments on several prompts"
+    )
+
+
+def _read(data: Data, judged: Judgments, division: Division, encode: Encode) -> tuple[Tensor, int | None]:
     """Features of the texts and the column that counts length."""
     prompts = data.items[:, 0]
-    known = torch.cat([parts, torch.full((len(data.conversations) - len(parts),), QUESTIONS)])
+    taught = torch.isin(prompts, judged.prompts[division.teach])
     conversations = [data.conversations[row] for row in prompts.tolist()]
     responses = [data.responses[row] for row in data.items[:, 1].tolist()]
-    return response_features(conversations, responses, prompts, known[prompts] == TRAIN, encode), LENGTH
+    return response_features(conversations, responses, prompts, taught, encode), LENGTH
 
 
 def _given(table: Path, taught: Pairs) -> tuple[Tensor, int | None]:

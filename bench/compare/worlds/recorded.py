@@ -59,12 +59,19 @@ def drawn(eligible: Tensor, most: int, generator: torch.Generator) -> Tensor:
 
 
 def world(
-    name: str, seed: int, features: Tensor, length: int | None, judged: Judgments, division: Division, served: Pairs
+    name: str,
+    seed: int,
+    features: Tensor,
+    length: int | None,
+    judged: Judgments,
+    division: Division,
+    served: Pairs,
+    fold: int = 0,
 ) -> World:
     """The world of ``judged``, sorted by person; held out is who is tested, by their number in ``judged``."""
     tested = judged.people[division.tested].unique().tolist()
     people = tuple(_held_out(judged, division, person) for person in tested)
-    return World(name, seed, features, _taught(judged, division.teach), people, served, length)
+    return World(name, seed, features, _taught(judged, division.teach), people, served, length, fold)
 
 
 def _taught(judged: Judgments, rows: Tensor) -> Judgments:
