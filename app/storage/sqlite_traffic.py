@@ -24,14 +24,13 @@ class SqliteTraffic:
         row |= {name: json.dumps(row[name]) for name in AS_JSON}
         asking = "tenant_id = :tenant_id and user_id = :user_id and incarnation = :person"
 
-        def write(db: Database) -> None:
-            # One transaction, so that nobody is logged who was erased in the meantime.
-            with db.conn:
-                db.table("rankings").delete_where("tenant_id = ? and served_at < ?", [tenant_id, keep_from])
-                if db.table("people").count_where(asking, row):
-                    db.table("rankings").insert(row)
+        def insert(db: Database) -> None:
+            db.table("rankings").delete_where("tenant_id = ? and served_at < ?", [tenant_id, keep_from])
+            if db.table("people").count_where(asking, row):
+                db.table("rankings").insert(row)
 
-        await self._writer.run(write)
+        # One transaction, so that nobody is logged who was erased in the meantime.
+        await self._writer.write(insert)
 
     async def of_tenant(self, tenant_id: str, keep_from: str) -> Sequence[ServedRanking]:
         return await self._rows("tenant_id = ? and served_at >= ?", [tenant_id, keep_from])

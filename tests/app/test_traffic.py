@@ -1,7 +1,8 @@
 """Served rankings: who is served by which arm, what is kept of it, for how long, and what audits make of it."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from pydantic import ValidationError
+from sqlite_utils.db import Table
 from test_auditing import answers, audited, finding
 from test_sqlite_store import content
 
@@ -125,6 +127,30 @@ async def test_nobody_is_logged_who_was_erased_in_the_meantime(opened: Opened) -
         await answers(http, "ada", "l")
         await traffic.add("local", "ada", row, "")
         assert await traffic.of_person("local", "ada") == []
+
+
+async def test_another_process_erases_nobody_while_their_ranking_is_kept(
+    opened: Opened, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refused: list[str] = []
+
+    def erased_before(table: Table, row: dict[str, Any], **more: Any) -> Table:
+        if table.name == "rankings":
+            with closing(sqlite3.connect(tmp_path / "keel.db", timeout=0)) as another:
+                try:
+                    another.execute("delete from people")
+                    another.commit()
+                except sqlite3.OperationalError as error:
+                    refused.append(str(error))
+        return insert(table, row, **more)
+
+    insert = Table.insert
+    async with opened(traffic_days=30) as (http, app):
+        await answers(http, "ada", "lr")
+        monkeypatch.setattr(Table, "insert", erased_before)
+        await ranked(http, "ada")
+        assert refused == ["database is locked"]
+        assert len(await app.state.service.store.traffic.of_person("local", "ada")) == 1
 
 
 @pytest.mark.slow
