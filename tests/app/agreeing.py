@@ -8,7 +8,8 @@
 - The texts of a prompt, taken together, are no longer than one may be.
 - A version is pinned for somebody, and a baseline or a rated response is none that the gate rejects.
 
-Each of them is refused with 422, which test_refusals.py and tests/dialects try.
+Each of them is refused with 422, which test_refusals.py and tests/dialects try. Where a route ignores what it does not
+know, a field of that kind may have a name that another route gives a meaning; such fields are left out.
 """
 
 import secrets
@@ -28,12 +29,25 @@ ROWS = ("completions", "candidates", "documents", "texts", "query", "text", "inp
 """The list of a body that says how many rows it has."""
 PARALLEL = ("prompts", "queries", "user_ids", "labels", "baselines", "agreement")
 NAMES = ("user_ids", "user_id", "user")
+RULED = frozenset({*ROWS, *PARALLEL, *NAMES, "label", "model", "baseline", "level", "responses_create_params"})
+"""The fields that the rules are about."""
 Body = dict[str, Any]
 Parts = MutableMapping[str, Any]
 
 
-def agree(body: object, path: Mapping[str, Any], query: Parts, headers: Parts) -> None:
-    """Change body, query and headers of a valid request, in place, so that they keep the rules."""
+def known(schema: Mapping[str, Any], document: Mapping[str, Any]) -> set[str]:
+    """Names of all properties that the ``schema`` of a body in an OpenAPI ``document`` has."""
+    if "$ref" in schema:
+        return known(document["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]], document)
+    parts = [part for word in ("anyOf", "oneOf", "allOf") for part in schema.get(word, ())]
+    return {*schema.get("properties", ())}.union(*(known(part, document) for part in parts))
+
+
+def agree(body: object, path: Mapping[str, Any], query: Parts, headers: Parts, names: set[str]) -> None:
+    """Change body, query and headers of a valid request, in place, so that they keep the rules.
+
+    ``names`` are those that the route knows of the body.
+    """
     if "Idempotency-Key" in headers:
         headers["Idempotency-Key"] = secrets.token_hex(8)
     query.pop("template", None)
@@ -41,6 +55,8 @@ def agree(body: object, path: Mapping[str, Any], query: Parts, headers: Parts) -
         if f"{what}_version" in query:
             headers.pop(f"X-Keel-{what.capitalize()}-Version", None)
     if isinstance(body, dict):
+        for name in RULED - names:
+            body.pop(name, None)
         _end_with_the_assistant(body)
         _be_short(body.get("responses_create_params"))
         _begin_with_prompts(body)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import schemathesis
-from agreeing import RENDERED, agree
+from agreeing import RENDERED, agree, known
 from hypothesis.errors import InvalidDefinition
 from listening import serving
 from schemathesis.config import SchemathesisConfig
@@ -69,10 +69,17 @@ def generators() -> Iterator[None]:
     @schemathesis.hook
     def before_call(context: Any, case: Any, kwargs: Any) -> None:
         if case.meta is not None and case.meta.generation.mode is GenerationMode.POSITIVE:
-            agree(case.body, case.path_parameters or {}, case.query, case.headers)
+            agree(case.body, case.path_parameters or {}, case.query, case.headers, known_of(case.operation))
 
     yield
     schemathesis.hooks.unregister(before_call)
+
+
+def known_of(operation: Any) -> set[str]:
+    """Names of the properties that a body of the operation has by the document."""
+    document = operation.schema.raw_schema
+    contents = document["paths"][operation.path][operation.method].get("requestBody", {}).get("content", {})
+    return set().union(*(known(content["schema"], document) for content in contents.values()))
 
 
 @dataclass
@@ -107,6 +114,16 @@ class Report:
 def ended(event: Any) -> bool:
     """Whether Hypothesis found no next step for a sequence, which says nothing of the service."""
     return isinstance(getattr(event, "value", None), InvalidDefinition)
+
+
+def test_a_field_that_a_route_does_not_know_says_nothing_about_its_rows() -> None:
+    document = {"components": {"schemas": {"One": {"anyOf": [{"properties": {"input": {}}}, {"$ref": "#/-/Two"}]}}}}
+    document["components"]["schemas"]["Two"] = {"properties": {"user_ids": {}}}
+    names = known({"$ref": "#/components/schemas/One"}, document)
+    assert names == {"input", "user_ids"}
+    body = {"input": "one row", "completions": ["a", "b", "c"], "user_ids": ["ada", "bob"], "else": 1}
+    agree(body, {}, {}, {}, names)
+    assert body == {"input": "one row", "user_ids": ["ada"], "else": 1}
 
 
 def opened(served: Served, examples: int, seed: int, **options: object) -> Any:
