@@ -26,6 +26,10 @@ SUITES = {
     "polis-text": "the same people, tested on statements known by their text alone (--data)",
     "ukp": "crowd workers choose the more convincing of two arguments, UKPConvArg1 (--data)",
     "bank": "simulated people answer the questions of the shipped bank",
+    "llmfao": "people choose between two models' answers to 13 prompts, LLMFAO (--data)",
+    "captions": "people choose between two captions of a picture, caption_density (--data)",
+    "mtbench": "people choose between two models' answers in two turns, MT-bench (--data)",
+    "dices": "people say whether a chatbot's replies are unsafe, DICES-350 (--data)",
     "pairs": "your own comparisons or ratings, as keel train reads them; tests people with 8 judgments (--data)",
     "votes": "your own folder of statements and votes, as keel train reads it (--data)",
 }
@@ -45,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.suite == "page":
             from bench.compare.page import write
 
-            write(options.results, options.page)
+            write(options.results, options.page, tuple(SUITES))
         else:
             _print(speed() if options.suite == "speed" else measure(options), options)
     except KeelError as error:

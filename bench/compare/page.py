@@ -10,7 +10,6 @@ from bench.compare.report import KEEL
 from bench.compare.terminal import SHOWN, estimate, many, number
 from elicitation.errors import InvalidInput
 
-ORDER = ("attributes", "polis", "polis-text", "ukp", "bank", "pairs", "votes")
 STAGES = ("0", "5", "10", "20")
 RATED = "10"
 PROSE = {
@@ -65,14 +64,35 @@ PROSE = {
     "`Describe picture N`. The figures are from splits that held out 30 % of the people with 20 judgments; `keel bench "
     "pairs` now holds out everybody with eight judgments in turn, so the commands give other figures.",
     "speed": "Measured in turns within one run.",
+    "data": "`--data DIR` names the folder of a set below, or the folder above it; for polis and ukp the folder above. "
+    "Files are CSV with a header, plain or gzip. Other columns are passed over.\n\n"
+    "| suite | folder | files and columns | where the public set is |\n| --- | --- | --- | --- |\n"
+    "| polis, polis-text | `polis/NAME` for each conversation | statements: id, text; votes: user, statement, vote (1, "
+    "−1, 0) | github.com/compdemocracy/openData (CC BY 4.0) |\n"
+    "| ukp | `ukpconvarg1` | arguments: id, prompt, text; judgments: user, a, b, choice | UKPConvArg1, Habernal and "
+    "Gurevych, ACL 2016 (CC BY 4.0) |\n"
+    "| llmfao | `llmfao` | pairs: pair_id, prompt, response_a, response_b; judgments: user, pair_id, choice (a, b, "
+    "tie) | github.com/dustalov/llmfao (CC BY 4.0) |\n"
+    "| captions | `caption_density` | preference: user, picture, response_a, response_b, choice | caption_density "
+    "(MIT; captions COCO, CC BY 4.0) |\n"
+    "| mtbench | `mtbench` | pairs: pair_id, question_id, turn (1, 2), prompt_1, prompt_2, response_a, response_b; "
+    "judgments: user, pair_id, choice | huggingface.co/datasets/lmsys/mt_bench_human_judgments (CC BY 4.0) |\n"
+    "| dices | `dices350` | items: item_id, prompt, response; judgments: user, item_id, unsafe (Yes, No, Unsure) | "
+    "github.com/google-research-datasets/dices-dataset (CC BY 4.0) |\n\n"
+    "In mtbench the prompt of a second turn is both questions, and the response is the second answer alone: the first "
+    "answers differ between the sides. Both turns of a question are held out together. In dices a reply that is not "
+    "unsafe is agreed with.",
 }
 """Text for each suite."""
 
 
-def write(results: Path, page: Path) -> None:
-    """Write the page and, beside it in a folder of its name, one plot per suite; raises InvalidInput without files."""
+def write(results: Path, page: Path, order: Sequence[str]) -> None:
+    """Write the page with suites in ``order`` and, beside it in a folder of its name, a plot of each.
+
+    Raises InvalidInput without files.
+    """
     found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
-    suites = sorted((r for r in found.values() if "methods" in r), key=lambda r: (_place(r["suite"]), r["suite"]))
+    suites = sorted((r for r in found.values() if "methods" in r), key=lambda r: _place(r["suite"], order))
     if not suites:
         raise InvalidInput(f"no results of a suite in {results}; write them there with keel bench SUITE --out")
     plots = page.with_suffix("")
@@ -99,6 +119,8 @@ def render(
     if speed:
         rows = ([name.replace("_", " "), str(value)] for name, value in speed.items())
         sections += ["## speed", prose["speed"], _command("keel bench speed"), _table(["measured", "value"], rows)]
+    if "data" in prose:
+        sections += ["## Data for --data", prose["data"]]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
@@ -223,5 +245,5 @@ def _table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def _place(suite: str) -> int:
-    return ORDER.index(suite) if suite in ORDER else len(ORDER)
+def _place(suite: str, order: Sequence[str]) -> tuple[int, str]:
+    return (order.index(suite) if suite in order else len(order), suite)

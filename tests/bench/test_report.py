@@ -1,6 +1,7 @@
 """The report of a suite: its shape, its sums, its page; and the same trajectories however many processes play them."""
 
 import argparse
+import importlib.util
 import itertools
 import json
 from dataclasses import replace
@@ -209,14 +210,22 @@ def test_the_page_says_where_keel_loses(result: dict[str, Any]) -> None:
 
 def test_the_page_is_written_with_a_small_plot(result: dict[str, Any], tmp_path: Path) -> None:
     (tmp_path / "polis.json").write_text(json.dumps(result))
-    write(tmp_path, tmp_path / "page.md")
+    write(tmp_path, tmp_path / "page.md", ("polis",))
     assert "(page/polis.svg)" in (tmp_path / "page.md").read_text()
     assert 5_000 < (tmp_path / "page/polis.svg").stat().st_size < 150_000
 
 
 def test_a_page_without_results_says_how_to_get_some(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="--out"):
-        write(tmp_path, tmp_path / "page.md")
+        write(tmp_path, tmp_path / "page.md", ())
+
+
+def test_suites_are_on_the_page_in_the_order_of_the_command(result: dict[str, Any], tmp_path: Path) -> None:
+    for suite in ("votes", "strange", "ukp", "llmfao"):
+        (tmp_path / f"{suite}.json").write_text(json.dumps({**result, "suite": suite}))
+    write(tmp_path, tmp_path / "page.md", tuple(command.SUITES))
+    headings = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("## ")]
+    assert headings == ["## ukp", "## llmfao", "## votes", "## strange"]
 
 
 def test_the_table_shows_every_method(result: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:
@@ -235,7 +244,12 @@ def test_the_command_line_lists_every_suite(capsys: pytest.CaptureFixture[str]) 
     with pytest.raises(SystemExit):
         command.main(["--help"])
     printed = capsys.readouterr().out
-    assert all(suite in printed for suite in (*command.SUITES, "speed", "page"))
+    assert all(f"  {suite} " in printed for suite in (*command.SUITES, "speed", "page"))
+
+
+def test_every_suite_has_its_worlds() -> None:
+    for suite in command.SUITES:
+        assert importlib.util.find_spec(f"bench.compare.worlds.{suite.replace('-', '_')}")
 
 
 def test_the_stated_command_tells_what_was_asked_for_without_paths() -> None:

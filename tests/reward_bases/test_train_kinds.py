@@ -168,9 +168,67 @@ def test_pairs_may_name_texts_by_id(tmp_path: Path) -> None:
     }
 
 
-def test_ids_without_their_texts_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InvalidInput, match="by id"):
-        read(write(tmp_path / "judgments.csv", [{"user": 1, "a": 0, "b": 1, "choice": "b"}]))
+PAIR_SHELF = [
+    {"pair_id": i, "slug": "x", "prompt": f"p{i % 2}", "response_a": f"a{i}", "response_b": b}
+    for i, b in enumerate(["b0", "b1", "", "a3", "b4"])
+]
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_judgments_may_name_pairs_by_id(tmp_path: Path, suffix: str) -> None:
+    write(tmp_path / f"pairs.{suffix}", PAIR_SHELF)
+    judged = [(1, 4, "b", "clear"), (2, 1, "a", ""), (1, 0, "tie", "")]
+    records = [dict(zip(("user", "pair_id", "choice", "strength"), row, strict=True)) for row in judged]
+    data = read(write(tmp_path / f"judgments.{suffix}", records).parent)
+    assert data.kind == Kind.PAIRS
+    assert judgments_of(data) == [
+        ("1", Conversation.of("p0"), "a4", "b4", -1.0, 1.0),
+        ("1", Conversation.of("p0"), "a0", "b0", 0.0, 0.0),
+        ("2", Conversation.of("p1"), "a1", "b1", 1.0, 0.0),
+    ]
+
+
+def test_pairs_named_by_id_are_read_as_if_their_texts_stood_in_the_judgments(tmp_path: Path) -> None:
+    choices = [(user, pair, "ab"[(user + pair) % 2]) for user in range(3) for pair in (0, 1, 4)]
+    (tmp_path / "ids").mkdir()
+    write(tmp_path / "ids" / "pairs.csv", PAIR_SHELF)
+    write(tmp_path / "ids" / "judgments.csv", [{"user": u, "pair_id": p, "choice": c} for u, p, c in choices])
+    whole = write(tmp_path / "whole.csv", [{"user": u, **PAIR_SHELF[p], "choice": c} for u, p, c in choices])
+    assert judgments_of(read(tmp_path / "ids")) == judgments_of(read(whole))
+
+
+def test_pairs_that_cannot_be_used_are_refused_with_all_their_judgments(tmp_path: Path) -> None:
+    write(tmp_path / "pairs.csv", [*PAIR_SHELF, PAIR_SHELF[0]])
+    records = [{"user": 1, "pair_id": pair, "choice": "a"} for pair in (0, 2, 3, 9, "")]
+    data = read(write(tmp_path / "judgments.csv", records).parent)
+    assert [left for _, _, left, *_ in judgments_of(data)] == ["a0"]
+    assert refused(data) == {
+        Reason.REPEATED_ID: (1, ("pairs.csv:7",)),
+        Reason.EMPTY_RESPONSE: (1, ("pairs.csv:4",)),
+        Reason.UNKNOWN_ID: (2, ("judgments.csv:3", "judgments.csv:5")),
+        Reason.IDENTICAL: (1, ("judgments.csv:4",)),
+        Reason.NO_ID: (1, ("judgments.csv:6",)),
+    }
+
+
+@pytest.mark.parametrize(
+    ("named", "columns"),
+    [({"a": 0, "b": 1}, "id, prompt, text"), ({"pair_id": 0}, "pair_id, prompt, response_a, response_b")],
+)
+def test_ids_without_their_texts_are_an_error(tmp_path: Path, named: Record, columns: str) -> None:
+    with pytest.raises(InvalidInput, match=f"by id; give a folder with a file {columns} beside it"):
+        read(write(tmp_path / "judgments.csv", [{"user": 1, **named, "choice": "b"}]))
+
+
+def test_the_texts_of_one_kind_of_id_do_not_stand_in_for_the_other(tmp_path: Path) -> None:
+    write(tmp_path / "statements.csv", [{"id": 0, "text": "yes"}])
+    with pytest.raises(InvalidInput, match="a file pair_id, prompt, response_a, response_b"):
+        read(write(tmp_path / "judgments.csv", [{"user": 1, "pair_id": 0, "choice": "b"}]).parent)
+
+
+def test_pairs_without_judgments_are_an_error(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="texts without judgments"):
+        read(write(tmp_path / "pairs.csv", PAIR_SHELF))
 
 
 def test_judgments_of_given_features_refer_to_their_rows(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ them. Held-out people are asked about their other prompts, on which others may h
 questions or MIN_TARGETS targets is neither asked nor tested. Ties are no targets.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -42,10 +43,17 @@ def worlds(seed: int, quick: bool, data: Path | None, encode: Encode = encode) -
     return compared(data.resolve().name, found, seed, quick, encode)
 
 
-def compared(name: str, data: Data, seed: int, quick: bool, encode: Encode) -> tuple[World, ...]:
-    """A world called ``name`` for each fold of the comparisons ``data``; raises InvalidInput if they are too few."""
+def compared(
+    name: str, data: Data, seed: int, quick: bool, encode: Encode, groups: Tensor | None = None
+) -> tuple[World, ...]:
+    """A world called ``name`` for each fold of the comparisons ``data``; raises InvalidInput if they are too few.
+
+    Conversations with one number in ``groups`` (C,) count as one prompt; without groups each is a prompt of its own.
+    """
     generator = torch.Generator().manual_seed(seed)
     judged = random_sides(judgments(data), generator)
+    groups = torch.arange(max(len(data.conversations), int(judged.prompts.max()) + 1)) if groups is None else groups
+    judged = replace(judged, prompts=groups[judged.prompts])
     divisions = [_division(judged, own, generator) for own in folds(judged, quick, generator)]
     usable = [division for division in divisions if bool(division.tested.any()) and bool(division.teach.any())]
     if not usable:
@@ -53,7 +61,8 @@ def compared(name: str, data: Data, seed: int, quick: bool, encode: Encode) -> t
     found = []
     for fold, division in enumerate(usable):
         taught = judged.pairs[division.teach]
-        features, length = _given(data.table, taught) if data.table else _read(data, judged, division, encode)
+        known = judged.prompts[division.teach].unique()
+        features, length = _given(data.table, taught) if data.table else _read(data, groups, known, encode)
         served = taught[torch.randperm(len(taught), generator=generator)[:SERVED]]
         found.append(world(name, seed, features, length, judged, division, served, fold))
     return tuple(found)
@@ -109,10 +118,10 @@ def _too_few(judged: Judgments) -> str:
     )
 
 
-def _read(data: Data, judged: Judgments, division: Division, encode: Encode) -> tuple[Tensor, int | None]:
-    """Features of the texts and the column that counts length."""
+def _read(data: Data, groups: Tensor, known: Tensor, encode: Encode) -> tuple[Tensor, int | None]:
+    """Features of the texts and the column that counts length; the prompts ``known`` teach."""
     prompts = data.items[:, 0]
-    taught = torch.isin(prompts, judged.prompts[division.teach])
+    taught = torch.isin(groups[prompts], known)
     conversations = [data.conversations[row] for row in prompts.tolist()]
     responses = [data.responses[row] for row in data.items[:, 1].tolist()]
     return response_features(conversations, responses, prompts, taught, encode), LENGTH

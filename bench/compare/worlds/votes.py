@@ -37,12 +37,17 @@ def worlds(seed: int, quick: bool, data: Path | None, encode: Encode = encode) -
 
 def conversation(path: Path, seed: int, quick: bool, encode: Encode) -> tuple[World, World]:
     """The world of statements and that of their texts."""
-    data, judged = _votes(path)
+    return voted(path.resolve().name, _votes(path), seed, quick, encode)
+
+
+def voted(name: str, data: Data, seed: int, quick: bool, encode: Encode) -> tuple[World, World]:
+    """The world of the votes ``data``, called ``name``, and that of the statements' texts."""
+    judged = judgments(data)
     generator = torch.Generator().manual_seed(seed)
     held_out = _held_out(judged, quick, generator)
     items = len(data.items)
     own = _world(
-        path.resolve().name,
+        name,
         seed,
         torch.eye(items, dtype=torch.float64),
         None,
@@ -55,7 +60,7 @@ def conversation(path: Path, seed: int, quick: bool, encode: Encode) -> tuple[Wo
     texts = [data.responses[row] for row in data.items[:, 1].tolist()]
     described = statement_features(texts, ~hidden, encode)
     return own, _world(
-        f"{path.resolve().name}-text",
+        f"{name}-text",
         seed,
         described,
         LENGTH,
@@ -73,14 +78,14 @@ def _world(
 
 
 @lru_cache(maxsize=16)
-def _votes(path: Path) -> tuple[Data, Judgments]:
+def _votes(path: Path) -> Data:
     """Read once for all seeds."""
     data = read(path)
     if data.kind != Kind.VOTES:
         raise InvalidInput(f"{path.name} holds {data.kind}, not votes; run keel bench pairs on it")
     if len(data.items) < STATEMENTS_MIN:
         raise InvalidInput(f"{path.name} has {len(data.items)} statements; at least {STATEMENTS_MIN} are needed")
-    return data, judgments(data)
+    return data
 
 
 def _held_out(judged: Judgments, quick: bool, generator: torch.Generator) -> Tensor:

@@ -5,6 +5,7 @@
 | pairs | user, prompt, response_a, response_b, choice, strength? |
 | pairs, as TRL has them | user, chosen, rejected, prompt?, strength? |
 | pairs of texts by id | user, a, b, choice, strength?; beside a file id, prompt?, text |
+| pairs by id | user, pair_id, choice, strength?; beside a file pair_id, prompt, response_a, response_b |
 | ratings | user, prompt, response, rating |
 | votes | user, statement or response, vote, prompt?; beside a file id, prompt?, text the statement is an id |
 | indexed | user, left, right, choice, strength?, prompt?; beside items.npy, whose rows left and right are |
@@ -67,12 +68,13 @@ class Judgment(NamedTuple):
 class Texts:
     """Conversations, responses and their combinations (items), each numbered by first appearance.
 
-    ``library`` holds (conversation, item) of every id, if texts have ids; ``table_rows`` is the number of rows that
-    indexed judgments may name.
+    ``library`` holds (conversation, item) of every id, if texts have ids; ``pairs`` holds (conversation, left item,
+    right item) of every pair's id; ``table_rows`` is the number of rows that indexed judgments may name.
     """
 
     table_rows: int = 0
     library: dict[str, tuple[int, int]] | None = None
+    pairs: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     conversations: dict[Conversation, int] = field(default_factory=dict)
     responses: dict[str, int] = field(default_factory=dict)
     items: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -91,15 +93,31 @@ class Texts:
             raise Refused(Reason.UNKNOWN_ID)
         return found
 
+    def pair(self, conversation: Conversation, a: str, b: str) -> tuple[int, int, int]:
+        """(conversation, item of a, item of b)."""
+        (said, left), (_, right) = self.item(conversation, a), self.item(conversation, b)
+        return said, left, right
+
+    def known_pair(self, value: Any) -> tuple[int, int, int]:
+        """(conversation, left item, right item) of a pair's id."""
+        found = self.pairs.get(name_of(value, Reason.NO_ID))
+        if found is None:
+            raise Refused(Reason.UNKNOWN_ID)
+        return found
+
 
 @dataclass(frozen=True)
 class Layout:
-    """``read`` takes the texts and the values of the needed and optional columns, in order; None says nothing of λ."""
+    """``read`` takes the texts and the values of the needed and optional columns, in order; None says nothing of λ.
+
+    ``beside`` is the layout of another file that has the texts, if these judgments cannot be read without one.
+    """
 
     kind: Kind
     needed: tuple[str, ...]
     optional: tuple[str, ...]
     read: Callable[..., Judgment | None]
+    beside: "Layout | None" = None
 
     def columns(self, found: Sequence[str]) -> list[str] | None:
         """Names of the columns in a file that has the columns ``found``; None if a needed one is missing."""
@@ -116,11 +134,23 @@ def add_to_library(texts: Texts, value: Any, text: Any, prompt: Any) -> None:
     texts.library[name] = texts.item(topic_of(prompt), response_of(text))
 
 
+def add_pair(texts: Texts, value: Any, prompt: Any, a: Any, b: Any) -> None:
+    """One row of a file of pairs with ids."""
+    name = name_of(value, Reason.NO_ID)
+    if name in texts.pairs:
+        raise Refused(Reason.REPEATED_ID)
+    texts.pairs[name] = texts.pair(conversation_of(prompt), response_of(a), response_of(b))
+
+
 def _pair(texts: Texts, user: Any, prompt: Any, a: Any, b: Any, choice: Any, strength: Any) -> Judgment | None:
     chosen = choice_of(choice)
-    conversation = conversation_of(prompt)
-    (said, left), (_, right) = (texts.item(conversation, response_of(side)) for side in (a, b))
-    return _judged(user, said, left, right, chosen, strength)
+    sides = texts.pair(conversation_of(prompt), response_of(a), response_of(b))
+    return _judged(user, *sides, chosen, strength)
+
+
+def _pair_by_id(texts: Texts, user: Any, pair: Any, choice: Any, strength: Any) -> Judgment | None:
+    chosen = choice_of(choice)
+    return _judged(user, *texts.known_pair(pair), chosen, strength)
 
 
 def _preference(texts: Texts, user: Any, chosen: Any, rejected: Any, prompt: Any, strength: Any) -> Judgment | None:
@@ -169,12 +199,16 @@ def _judged(user: Any, said: int, left: int, right: int, choice: Choice, strengt
     return Judgment(name, said, left, right, SIGNS[choice], STRENGTH_SIGNS[stated]) if choice in SIGNS else None
 
 
+LIBRARY = Layout(Kind.PAIRS, ("id", "text"), ("prompt",), add_to_library)
+PAIR_LIBRARY = Layout(Kind.PAIRS, ("pair_id", "prompt", "response_a", "response_b"), (), add_pair)
+LIBRARIES = (LIBRARY, PAIR_LIBRARY)
+"""Layouts of texts without judgments."""
 LAYOUTS = (
     Layout(Kind.PAIRS, ("user", "prompt", "response_a", "response_b", "choice"), ("strength",), _pair),
     Layout(Kind.PAIRS, ("user", "chosen", "rejected"), ("prompt", "strength"), _preference),
-    Layout(Kind.PAIRS, ("user", "a", "b", "choice"), ("strength",), _pair_of_ids),
+    Layout(Kind.PAIRS, ("user", "a", "b", "choice"), ("strength",), _pair_of_ids, LIBRARY),
+    Layout(Kind.PAIRS, ("user", "pair_id", "choice"), ("strength",), _pair_by_id, PAIR_LIBRARY),
     Layout(Kind.RATINGS, ("user", "prompt", "response", "rating"), (), _rating),
     Layout(Kind.VOTES, ("user", "statement", "vote"), ("prompt",), _vote),
     Layout(Kind.INDEXED, ("user", "left", "right", "choice"), ("strength", "prompt"), _indexed),
 )
-LIBRARY = Layout(Kind.PAIRS, ("id", "text"), ("prompt",), add_to_library)

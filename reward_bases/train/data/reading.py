@@ -21,7 +21,7 @@ from elicitation.choice import Outcomes
 from elicitation.errors import InvalidInput
 from reward_bases.text import Conversation, digest
 from reward_bases.train.data.judgments import NOBODY
-from reward_bases.train.data.layouts import LAYOUTS, LIBRARY, Judgment, Kind, Layout, Texts
+from reward_bases.train.data.layouts import LAYOUTS, LIBRARIES, Judgment, Kind, Layout, Texts
 from reward_bases.train.data.ratings import Rows, alone, compared
 from reward_bases.train.data.records import SUFFIXES, Table, is_table
 from reward_bases.train.data.row_report import RowReport, RowReportBuilder, place
@@ -93,6 +93,11 @@ class _Source:
     layout: Layout
     columns: list[str]
 
+    @property
+    def judges(self) -> bool:
+        """Whether its rows are judgments, not texts with ids."""
+        return self.layout not in LIBRARIES
+
 
 def _sources(path: Path) -> list[_Source]:
     """The tables to read, those of texts with ids first."""
@@ -101,23 +106,26 @@ def _sources(path: Path) -> list[_Source]:
     files = [file for file in (sorted(path.iterdir()) if path.is_dir() else [path]) if is_table(file)]
     if not files:
         raise InvalidInput(f"{path.name} is no preference data; files end in {', '.join(SUFFIXES)}")
-    sources = sorted(map(_source, files), key=lambda source: source.layout is not LIBRARY)
-    kinds = {source.layout.kind: source.table.path.name for source in sources if source.layout is not LIBRARY}
+    sources = sorted(map(_source, files), key=lambda source: source.judges)
+    kinds = {source.layout.kind: source.table.path.name for source in sources if source.judges}
     if len(kinds) != 1:
         found = ", ".join(f"{kind} ({name})" for kind, name in kinds.items()) or "texts without judgments"
         raise InvalidInput(f"{path.name} holds {found}; put judgments of one kind, with their texts, into one folder")
-    if sources[0].layout is not LIBRARY and any("a" in source.columns for source in sources):
-        raise InvalidInput(f"{path.name} names texts by id; give a folder with a file id, prompt, text beside it")
+    given = [source.layout for source in sources]
+    for beside in (layout.beside for layout in given):
+        if beside and beside not in given:
+            columns = ", ".join(sorted((*beside.needed, *beside.optional)))
+            raise InvalidInput(f"{path.name} names texts by id; give a folder with a file {columns} beside it")
     return sources
 
 
 def _source(path: Path) -> _Source:
     table = Table.open(path)
-    for layout in (*LAYOUTS, LIBRARY):
+    for layout in (*LAYOUTS, *LIBRARIES):
         if columns := layout.columns(table.columns):
             return _Source(table, layout, columns)
     found = ", ".join(name[:40] for name in table.columns[:20])
-    needed = "; ".join(", ".join(layout.needed) for layout in (*LAYOUTS, LIBRARY))
+    needed = "; ".join(", ".join(layout.needed) for layout in (*LAYOUTS, *LIBRARIES))
     raise InvalidInput(f"{path.name} has the columns {found}; it needs those of one layout: {needed}")
 
 
@@ -128,7 +136,7 @@ def _gather(sources: Sequence[_Source], texts: Texts, builder: RowReportBuilder)
     for number, source in enumerate(sources):
         for line, judgment in _usable(source, number, texts, builder):
             if judgment is None:
-                builder.kept_out += source.layout is not LIBRARY
+                builder.kept_out += source.judges
                 continue
             person = users.setdefault(judgment.user, len(users))
             for column, value in zip(columns, (person, *judgment[1:], place(number, line)), strict=True):
