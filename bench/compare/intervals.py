@@ -17,6 +17,9 @@ from elicitation.errors import InvalidInput
 
 REPLICATES = 1000
 COVERAGE = 0.95
+TENTH = 0.1
+OWN_TARGETS, OWN_PEOPLE = 10, 10
+"""A person's own accuracy is over at least so many targets in all seeds, the worst tenth of at least so many people."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +61,60 @@ def replicated(
         return mean([mean(seeds) for seeds in worlds.values()])
 
     return {name: {stage: value(measure, stage) for stage in stages} for name, measure in measures.items()}
+
+
+def worst_tenth(samples: Sequence[Sample], replicates: int = REPLICATES) -> dict[int, Array]:
+    """Per stage the mean accuracy of the tenth of people with the lowest, on everybody and on every draw.
+
+    A person's accuracy is over their targets in all seeds. Every draw has a worst tenth of its own. Conversations with
+    fewer than OWN_PEOPLE people who have OWN_TARGETS targets are left out of the mean.
+    """
+    drawn = draws(samples, replicates)
+    found: dict[int, list[Array]] = {stage: [np.full(replicates + 1, np.nan)] for stage in samples[0].tallies}
+    for name, (people, weights) in drawn.items():
+        own = [sample for sample in samples if sample.name == name]
+        enough = targets_in_all(own, people) >= OWN_TARGETS
+        for stage, values in found.items():
+            if enough.sum() >= OWN_PEOPLE:
+                right = _in_all(own, people, [sample.tallies[stage].correct for sample in own])
+                values.append(lowest_mean((right / targets_in_all(own, people))[enough], weights[:, enough]))
+    return {stage: mean(values) for stage, values in found.items()}
+
+
+def enough_targets(samples: Sequence[Sample]) -> int:
+    """How many people ``worst_tenth`` is about."""
+    counts = []
+    for name, (people, _) in draws(samples, 0).items():
+        counts.append(int((targets_in_all([s for s in samples if s.name == name], people) >= OWN_TARGETS).sum()))
+    return sum(count for count in counts if count >= OWN_PEOPLE)
+
+
+def targets_in_all(samples: Sequence[Sample], people: NDArray[np.int64]) -> Array:
+    """Targets (P,) of each of the ``people`` of a conversation in all its ``samples``."""
+    first = [next(iter(sample.tallies.values())) for sample in samples]
+    return _in_all(samples, people, [tally.positives + tally.negatives for tally in first])
+
+
+def _in_all(samples: Sequence[Sample], people: NDArray[np.int64], parts: Sequence[Array]) -> Array:
+    """Sum over samples of a value per person."""
+    total = np.zeros(len(people))
+    for sample, part in zip(samples, parts, strict=True):
+        np.add.at(total, np.searchsorted(people, sample.people), part)
+    return total
+
+
+def lowest_mean(values: Array, weights: Array, share: float = TENTH) -> Array:
+    """Mean (B,) over the lowest ``share`` of the people with ``values`` (P,), counted ``weights`` (B, P) times.
+
+    At the border a person counts in part. NaN where nobody counts.
+    """
+    order = np.argsort(values, kind="stable")
+    counts = weights[:, order]
+    mass = share * counts.sum(1, keepdims=True)
+    before = counts.cumsum(1) - counts
+    used = np.clip(mass - before, 0, counts)
+    means: Array = np.divide(used @ values[order], mass[:, 0], out=np.full(len(weights), np.nan), where=mass[:, 0] > 0)
+    return means
 
 
 def shared(one: Sequence[Sample], other: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:

@@ -6,6 +6,7 @@ share ranked rightly, summed over pairs of people. Counting those pairs once giv
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -13,6 +14,8 @@ from numpy.typing import NDArray
 
 from elicitation.statistics import excess
 
+SIZES = (2, 4, 8)
+"""Numbers of candidates n of which the best is chosen."""
 BINS = 15
 """Equal-width bins of the expected calibration error."""
 LEAST = float(np.finfo(np.float64).eps)
@@ -27,7 +30,8 @@ class Tally:
 
     ``wins`` (P, P): pairs of a preferred target of u and another target of v in which u's is ranked higher, ties one
     half; ``positives`` and ``negatives`` (P,) count them; ``correct``, ``surprise`` (nats) and ``squared`` (P,) sum
-    what accuracy, log-likelihood and Brier score average; ``excess`` (P, BINS) sums prediction minus label per bin.
+    what accuracy, log-likelihood and Brier score average; ``excess`` (P, BINS) sums prediction minus label per bin;
+    ``best`` (P, len(SIZES)) is the worth of what is chosen for them out of so many candidates, NaN where it is unknown.
 
     Measures take weights (B, P), how often each person counts, and return (B,); where they are undefined, NaN.
     """
@@ -39,10 +43,11 @@ class Tally:
     surprise: Array
     squared: Array
     excess: Array
+    best: Array
 
     def of(self, people: NDArray[np.int64]) -> "Tally":
         """Of some of the people."""
-        parts = (self.positives, self.negatives, self.correct, self.surprise, self.squared, self.excess)
+        parts = (self.positives, self.negatives, self.correct, self.surprise, self.squared, self.excess, self.best)
         return Tally(self.wins[np.ix_(people, people)], *(part[people] for part in parts))
 
     def auc(self, weights: Array) -> Array:
@@ -73,6 +78,12 @@ class Tally:
         """Expected calibration error over BINS bins of equal width."""
         return self._per_target(np.abs(weights @ self.excess).sum(1), weights)
 
+    def best_of(self, weights: Array, n: int) -> Array:
+        """Mean over people of the worth of the candidate predicted highest among n, where it is known."""
+        worth = self.best[:, SIZES.index(n)]
+        known = np.isfinite(worth)
+        return _ratio(weights @ np.where(known, worth, 0.0), weights @ known)
+
     def _per_target(self, totals: Array, weights: Array) -> Array:
         return _ratio(totals, weights @ (self.positives + self.negatives))
 
@@ -86,12 +97,15 @@ MEASURES: dict[str, Measure] = {
     "nll": Tally.nll,
     "brier": Tally.brier,
     "ece": Tally.ece,
+    **{f"best_of_{n}": partial(Tally.best_of, n=n) for n in SIZES},
 }
 """Every measure by its name in the report."""
 
 
-def tally(predictions: Array, labels: NDArray[np.bool_], owners: NDArray[np.int64], size: int) -> Tally:
-    """Sums for ``size`` people from predictions, labels and owners (N,)."""
+def tally(
+    predictions: Array, labels: NDArray[np.bool_], owners: NDArray[np.int64], size: int, best: Array | None = None
+) -> Tally:
+    """Sums for ``size`` people from predictions, labels and owners (N,), with ``best`` as in the tally if known."""
 
     def per_person(values: Array) -> Array:
         return np.bincount(owners, values, minlength=size).astype(np.float64)
@@ -108,6 +122,7 @@ def tally(predictions: Array, labels: NDArray[np.bool_], owners: NDArray[np.int6
         surprise=per_person(-np.log(likelihood)),
         squared=per_person(np.square(predictions - truth)),
         excess=excess(chance, outcome, person, size, BINS).numpy(),
+        best=np.full((size, len(SIZES)), np.nan) if best is None else best,
     )
 
 

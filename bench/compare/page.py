@@ -7,7 +7,7 @@ from typing import Any
 
 from bench.compare.plots import draw
 from bench.compare.report import KEEL
-from bench.compare.terminal import SHOWN, estimate, many, number
+from bench.compare.terminal import POLICY, SHOWN, estimate, many, number
 from elicitation.errors import InvalidInput
 
 STAGES = ("0", "5", "10", "20")
@@ -20,6 +20,13 @@ PROSE = {
     "never on the people reported here. AUC is over all targets of all people of a world, then the mean over "
     "conversations; intervals are 95 % bootstraps over people. Keel's rewards are those before the guard; "
     "[guard.md](guard.md) has the guard's cost.\n\n"
+    "Two columns say what people get from a reward that chooses for them. `best of 4`: of four of a person's held-out "
+    "candidates, drawn at random, the one predicted highest is taken. For votes the figure is how often the person "
+    "agrees with it. For simulated tastes it is how much better it is than a random answer to the prompt, in standard "
+    "deviations of the person's hidden utility there. Where people compared two responses nothing is known of four; "
+    "best of 2 is the accuracy. `worst tenth`: the mean accuracy of the tenth of people whose own accuracy is lowest, "
+    "over at least ten targets each in all seeds. Every bootstrap draw has its own worst tenth. Chance puts people "
+    "into it too, so it is for comparing methods.\n\n"
     "`pref-published` is PReF with the penalties of its paper. `pref` has tuned penalties, and an unpublished "
     "ridge penalty on its heads. `pref-tuned` also has a tuned ridge penalty on a new person's coefficients, "
     "which is a prior with mean zero. `ridge` and the Gaussian processes use the heads of `pref-tuned`. `keel` is "
@@ -130,6 +137,9 @@ def _study(result: Mapping[str, Any]) -> list[str]:
 
 def _suite(result: Mapping[str, Any], sentence: str, plot: str) -> list[str]:
     size = f"{result['people']} people, {many(result['seeds'], 'seed')}, {result['replicates']} bootstrap replicates."
+    keel = result["methods"].get(KEEL, {})
+    tenth = keel.get("worst_tenth_people")
+    size += f" The worst tenth is of {tenth} people." if tenth else ""
     return [
         f"## {result['suite']}",
         f"{sentence} {size}".strip(),
@@ -147,6 +157,8 @@ def _suite(result: Mapping[str, Any], sentence: str, plot: str) -> list[str]:
 
 def _methods(result: Mapping[str, Any]) -> str:
     headings = ["method", *(f"AUC at {k}" for k in STAGES), f"accuracy at {RATED}", f"NLL at {RATED}"]
+    policy = [measure for measure in POLICY if any(m.get(measure) for m in result["methods"].values())]
+    headings += [f"{POLICY[measure]} at {RATED}" for measure in policy]
     headings += ["answers to PReF's 20", "ms per question"]
     rows = []
     for name, method in result["methods"].items():
@@ -157,6 +169,7 @@ def _methods(result: Mapping[str, Any]) -> str:
                 *(_with_interval(method, "auc", k) for k in STAGES),
                 number(method["accuracy"].get(RATED)),
                 number(method["nll"].get(RATED)),
+                *(_with_interval(method, measure, RATED) for measure in policy),
                 number(result["answers_to_pref_20"].get(name), 1),
                 number(method["ms_per_question"], 1),
             ]
@@ -179,13 +192,14 @@ def _fewer(result: Mapping[str, Any]) -> list[str]:
 
 
 def _harm(result: Mapping[str, Any]) -> list[str]:
-    """Effect of answers on accuracy and log-likelihood."""
+    """Effect of answers on accuracy, log-likelihood and what people get."""
     by = result["differences"].get(f"{KEEL} - aggregate")
     if not by:
         return []
     stages = [k for k in SHOWN if k in by]
-    names = {"accuracy": "accuracy (more is better)", "nll": "NLL (less is better)"}
-    rows = [[name, *(estimate(by[k][measure]) for k in stages)] for measure, name in names.items()]
+    names = {"accuracy": "accuracy (more is better)", "nll": "NLL (less is better)", **POLICY}
+    known = [measure for measure in names if (by[stages[-1]].get(measure) or {"mean": None})["mean"] is not None]
+    rows = [[names[measure], *(estimate(by[k][measure]) for k in stages)] for measure in known]
     return ["Keel minus the aggregate:", _table(["", *(f"at {k}" for k in stages)], rows)]
 
 

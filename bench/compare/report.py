@@ -4,17 +4,18 @@ What slow methods played with few people is compared with others on exactly thes
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from bench.compare.intervals import REPLICATES, Sample, interval, mean, replicated, shared
-from bench.compare.measure import MEASURES, Array, tally
+from bench.compare.intervals import REPLICATES, Sample, enough_targets, interval, mean, replicated, shared, worst_tenth
+from bench.compare.measure import MEASURES, Array, Measure, tally
 from bench.compare.simulate import AS_RECORDED, Distortion, Trajectory
 
 KEEL, PREF = "keel", "pref"
-DIFFERED = ("auc", "accuracy", "nll")
+WORST = "worst_tenth"
+DIFFERED = ("auc", "accuracy", "nll", "best_of_4", WORST)
 """Measures that differences are taken of."""
 FEWER_ANSWERS = ((5, PREF, 10), (5, PREF, 20), (10, PREF, 20), (5, "keel-random", 10))
 """Keel after the first number of answers beside another method after the second."""
@@ -64,7 +65,7 @@ class _Results:
     def curves(self, name: str, distortion: Distortion = AS_RECORDED) -> Curves:
         """All measures of a method on everybody it met."""
         if (name, distortion) not in self.known:
-            self.known[name, distortion] = replicated(self.samples[name, distortion], MEASURES, self.replicates)
+            self.known[name, distortion] = self.measured(self.samples[name, distortion], MEASURES)
         return self.known[name, distortion]
 
     def pair(self, one: str, other: str) -> tuple[Curves, Curves, list[Sample]]:
@@ -73,8 +74,12 @@ class _Results:
         if _met(mine) == _met(theirs):
             return self.curves(one), self.curves(other), mine
         mine, theirs = shared(mine, theirs)
-        measures = {name: MEASURES[name] for name in DIFFERED}
-        return replicated(mine, measures, self.replicates), replicated(theirs, measures, self.replicates), mine
+        measures = {name: MEASURES[name] for name in DIFFERED if name != WORST}
+        return self.measured(mine, measures), self.measured(theirs, measures), mine
+
+    def measured(self, samples: Sequence[Sample], measures: Mapping[str, Measure]) -> Curves:
+        """The ``measures`` and the accuracy of the worst tenth."""
+        return {**replicated(samples, measures, self.replicates), WORST: worst_tenth(samples, self.replicates)}
 
     def rivals(self, name: str) -> list[str]:
         return [other for other in self.names if other != name] if name in self.names else []
@@ -85,6 +90,7 @@ class _Results:
         for measure, curve in curves.items():
             result[measure] = {str(k): _rounded(values[0]) for k, values in curve.items()}
             result[f"{measure}_ci"] = {str(k): _ci(values) for k, values in curve.items()}
+        result["worst_tenth_people"] = enough_targets(self.samples[name, AS_RECORDED])
         auc = curves["auc"]
         result["gain"] = {str(k): _estimate(auc[k] - auc[self.stages[0]]) for k in self.stages[1:]}
         own = [c for c in self.trajectories if (c.method, c.distortion) == (name, AS_RECORDED)]
@@ -100,7 +106,7 @@ class _Results:
         result: dict[str, Any] = {"people": _people(people), "seeds": len({sample.seed for sample in people})}
         for k in self.stages:
             by_measure = {measure: _estimate(mine[measure][k] - theirs[measure][k]) for measure in DIFFERED}
-            result[str(k)] = {**by_measure["auc"], "accuracy": by_measure["accuracy"], "nll": by_measure["nll"]}
+            result[str(k)] = {**by_measure.pop("auc"), **by_measure}
         return result
 
     def fewer_answers(self) -> dict[str, Any]:
@@ -193,7 +199,13 @@ def _sample(folds: Sequence[Trajectory]) -> Sample:
     owners = np.concatenate([fold.owners + start for fold, start in zip(folds, starts, strict=True)])
     labels = np.concatenate([fold.labels for fold in folds])
     tallies = {
-        k: tally(np.concatenate([fold.predictions[k] for fold in folds]), labels, owners, sum(sizes))
+        k: tally(
+            np.concatenate([fold.predictions[k] for fold in folds]),
+            labels,
+            owners,
+            sum(sizes),
+            np.concatenate([fold.best[k] for fold in folds]),
+        )
         for k in folds[0].predictions
     }
     return Sample(folds[0].world, folds[0].seed, np.concatenate([fold.people for fold in folds]), tallies)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.compare.method import Belief, Method
+from bench.compare.policy import chosen
 from bench.compare.world import HeldOut, World
 from elicitation.choice import OUTCOMES, Outcomes
 from elicitation.crowd import Crowd
@@ -51,8 +52,9 @@ class Trajectory:
 
     ``people`` (P,) their numbers in the world's name; ``owners`` (N,) in 0…P−1; ``labels`` (N,) whether left is
     preferred; ``predictions`` P(left is preferred) (N,) per stage; ``asked`` the rows of each person's pool in order;
-    ``personal`` (N,) after the last stage, where the belief is Personal; ``milliseconds`` per question, which is the
-    choice and the reading of the answer before it.
+    ``best`` the worth (P, n) of what is chosen for each person out of as many candidates as ``SIZES`` says, per
+    stage; ``personal`` (N,) after the last stage, where the belief is Personal; ``milliseconds`` per question, which
+    is the choice and the reading of the answer before it.
     """
 
     world: str
@@ -64,6 +66,7 @@ class Trajectory:
     owners: NDArray[np.int64]
     labels: NDArray[np.bool_]
     predictions: dict[int, NDArray[np.float64]]
+    best: dict[int, NDArray[np.float64]]
     asked: tuple[tuple[int, ...], ...]
     personal: NDArray[np.float64] | None
     milliseconds: float
@@ -82,6 +85,7 @@ def play(
     """
     interview = _Interview(world, distortion)
     predictions: dict[int, NDArray[np.float64]] = {}
+    best: dict[int, NDArray[np.float64]] = {}
     seconds = 0.0
     for k in range(max(stages) + 1):
         started = time.perf_counter()
@@ -89,6 +93,7 @@ def play(
         believing = time.perf_counter() - started
         if k in stages:
             predictions[k] = _predictions(world, belief, name)
+            best[k] = chosen(world, belief, predictions[k])
         if k < max(stages):
             seconds += believing + interview.ask(belief, name)
     questions = sum(map(len, interview.asked))
@@ -103,6 +108,7 @@ def play(
         owners=torch.arange(len(counts)).repeat_interleave(counts).numpy(),
         labels=torch.cat([person.labels for person in world.people]).numpy(),
         predictions=predictions,
+        best=best,
         asked=tuple(map(tuple, interview.asked)),
         personal=_personal(world, belief),
         milliseconds=1000 * seconds / max(questions, 1),

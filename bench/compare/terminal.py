@@ -11,7 +11,9 @@ COMPARED = ("5", "10", "20")
 WIDTH = 140
 """Columns where nobody sees how many there are, as in a file."""
 RATED = "10"
-"""Answers after which accuracy and log-likelihood are shown."""
+"""Answers after which accuracy, log-likelihood and the measures of POLICY are shown."""
+POLICY = {"best_of_4": "best of 4", "worst_tenth": "worst tenth"}
+"""Measures of what people get from a reward that chooses for them, with their headings."""
 
 
 def show(result: dict[str, Any]) -> None:
@@ -38,7 +40,8 @@ def _methods(result: dict[str, Any]) -> Table:
         title=f"{result['suite']}: AUC by number of answers; {result['people']} people, {many(result['seeds'], 'seed')}"
     )
     table.add_column("method", no_wrap=True)
-    for heading in (*stages, f"accuracy@{RATED}", f"nll@{RATED}", "PReF@20 after", "ms"):
+    headings = (f"{heading}@{RATED}" for heading in ("accuracy", "nll", *POLICY.values()))
+    for heading in (*stages, *headings, "PReF@20 after", "ms"):
         table.add_column(heading, justify="right")
     for name, method in result["methods"].items():
         table.add_row(
@@ -46,6 +49,7 @@ def _methods(result: dict[str, Any]) -> Table:
             *(number(method["auc"][k]) for k in stages),
             number(method["accuracy"].get(RATED)),
             number(method["nll"].get(RATED)),
+            *(number(method[measure].get(RATED)) for measure in POLICY),
             number(result["answers_to_pref_20"].get(name), 1),
             number(method["ms_per_question"], 1),
         )

@@ -41,10 +41,24 @@ class Judgments:
 
 
 @dataclass(frozen=True, eq=False)
+class Menus:
+    """Responses that a reward chooses from for one person, those to one prompt at a time.
+
+    ``items`` (M,) are rows of the world's features, ``prompts`` (M,) numbers of their prompts, ``worth`` (M,) float64
+    what they are worth to the person.
+    """
+
+    items: Tensor
+    prompts: Tensor
+    worth: Tensor
+
+
+@dataclass(frozen=True, eq=False)
 class HeldOut:
     """One person nobody learned from: ``pool`` and its ``outcomes`` (what they answer when asked), the prompt of each
     question in ``prompts``, and ``targets`` with ``labels`` (T,) bool: whether they prefer the left item (of a vote:
-    whether they agree). ``person`` is the same for the same person in every seed of the world."""
+    whether they agree). ``person`` is the same for the same person in every seed of the world. ``menus`` are None where
+    people compared two responses at a time and no more is known."""
 
     pool: Pairs
     prompts: Tensor
@@ -52,6 +66,7 @@ class HeldOut:
     targets: Pairs
     labels: Tensor
     person: int
+    menus: Menus | None = None
 
 
 @dataclass(frozen=True, eq=False)

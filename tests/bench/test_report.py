@@ -123,7 +123,7 @@ def test_keel_is_compared_with_every_other_method(result: dict[str, Any]) -> Non
     assert set(result["differences"]) == {f"keel - {name}" for name in small.METHODS if name != "keel"}
     for difference in result["differences"].values():
         assert set(difference) >= KEYS
-        assert set(difference["5"]) == {"mean", "ci", "accuracy", "nll"}
+        assert set(difference["5"]) == {"mean", "ci", "accuracy", "nll", "best_of_4", "worst_tenth"}
 
 
 def test_differences_are_those_of_the_reported_areas(result: dict[str, Any]) -> None:
@@ -225,7 +225,7 @@ def test_suites_are_on_the_page_in_the_order_of_the_command(result: dict[str, An
         (tmp_path / f"{suite}.json").write_text(json.dumps({**result, "suite": suite}))
     write(tmp_path, tmp_path / "page.md", tuple(command.SUITES))
     headings = [line for line in (tmp_path / "page.md").read_text().splitlines() if line.startswith("## ")]
-    assert headings == ["## ukp", "## llmfao", "## votes", "## strange"]
+    assert headings == ["## ukp", "## llmfao", "## votes", "## strange", "## Data for --data"]
 
 
 def test_the_table_shows_every_method(result: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> None:

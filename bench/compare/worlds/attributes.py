@@ -15,7 +15,7 @@ in the other.
 import itertools
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -112,7 +112,9 @@ def bank_stage(generator: torch.Generator, encode: Encode) -> Stage:
         torch.tensor([[answer.traits[trait] for trait in TRAITS] for _, _, answer in rows], dtype=torch.float64),
     )
     pairs = within_prompts(prompts, generator)
-    return _stage(texts, pairs, texts.levels[pairs.left] - texts.levels[pairs.right], encode)
+    return replace(
+        _stage(texts, pairs, texts.levels[pairs.left] - texts.levels[pairs.right], encode), levels=texts.levels
+    )
 
 
 def web_stage(data: Path, generator: torch.Generator, encode: Encode) -> Stage:

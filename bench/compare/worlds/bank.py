@@ -38,6 +38,7 @@ def worlds(seed: int, quick: bool, data: Path | None) -> tuple[World, ...]:
         levels[pairs.left] - levels[pairs.right],
         prompts[pairs.left],
         torch.tensor([PARTS[part] for _, part, _ in rows])[pairs.left],
+        levels,
     )
     weights = _tastes(traits, stage.gaps[stage.parts == QUESTIONS], generator)
     tested = range(HELD_OUT_QUICK if quick else HELD_OUT)

@@ -11,7 +11,8 @@ from itertools import combinations
 import torch
 from torch import Tensor
 
-from bench.compare.world import HeldOut, Judgments, Pairs, World
+from bench.compare.policy import worth_of
+from bench.compare.world import HeldOut, Judgments, Menus, Pairs, World
 from bench.compare.worlds.parts import QUESTIONS, TARGETS, TRAIN
 from elicitation.choice import Outcomes
 from elicitation.simulate import LAPSE, REPEAT, repeat_rate
@@ -26,7 +27,8 @@ class Stage:
     """N pairs of responses to one prompt each, with random sides.
 
     ``features`` (M, F) of the responses, ``length`` the column that counts length; per pair ``gaps`` (N, T), trait
-    levels of left minus right, ``prompts`` (N,) and ``parts`` (N,), the part its prompt belongs to.
+    levels of left minus right, ``prompts`` (N,) and ``parts`` (N,), the part its prompt belongs to. ``levels`` (M, T)
+    of each response are None where two responses can be compared in a trait, but one alone has no level.
     """
 
     features: Tensor
@@ -35,6 +37,17 @@ class Stage:
     gaps: Tensor
     prompts: Tensor
     parts: Tensor
+    levels: Tensor | None = None
+
+    def menus(self, own: Tensor) -> Menus | None:
+        """The responses to the target prompts, worth what they are to somebody with the weights ``own`` (T,)."""
+        if self.levels is None:
+            return None
+        rows = self.parts == TARGETS
+        sides = torch.stack([self.pairs.left[rows], self.pairs.right[rows]])
+        items, place = sides.unique(return_inverse=True)
+        prompts = torch.zeros_like(items).index_put((place,), self.prompts[rows].expand_as(place))
+        return Menus(items, prompts, worth_of(self.levels[items] @ own, prompts))
 
 
 @dataclass(frozen=True)
@@ -117,6 +130,7 @@ def _held_out(
         stage.pairs[targets],
         utilities[targets] > 0,
         number,
+        stage.menus(own),
     )
 
 
