@@ -83,7 +83,7 @@ def present(console: Screen, result: Mapping[str, Any]) -> None:
     console.print(
         Text(
             f"{metrics['judgments']:,} judgments of {metrics['people']:,} held-out people, "
-            f"held out by {metrics['held_out']}; 95 % intervals:"
+            f"held out by {metrics['held_out']}{_folds(metrics)}; 95 % intervals:"
         )
     )
     rows = [["aggregate", *_figures(metrics["aggregate"])]]
@@ -97,6 +97,12 @@ def present(console: Screen, result: Mapping[str, Any]) -> None:
         console.print(Text("Warning: serving this basis may not be worth it; more judgments per person may help."))
     for step in steps(result):
         console.print(Text(f"  {step}"))
+
+
+def _folds(metrics: Mapping[str, Any]) -> str:
+    """In how many folds, where people were judged in several; cards of 0.1.0 do not say, for they had one."""
+    count = metrics.get("folds", 1)
+    return f" in {count} folds" if count > 1 else ""
 
 
 def _figures(figures: Mapping[str, Mapping[str, float | None]]) -> list[Any]:

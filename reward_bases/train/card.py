@@ -76,6 +76,8 @@ def metrics_card(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "people": evaluation.people,
         "judgments": evaluation.judgments,
+        "folds": evaluation.folds,
+        "unjudged": evaluation.unjudged,
         "held_out": "people and prompts" if evaluation.new_prompts else "people",
         "aggregate": spoken(evaluation.aggregate),
         "personal": {

@@ -1,4 +1,7 @@
-"""The training set of heads: features of items, judgments to learn from and held out, and the heads that are given."""
+"""The training set of heads: judgments to learn from, features of what they judge, and the heads that are given.
+
+Ranges, centre and spreads of features and the named heads are measured on the judgments to learn from alone.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +26,7 @@ from reward_bases.train.features.text_features import TextFeatures
 from reward_bases.train.features.vectors import VectorCache
 from reward_bases.train.progress import ProgressListener, staged
 from reward_bases.train.request import Request
-from reward_bases.train.validate.split import Split, capped
+from reward_bases.train.validate.split import Split, capped, tests
 
 ENCODER = "encoder"
 """Folder, in that of the basis, of an encoder that was tuned for it."""
@@ -36,7 +39,8 @@ class TrainingSet:
     """Judgments to learn from, their features, and the heads that are given.
 
     Attributes:
-        split: the judgments, over ``features``.
+        teach: the judgments, over ``features``.
+        teachers: (P,) bool, the people of ``teach`` among all people of the data.
         features: as the learner sees them.
         fixed: (T, F) weights of the given heads: the named ones first, then, for votes, approval.
         named: how many of them have names.
@@ -44,7 +48,8 @@ class TrainingSet:
         directions: the directions with names in these features, None for judgments without texts.
     """
 
-    split: Split
+    teach: Judgments
+    teachers: Tensor
     features: Scaled
     fixed: Tensor
     named: int
@@ -52,35 +57,75 @@ class TrainingSet:
     directions: NamedDirections | None
 
 
-def build_training_set(data: Data, request: Request, folder: Path, listener: ProgressListener) -> TrainingSet:
+@dataclass(frozen=True, eq=False)
+class Materials:
+    """The judgments of a run with the features of what they judge, before anything is measured on them.
+
+    Attributes:
+        judged: all judgments, over features as they are computed.
+        splits: one, or one for each fold of the people, to judge by.
+        text_features: None for judgments without texts.
+        keeps_named: whether the named heads are given.
+    """
+
+    judged: Judgments
+    splits: tuple[Split, ...]
+    text_features: TextFeatures | None
+    keeps_named: bool
+
+    @property
+    def in_folds(self) -> bool:
+        return len(self.splits) > 1
+
+    @property
+    def measuring(self) -> str:
+        """The stage in which ``to_serve`` and ``without`` are computed."""
+        return "measuring features" if self.text_features is None else "teaching named heads"
+
+    @property
+    def to_serve(self) -> TrainingSet:
+        """What the basis is learned from: everybody, if people are judged in folds."""
+        if self.in_folds:
+            return self._training_set(self.judged, torch.ones(self.judged.size, dtype=torch.bool))
+        return self.without(self.splits[0])
+
+    def without(self, split: Split) -> TrainingSet:
+        """What is learned from where ``split`` holds out people and prompts."""
+        return self._training_set(replace(split.teach, items=self.judged.items), split.teachers)
+
+    def _training_set(self, teach: Judgments, teachers: Tensor) -> TrainingSet:
+        if self.text_features is None:
+            return _of_given_features(teach, teachers)
+        return _of_texts(teach, teachers, self.text_features, self.keeps_named)
+
+
+def gather(data: Data, request: Request, folder: Path, listener: ProgressListener) -> Materials:
     """Raises InvalidInput for data with too few people, and if an encoder is to be tuned on data without texts."""
-    split = _split(data, request)
+    judged, splits = _judged(data, request)
     if data.table is not None:
-        return _of_given_features(data.table, split, request, listener)
-    return _of_texts(data, split, request, folder, listener)
+        if request.tune:
+            raise InvalidInput("--tune adapts an encoder, and these judgments have no texts; leave it out")
+        return Materials(replace(judged, items=FeatureTable.open(data.table)), splits, None, request.named)
+    text_features, rows = _encoded(data, splits[0], request, folder, listener)
+    return Materials(replace(judged, items=rows), splits, text_features, request.named)
 
 
-def _of_given_features(path: Path, split: Split, request: Request, listener: ProgressListener) -> TrainingSet:
-    if request.tune:
-        raise InvalidInput("--tune adapts an encoder, and these judgments have no texts; leave it out")
-    table = FeatureTable.open(path)
-    endless = torch.full((table.shape[1],), ENDLESS, dtype=torch.float64)
-    listener.stage("measuring features")
-    features = scaled(replace(split.teach, items=table), -endless, endless)
-    named = torch.zeros(0, table.shape[1], dtype=torch.float64)
-    return TrainingSet(split.over(held(features)), features, _fixed(features, named), 0, None, None)
+def _of_given_features(teach: Judgments, teachers: Tensor) -> TrainingSet:
+    endless = torch.full((teach.width,), ENDLESS, dtype=torch.float64)
+    features = scaled(teach, -endless, endless)
+    named = torch.zeros(0, teach.width, dtype=torch.float64)
+    taught = replace(teach, items=held(features))
+    return TrainingSet(taught, teachers, features, _fixed(features, named), 0, None, None)
 
 
-def _of_texts(data: Data, split: Split, request: Request, folder: Path, listener: ProgressListener) -> TrainingSet:
-    text_features, rows = _encoded(data, split, request, folder, listener)
-    teach = replace(split.teach, items=rows)
-    listener.stage("teaching named heads")
+def _of_texts(teach: Judgments, teachers: Tensor, text_features: TextFeatures, keeps_named: bool) -> TrainingSet:
     space = text_features.space.within(*seen_range(teach, text_features.answers))
     features = scaled(teach, space.lowest, space.highest)
     traits = text_features.traits(text_features.within(features))
-    named = traits.weights if request.named else traits.weights[:0]
+    named = traits.weights if keeps_named else traits.weights[:0]
     fixed, directions = _fixed(features, named), text_features.named_directions(traits)
-    return TrainingSet(split.over(held(features)), features, fixed, len(named), text_features, directions)
+    taught = replace(teach, items=held(features))
+    return TrainingSet(taught, teachers, features, fixed, len(named), text_features, directions)
 
 
 def _fixed(features: Scaled, named: Tensor) -> Tensor:
@@ -89,14 +134,18 @@ def _fixed(features: Scaled, named: Tensor) -> Tensor:
     return torch.cat([features.seen(named), approval])
 
 
-def _split(data: Data, request: Request) -> Split:
+def _judged(data: Data, request: Request) -> tuple[Judgments, tuple[Split, ...]]:
+    """All judgments, without features yet, and the splits to judge by.
+
+    An encoder is tuned on the judgments of one split: with it there are no folds.
+    """
     nothing = InMemory(torch.zeros(0, 0, dtype=torch.float64))
     columns = (data.left, data.right, data.people, data.prompts, data.outcomes)
     judged = Judgments(nothing, *columns, len(data.user_ids))
     generator = torch.Generator().manual_seed(request.seed)
     if request.per_person is not None:
         judged = capped(judged, request.per_person, generator)
-    return Split.of(judged, generator)
+    return judged, (Split.of(judged, generator),) if request.tune else tests(judged, generator)
 
 
 def _encoded(

@@ -34,6 +34,13 @@ from reward_bases.train.validate import choose, covariance_scale, folds, inner_f
 pytestmark = pytest.mark.slow
 
 PEOPLE, EACH = 80, 25
+STOPS = [
+    ("fold 2 of 5: choosing settings", 2),
+    ("fold 3 of 5: learning", 1),
+    ("choosing settings", 2),
+    ("learning", 1),
+    ("refitting heads", 1),
+]
 DIMENSION = 40
 
 
@@ -137,6 +144,17 @@ def tensors(folder: Path) -> dict[str, Tensor]:
     return load_file(folder / "basis.safetensors")
 
 
+def test_few_people_are_all_judged_in_folds_and_all_teach_what_is_served(basis: tuple[Path, dict[str, Any]]) -> None:
+    metrics = basis[1]["metrics"]
+    assert (metrics["folds"], metrics["people"], metrics["unjudged"]) == (5, PEOPLE, 0)
+    judgments = basis[1]["data"]["judgments"]
+    assert metrics["judgments"] == pytest.approx(judgments / 5, rel=0.1)
+    assert basis[1]["learned_from"] == {"people": PEOPLE, "judgments": judgments}
+    assert len(load_people(basis[0]).user_ids) == PEOPLE
+    assert len(basis[1]["fold_settings"]) == 5
+    assert f"of {PEOPLE} people; people and prompts were held out in 5 folds." in metrics["sentence"]
+
+
 def test_personal_scores_beat_the_aggregate_on_held_out_people_and_prompts(basis: tuple[Path, dict[str, Any]]) -> None:
     metrics = basis[1]["metrics"]
     assert metrics["held_out"] == "people and prompts"
@@ -213,7 +231,7 @@ def test_the_stored_people_give_the_population_again_and_only_their_owner_reads_
     assert torch.equal(fewer.crowd.differences, people.crowd.differences[~first])
 
 
-@pytest.mark.parametrize(("stage", "after"), [("choosing settings", 2), ("learning", 1), ("refitting heads", 1)])
+@pytest.mark.parametrize(("stage", "after"), STOPS)
 def test_a_run_broken_off_goes_on_to_the_same_result(
     pairs: Path, cache: Path, tmp_path: Path, basis: tuple[Path, dict[str, Any]], stage: str, after: int
 ) -> None:

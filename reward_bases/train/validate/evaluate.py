@@ -2,10 +2,11 @@
 
 Of every held-out person 0, 1, 2, … of their own judgments, drawn at random, are observed as answers. The same other
 judgments are predicted each time. The aggregate is one Bradley–Terry head for everybody, learned from the same people.
-Intervals are 95 %, by bootstrap over the held-out people.
+Intervals are 95 %, by bootstrap over the held-out people. Where these were held out in folds, the predictions of all
+folds count as one; an AUC then also compares judgments that two fits predicted.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +55,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Figures on ``judgments`` of ``people`` held out; ``verdict`` is better, worse or unclear."""
+    """Figures on ``judgments`` of ``people`` held out, at once or in ``folds``; ``verdict``: better, worse or unclear.
+
+    ``unjudged`` others had too few judgments to be in a fold, or none there to predict.
+    """
 
     people: int
     judgments: int
+    folds: int
+    unjudged: int
     new_prompts: bool
     aggregate: Mapping[str, Interval]
     stages: tuple[Stage, ...]
@@ -78,11 +84,21 @@ class Evaluation:
     def sentence(self) -> str:
         """The verdict in words."""
         said = {"better": "better", "worse": "worse", "unclear": "not clearly better"}[self.verdict]
-        prompts = " and prompts" if self.new_prompts else ""
         return (
-            f"Personal scores are {said} than scores without people's answers on this data: after {DECIDED_AT} answers "
-            f"of held-out people{prompts}, {_compared(self.decisive.gain)} against the aggregate; "
-            f"{_compared(self.decisive.added)} against no answers."
+            f"Personal scores are {said} than scores without people's answers on this data: after up to {DECIDED_AT} "
+            f"answers of held-out people, {_compared(self.decisive.gain)} against the aggregate; "
+            f"{_compared(self.decisive.added)} against no answers. {self.basis}"
+        )
+
+    @property
+    def basis(self) -> str:
+        """By whom and by how much the verdict was found."""
+        folds = "" if self.folds == 1 else f" in {self.folds} folds"
+        prompts = " and prompts" if self.new_prompts else ""
+        left = f" {self.unjudged:,} others had too few judgments to be tested." if self.unjudged else ""
+        return (
+            f"It is judged by {self.judgments:,} judgments of {self.people:,} people; people{prompts} were held out"
+            f"{folds}.{left}"
         )
 
 
@@ -94,23 +110,75 @@ def _compared(gain: Mapping[str, Interval]) -> str:
     )
 
 
-def evaluate(learned: Learned, aggregate: Tensor, split: Split, generator: torch.Generator) -> Evaluation:
+@dataclass(frozen=True, eq=False)
+class Predictions:
+    """Probabilities (N, 3) of left, same and right for the judgments held out by a split.
+
+    Attributes:
+        people: (N,) who of the ``size`` people held out judged.
+        column: (N,) which outcome they chose.
+        aggregate: by one head for everybody.
+        personal: after each of ANSWERS.
+        read: how many answers were observed in all, at each of ANSWERS.
+        new_prompts: whether the prompts were held out too.
+    """
+
+    people: Tensor
+    size: int
+    column: Tensor
+    aggregate: Tensor
+    personal: tuple[Tensor, ...]
+    read: tuple[int, ...]
+    new_prompts: bool
+
+
+def predict(learned: Learned, aggregate: Tensor, split: Split) -> Predictions:
     """``aggregate`` (F,) are the weights of everybody's head."""
     held_out = split.held_out
-    weights = _draws(held_out, generator)
     z = held_out.crowd(aggregate[None]).differences[:, 0] + learned.model.side_bias
-    common = measured(learned.model.probabilities(z), held_out, weights)
     observed = [split.answers(count) for count in ANSWERS]
-    own = [measured(predicted(learned, read, held_out), held_out, weights) for read in observed]
+    return Predictions(
+        held_out.people,
+        held_out.size,
+        held_out.outcomes.column,
+        learned.model.probabilities(z),
+        tuple(predicted(learned, read, held_out) for read in observed),
+        tuple(len(read) for read in observed),
+        split.new_prompts,
+    )
+
+
+def joined(parts: Sequence[Predictions]) -> Predictions:
+    """The predictions of disjoint people as one, the people numbered one part after another."""
+    first = torch.tensor([0, *(part.size for part in parts)]).cumsum(0).tolist()
+    return Predictions(
+        torch.cat([part.people + shift for part, shift in zip(parts, first, strict=False)]),
+        first[-1],
+        torch.cat([part.column for part in parts]),
+        torch.cat([part.aggregate for part in parts]),
+        tuple(torch.cat(each) for each in zip(*(part.personal for part in parts), strict=True)),
+        tuple(sum(each) for each in zip(*(part.read for part in parts), strict=True)),
+        parts[0].new_prompts,
+    )
+
+
+def evaluate(parts: Sequence[Predictions], everybody: int, generator: torch.Generator) -> Evaluation:
+    """Figures on the predictions of one split, or of all folds of ``everybody``, a number of people."""
+    every = joined(parts)
+    weights = _draws(every, generator)
+    common = measured(every.aggregate, every, weights)
+    own = [measured(p, every, weights) for p in every.personal]
     people = int((weights[0] > 0).sum())
     stages = [
-        Stage(count, len(read) / max(people, 1), _intervals(one), _intervals(one, common), _intervals(one, own[0]))
-        for count, read, one in zip(ANSWERS, observed, own, strict=True)
+        Stage(count, read / max(people, 1), _intervals(one), _intervals(one, common), _intervals(one, own[0]))
+        for count, read, one in zip(ANSWERS, every.read, own, strict=True)
     ]
     return Evaluation(
         people=people,
-        judgments=len(held_out),
-        new_prompts=split.new_prompts,
+        judgments=len(every.people),
+        folds=len(parts),
+        unjudged=everybody - people if len(parts) > 1 else 0,
+        new_prompts=every.new_prompts,
         aggregate=_intervals(common),
         stages=tuple(stages),
     )
@@ -140,13 +208,13 @@ def _predicted(learned: Learned, observed: Crowd, held_out: Crowd) -> Tensor:
     return torch.stack(answers, dim=1)
 
 
-def measured(p: Tensor, held_out: Judgments, weights: Tensor) -> dict[str, Tensor]:
-    """Every measure (B,) of the probabilities (N, 3); ``weights`` (B, P) say how often each person counts.
+def measured(p: Tensor, held_out: Predictions, weights: Tensor) -> dict[str, Tensor]:
+    """Every measure (B,) of probabilities (N, 3); ``weights`` (B, P) say how often each person counts.
 
     Log-likelihood is that of the answers given, nats per judgment; the others are of the probability of left among
     the judgments that are no ties.
     """
-    column, people = held_out.outcomes.column, held_out.people
+    column, people = held_out.column, held_out.people
     decided = column != 1
     left = (p[:, 0] / (p[:, 0] + p[:, 2]).clamp_min(LEAST))[decided]
     label, who = (column[decided] == 0).double(), people[decided]
@@ -161,7 +229,7 @@ def measured(p: Tensor, held_out: Judgments, weights: Tensor) -> dict[str, Tenso
     }
 
 
-def _draws(held_out: Judgments, generator: torch.Generator) -> Tensor:
+def _draws(held_out: Predictions, generator: torch.Generator) -> Tensor:
     """How often each person counts (1 + DRAWS, P): once, then as often as drawn; people without judgments never."""
     present = torch.bincount(held_out.people, minlength=held_out.size) > 0
     weights = torch.zeros(1 + DRAWS, held_out.size, dtype=torch.float64)
