@@ -16,6 +16,7 @@ from reward_bases.train.validate.evaluate import (
     Stage,
     evaluate,
     joined,
+    widening,
 )
 
 UP, DOWN, OPEN = Interval(0.02, 0.01, 0.03), Interval(-0.02, -0.03, -0.01), Interval(0.0, -0.01, 0.01)
@@ -102,8 +103,25 @@ def test_folds_are_judged_together_as_if_one_fit_had_predicted_them() -> None:
     whole = evaluate([every], 40, torch.Generator().manual_seed(0))
     folds = evaluate(parts, 43, torch.Generator().manual_seed(0))
     assert torch.equal(joined(parts).people, every.people)
-    assert folds == replace(whole, folds=5, unjudged=43 - whole.people)
-    assert whole.people <= 39
+    assert (folds.aggregate, folds.judgments) == (whole.aggregate, whole.judgments)
+    assert folds.unjudged == 43 - whole.people >= 4
+    for one, other in zip(folds.stages, whole.stages, strict=True):
+        assert (one.personal, one.read) == (other.personal, other.read)
+        assert [gain.value for gain in one.gain.values()] == [gain.value for gain in other.gain.values()]
+
+
+def test_differences_over_folds_have_wider_intervals_than_the_bootstrap_of_judged_people() -> None:
+    """Half as wide again for five folds, by Nadeau and Bengio's rule: 1/5 + 1/4 is 2.25 times 1/5."""
+    assert [widening(folds) for folds in (1, 2, 5)] == pytest.approx([1.0, 3**0.5, 1.5])
+    every = predictions(40)
+    whole = evaluate([every], 40, torch.Generator().manual_seed(0))
+    parts = [part_of(every, first, first + 8) for first in range(0, 40, 8)]
+    folds = evaluate(parts, 40, torch.Generator().manual_seed(0))
+    for kind in ("gain", "added"):
+        for name in MEASURES:
+            narrow, wide = getattr(whole.decisive, kind)[name], getattr(folds.decisive, kind)[name]
+            assert wide.low - wide.value == pytest.approx(1.5 * (narrow.low - narrow.value))
+            assert wide.high - wide.value == pytest.approx(1.5 * (narrow.high - narrow.value))
 
 
 def test_people_without_anything_to_predict_are_not_counted_among_the_judges() -> None:

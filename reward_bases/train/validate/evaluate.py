@@ -3,7 +3,8 @@
 Of every held-out person 0, 1, 2, … of their own judgments, drawn at random, are observed as answers. The same other
 judgments are predicted each time. The aggregate is one Bradley–Terry head for everybody, learned from the same people.
 Intervals are 95 %, by bootstrap over the held-out people. Where these were held out in folds, the predictions of all
-folds count as one; an AUC then also compares judgments that two fits predicted.
+folds count as one; an AUC then also compares judgments that two fits predicted. Intervals of differences are then
+``widening`` times as wide as the bootstrap's: it sees which people are judged, not which people were learned from.
 """
 
 from collections.abc import Mapping, Sequence
@@ -169,8 +170,9 @@ def evaluate(parts: Sequence[Predictions], everybody: int, generator: torch.Gene
     common = measured(every.aggregate, every, weights)
     own = [measured(p, every, weights) for p in every.personal]
     people = int((weights[0] > 0).sum())
+    wide = widening(len(parts))
     stages = [
-        Stage(count, read / max(people, 1), _intervals(one), _intervals(one, common), _intervals(one, own[0]))
+        Stage(count, read / max(people, 1), _intervals(one), _apart(one, common, wide), _apart(one, own[0], wide))
         for count, read, one in zip(ANSWERS, every.read, own, strict=True)
     ]
     return Evaluation(
@@ -184,9 +186,30 @@ def evaluate(parts: Sequence[Predictions], everybody: int, generator: torch.Gene
     )
 
 
-def _intervals(figures: Mapping[str, Tensor], base: Mapping[str, Tensor] | None = None) -> dict[str, Interval]:
-    """Intervals of the figures (B,), or of their difference from those of ``base``."""
-    return {name: Interval.of(figures[name] - base[name] if base else figures[name]) for name in MEASURES}
+def widening(folds: int) -> float:
+    """Factor on the width of a difference's interval, 1 for a single split.
+
+    Folds share most of what they are learned from, so what one of them learned by chance the others learned too. With J
+    folds the variance of the mean is 1/J + n₂/n₁ in place of 1/J, where n₂/n₁ = 1/(J − 1) people are tested per person
+    learned from (Nadeau and Bengio, Inference for the generalization error, 2003).
+    """
+    return 1.0 if folds == 1 else (1 + folds / (folds - 1)) ** 0.5
+
+
+def _intervals(figures: Mapping[str, Tensor]) -> dict[str, Interval]:
+    """Intervals of the figures (B,)."""
+    return {name: Interval.of(figures[name]) for name in MEASURES}
+
+
+def _apart(figures: Mapping[str, Tensor], base: Mapping[str, Tensor], wide: float) -> dict[str, Interval]:
+    """Intervals of the figures' differences (B,) from those of ``base``, their ends ``wide`` times as far away."""
+    differences = {name: figures[name] - base[name] for name in MEASURES}
+    return {name: _widened(Interval.of(every), wide) for name, every in differences.items()}
+
+
+def _widened(one: Interval, wide: float) -> Interval:
+    low, high = (end if wide == 1.0 else one.value + wide * (end - one.value) for end in (one.low, one.high))
+    return Interval(one.value, low, high)
 
 
 def predicted(learned: Learned, observed: Judgments, held_out: Judgments) -> Tensor:
