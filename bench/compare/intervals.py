@@ -69,27 +69,33 @@ def worst_tenth(samples: Sequence[Sample], replicates: int = REPLICATES) -> dict
     A person's accuracy is over their targets in all seeds. Every draw has a worst tenth of its own. Conversations with
     fewer than OWN_PEOPLE people who have OWN_TARGETS targets are left out of the mean.
     """
-    drawn = draws(samples, replicates)
     found: dict[int, list[Array]] = {stage: [np.full(replicates + 1, np.nan)] for stage in samples[0].tallies}
-    for name, (people, weights) in drawn.items():
+    for name, (people, weights) in draws(samples, replicates).items():
         own = [sample for sample in samples if sample.name == name]
-        enough = targets_in_all(own, people) >= OWN_TARGETS
+        targets = _targets(own, people)
+        enough = _enough(targets)
         for stage, values in found.items():
-            if enough.sum() >= OWN_PEOPLE:
-                right = _in_all(own, people, [sample.tallies[stage].correct for sample in own])
-                values.append(lowest_mean((right / targets_in_all(own, people))[enough], weights[:, enough]))
+            right = _in_all(own, people, [sample.tallies[stage].correct for sample in own])
+            if enough.any():
+                values.append(lowest_mean(right[enough] / targets[enough], weights[:, enough]))
     return {stage: mean(values) for stage, values in found.items()}
 
 
 def enough_targets(samples: Sequence[Sample]) -> int:
     """How many people ``worst_tenth`` is about."""
-    counts = []
-    for name, (people, _) in draws(samples, 0).items():
-        counts.append(int((targets_in_all([s for s in samples if s.name == name], people) >= OWN_TARGETS).sum()))
-    return sum(count for count in counts if count >= OWN_PEOPLE)
+    return sum(
+        int(_enough(_targets([sample for sample in samples if sample.name == name], people)).sum())
+        for name, (people, _) in draws(samples, 0).items()
+    )
 
 
-def targets_in_all(samples: Sequence[Sample], people: NDArray[np.int64]) -> Array:
+def _enough(targets: Array) -> NDArray[np.bool_]:
+    """Who (P,) has OWN_TARGETS of the ``targets`` (P,); nobody if fewer than OWN_PEOPLE people have."""
+    enough: NDArray[np.bool_] = targets >= OWN_TARGETS
+    return enough if enough.sum() >= OWN_PEOPLE else np.zeros_like(enough)
+
+
+def _targets(samples: Sequence[Sample], people: NDArray[np.int64]) -> Array:
     """Targets (P,) of each of the ``people`` of a conversation in all its ``samples``."""
     first = [next(iter(sample.tallies.values())) for sample in samples]
     return _in_all(samples, people, [tally.positives + tally.negatives for tally in first])

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import hashlib
 import json
+import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -25,6 +26,7 @@ from reward_bases.sources.features import text_and_encoder
 from reward_bases.sources.phi import phi_of
 from reward_bases.sources.source import Pair
 from reward_bases.train import training_set
+from reward_bases.train.fitting import FACTORS, SCORES
 from reward_bases.train.model.learn import population_from
 from reward_bases.train.model.training_people import load_people
 from reward_bases.train.request import UNFINISHED, Request
@@ -246,6 +248,21 @@ def test_a_run_broken_off_goes_on_to_the_same_result(
     listener = RecordingListener()
     resumed = train(request(pairs, out, cache), True, listener)
     assert not (out / UNFINISHED).exists()
+    assert {**resumed, "folder": ""} == {**basis[1], "folder": ""}
+    for name, tensor in tensors(basis[0]).items():
+        assert torch.equal(tensors(out)[name], tensor), name
+
+
+def test_what_0_1_0_had_learned_without_some_people_is_not_gone_on_with(
+    pairs: Path, cache: Path, tmp_path: Path, basis: tuple[Path, dict[str, Any]]
+) -> None:
+    """Its steps lie in the unfinished folder itself."""
+    out = tmp_path / "old"
+    with pytest.raises(KeyboardInterrupt):
+        train(request(pairs, out, cache), False, RecordingListener("fold 2 of 5: choosing settings", 1))
+    for name in (SCORES, FACTORS):
+        shutil.copy(out / UNFINISHED / "fold-1" / name, out / UNFINISHED / name)
+    resumed = train(request(pairs, out, cache), True, RecordingListener())
     assert {**resumed, "folder": ""} == {**basis[1], "folder": ""}
     for name, tensor in tensors(basis[0]).items():
         assert torch.equal(tensors(out)[name], tensor), name
