@@ -67,6 +67,21 @@ def test_figures_and_verdict_are_printed_and_a_second_time_nothing_is_done(comma
     again = CliRunner().invoke(cli.app, command)
     assert again.exit_code == 0
     assert "finished before" in again.stdout
+    assert "held out by people and prompts in 5 folds" in " ".join(again.stdout.split())
+
+
+def test_a_card_of_0_1_0_is_read_which_does_not_speak_of_folds(command: list[str], tmp_path: Path) -> None:
+    assert CliRunner().invoke(cli.app, command).exit_code == 0
+    path = tmp_path / "out" / "card.json"
+    card = json.loads(path.read_text(encoding="utf-8"))
+    for name in ("folds", "unjudged"):
+        del card["training"]["metrics"][name]
+    del card["training"]["fold_settings"]
+    path.write_text(json.dumps(card), encoding="utf-8")
+    again = CliRunner().invoke(cli.app, command)
+    assert again.exit_code == 0
+    assert "finished before" in again.stdout
+    assert "held out by people and prompts;" in " ".join(again.stdout.split())
 
 
 def test_an_interrupted_run_says_where_it_stopped_and_how_to_go_on(
