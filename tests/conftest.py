@@ -24,7 +24,8 @@ from reward_bases.artifact import DEFAULT, Artifact
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis, Head
 from reward_bases.sources.embedding import Reading
-from reward_bases.sources.encoder import MINILM_SHA256, Encoder, load_encoder
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.encoder_files import MINILM_SHA256, load_encoder
 from reward_bases.sources.features import feature_names, text_and_encoder
 from reward_bases.sources.phi import columns_of
 from reward_bases.sources.source import Pair

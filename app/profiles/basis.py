@@ -8,7 +8,7 @@ from safetensors import SafetensorError
 
 from elicitation.errors import InvalidInput, KeelError
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
-from reward_bases.sources.encoder import Encoder, load_encoder
+from reward_bases.sources.encoder import Encoder
 
 LOG = logging.getLogger("keel")
 REMEDY = "whoever can write them changes rewards; keel guard tune --write pins the guard, keel train everything"
@@ -42,6 +42,9 @@ def open_encoder(artifact: Artifact, folder: Path | None) -> Encoder:
 
     Raises InvalidInput when it cannot be loaded and ArtifactMismatch when its weights are not the ones learned on.
     """
+    # transformers takes a quarter of a start to import, and the service answers people before it has an encoder.
+    from reward_bases.sources.encoder_files import load_encoder
+
     name = artifact.basis.encoder_name
     inside = (folder or DEFAULT) / name
     try:

@@ -22,7 +22,8 @@ from typing import Any
 import httpx
 
 from bench.studies.speed import texts
-from reward_bases.sources.encoder import Encoder, load_encoder
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.encoder_files import load_encoder
 
 CLIENTS, CACHED_CLIENTS = 64, 16
 CACHED_ROUNDS, CACHED_REQUESTS = 15, 320

@@ -28,7 +28,7 @@ from elicitation.simulate import TraitPerson, draw_people
 from elicitation.statistics import win_share
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.probes import load_probes, rows_under
-from reward_bases.sources.encoder import load_encoder
+from reward_bases.sources.encoder_files import load_encoder
 from safeguards.band import COUNTERWEIGHT_STD, Band
 from safeguards.guard import Budget, Reference, divergences, guard, starc
 from safeguards.policy import COUNTERWEIGHT, GuardPolicy

@@ -24,7 +24,7 @@ from elicitation.posterior import Evidence, infer
 from keel import Client
 from reward_bases.artifact import DEFAULT
 from reward_bases.bank import load_bank
-from reward_bases.sources.encoder import load_encoder
+from reward_bases.sources.encoder_files import load_encoder
 
 ITEMS = 256
 CACHED_ROUNDS, UNCACHED_ROUNDS, QUESTION_ROUNDS = 30, 5, 21

@@ -32,7 +32,8 @@ from reward_bases.probes import (
     rows_under,
     stance_differences,
 )
-from reward_bases.sources.encoder import MINILM, Encoder, load_encoder
+from reward_bases.sources.encoder import MINILM, Encoder
+from reward_bases.sources.encoder_files import load_encoder
 from reward_bases.sources.likelihood import CausalModel
 from reward_bases.train.encoder.tune import tune
 from reward_bases.train.encoder.tuning_pairs import TuningPairs

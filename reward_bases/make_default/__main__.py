@@ -15,7 +15,7 @@ from reward_bases.make_default import human_judgments
 from reward_bases.make_default.card import external_checks, write_card
 from reward_bases.make_default.reference import sample_reference
 from reward_bases.population_codec import population_entry, population_tensors
-from reward_bases.sources.encoder import load_encoder
+from reward_bases.sources.encoder_files import load_encoder
 from reward_bases.sources.features import FeatureSpace, feature_names
 from reward_bases.train.features.vectors import VectorCache
 from reward_bases.traits import traits

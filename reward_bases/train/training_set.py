@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
-from reward_bases.sources.encoder import Encoder, load_encoder
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.encoder_files import load_encoder
 from reward_bases.sources.features import ENDLESS
 from reward_bases.train.data.judgments import InMemory, Judgments, Rows
 from reward_bases.train.data.layouts import Kind

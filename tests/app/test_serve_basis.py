@@ -25,7 +25,7 @@ from elicitation.errors import ArtifactMismatch, InvalidInput
 from keel import Client
 from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.regular import LARGEST
-from reward_bases.sources.encoder import MINILM_SHA256, load_encoder
+from reward_bases.sources.encoder_files import MINILM_SHA256, load_encoder
 
 DEEP = 200_000
 Serve = Callable[[Settings], AbstractContextManager[Client]]
@@ -118,7 +118,7 @@ def test_an_encoder_folder_is_looked_for_inside_the_artifact(other: Path, monkey
         asked.append(name)
         raise OSError("nothing in it")
 
-    monkeypatch.setattr("app.profiles.basis.load_encoder", loaded)
+    monkeypatch.setattr("reward_bases.sources.encoder_files.load_encoder", loaded)
     with pytest.raises(InvalidInput, match="nothing in it"):
         open_encoder(open_artifact(other), other)
     assert asked == [str(other / "encoder")]

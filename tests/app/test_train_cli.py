@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from short_search import shorten_search
 from typer.testing import CliRunner
 
 from app import cli
@@ -18,7 +19,7 @@ from app.settings import Settings
 from app.storage.opening import open_store
 from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.bank import load_bank
-from reward_bases.sources.encoder import MINILM_SHA256
+from reward_bases.sources.encoder_files import MINILM_SHA256
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +42,8 @@ def indexed(folder: Path) -> Path:
 
 
 @pytest.fixture
-def command(tmp_path: Path) -> list[str]:
+def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    shorten_search(monkeypatch)
     data = indexed(tmp_path / "data")
     return [
         *("train", "--data", str(data), "--out", str(tmp_path / "out"), "--cache", str(tmp_path / "cache")),

@@ -7,7 +7,9 @@ import asyncio
 import random
 import re
 import shutil
+import statistics
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -25,7 +27,8 @@ from app.storage.sqlite_store import SqliteStore
 from app.storage.store import Answer
 
 CLIENTS = 8
-SECONDS_BACK = 5.0
+IMPORTS_BACK = 4.0
+"""Back within so many times what Python takes to import torch, most of a start: 5 s where that is 1.25 s."""
 FULL = 2
 """SQLite's number of synchronous=FULL."""
 Written = list[tuple[str, str | None]]
@@ -49,6 +52,12 @@ async def answers_of(settings: Settings) -> Written:
 STORES = {"sqlite": StoreKind(Process, lambda folder: asyncio.run(answers_of(Settings(data_dir=folder))))}
 
 
+def seconds_of_importing_torch() -> float:
+    begun = time.monotonic()
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    return time.monotonic() - begun
+
+
 def first_after(crowd: Crowd, moment: float) -> float:
     """Seconds from ``moment`` to the first answer acknowledged after it."""
     while time.monotonic() < moment + 60:
@@ -67,6 +76,7 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path, kind: str, kills: 
     store, chance = STORES[kind], random.Random(1)
     folder = tmp_path / "data"
     folder.mkdir()
+    importing = [seconds_of_importing_torch() for _ in range(3)]
     service = store.start(folder)
     service.start()
     back, begun = [], time.monotonic()
@@ -96,16 +106,19 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path, kind: str, kills: 
     replies = {(one.person, one.key): [] for one in crowd.acknowledged}
     for one in crowd.acknowledged:
         replies[one.person, one.key].append(one.reply)
+    importing += [seconds_of_importing_torch() for _ in range(3)]
+    usual = statistics.median(importing)
     print(
         f"{kills} kills in {seconds:.0f} s: {len(replies)} answers acknowledged ({len(crowd.acknowledged)} replies), "
-        f"{len(written)} stored; back after {max(back):.1f} s at most, {sum(back) / len(back):.1f} s on average"
+        f"{len(written)} stored; back after {max(back):.1f} s at most, {sum(back) / len(back):.1f} s on average; "
+        f"importing torch takes {usual:.1f} s"
     )
     assert len(replies) >= answers
     assert not [key for key in replies if key not in written], "lost"
     assert not [key for key, number in written.items() if number > 1], "doubled"
     assert len(written) - len(replies) <= CLIENTS, "stored and not acknowledged: one of each client at most"
     assert all(reply == same[0] for same in replies.values() for reply in same)
-    assert max(back) < SECONDS_BACK
+    assert max(back) < IMPORTS_BACK * usual
 
 
 async def test_the_connection_that_writes_waits_for_the_disk(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from elicitation.errors import ArtifactMismatch
-from reward_bases.sources import encoder as module
-from reward_bases.sources.encoder import Encoder, load_encoder
+from reward_bases.sources import encoder_files
+from reward_bases.sources.encoder import CPU_STEP_TOKENS, Encoder
+from reward_bases.sources.encoder_files import load_encoder
 
 TEXTS = ["Rinse the rice.", "Wash the rice first.", "The council votes on Monday.", ""]
 
@@ -51,7 +52,7 @@ def test_a_step_reads_few_tokens_and_the_last_gives_the_vectors(
     *pauses, vectors = encoder.steps(texts)
     assert vectors is not None
     assert pauses == [None] * (len(sizes) - 1)
-    assert max(sizes) <= module.CPU_STEP_TOKENS
+    assert max(sizes) <= CPU_STEP_TOKENS
     assert len(sizes) > 4
     torch.testing.assert_close(vectors, encoder.encode(texts), atol=1e-5, rtol=0)
     (short,) = encoder.steps(TEXTS[:1])
@@ -59,7 +60,7 @@ def test_a_step_reads_few_tokens_and_the_last_gives_the_vectors(
 
 
 def test_other_weights_under_the_default_name_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MINILM_SHA256", "0" * 64)
+    monkeypatch.setattr(encoder_files, "MINILM_SHA256", "0" * 64)
     with pytest.raises(ArtifactMismatch, match="sha256"):
         load_encoder()
 

@@ -16,8 +16,9 @@ from app.profiles.profiles import Profiles
 from app.storage.sqlite_store import SqliteStore
 from elicitation.errors import ArtifactMismatch, InvalidInput
 from reward_bases.artifact import DEFAULT, FILES, load_artifact, save_guard, save_with_population
-from reward_bases.sources import encoder as module
-from reward_bases.sources.encoder import MINILM_SHA256, SETUP_FILES, Encoder, load_encoder
+from reward_bases.sources import encoder_files
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.encoder_files import MINILM_SHA256, SETUP_FILES, load_encoder
 
 VERSIONS = ("01856f1ddfba", "886d77ff3681", "1931f27c0856", "905e305ef5e7")
 """Of the shipped basis, its population, its bank and profiles under it, as in version 0.1.0."""
@@ -52,7 +53,7 @@ def hub(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             raise FileNotFoundError(f"{name} at {revision}")
         return str(place / "snapshots" / commit)
 
-    monkeypatch.setattr(module, "snapshot_download", cached)
+    monkeypatch.setattr(encoder_files, "snapshot_download", cached)
     return place
 
 

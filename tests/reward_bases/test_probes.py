@@ -6,7 +6,7 @@ import pytest
 
 from reward_bases.artifact import load_artifact
 from reward_bases.probes import STRATA, TEMPLATES, load_probes, rows_under, stance_differences
-from reward_bases.sources.encoder import load_encoder
+from reward_bases.sources.encoder_files import load_encoder
 from reward_bases.sources.lexicon import AGREEMENT, PRAISE
 
 PROBES = load_probes()

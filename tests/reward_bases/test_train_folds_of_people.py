@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from short_search import shorten_search
 
 from elicitation.choice import Outcomes
 from reward_bases.train.data.judgments import InMemory, Judgments
@@ -12,7 +13,7 @@ from reward_bases.train.fitting import SCORES, Fit, fits_without_folds
 from reward_bases.train.model.checkpoint import Scores
 from reward_bases.train.request import Request
 from reward_bases.train.training_set import Materials
-from reward_bases.train.validate import choose, covariance_scale, folds, inner_fold
+from reward_bases.train.validate import choose
 from reward_bases.train.validate.split import FOLDS, Split, folds_of_people
 
 pytestmark = pytest.mark.slow
@@ -38,14 +39,8 @@ class Silence:
 
 @pytest.fixture(autouse=True)
 def short_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which settings are tried is not what these tests are about."""
-    monkeypatch.setattr(folds, "ENOUGH", 1)
-    monkeypatch.setattr(inner_fold, "ANSWER_DRAWS", 1)
-    monkeypatch.setattr(choose, "HEADS", {"aggregate_ridge": (10.0, 100.0)})
-    monkeypatch.setattr(choose, "PEOPLE", {})
+    shorten_search(monkeypatch)
     monkeypatch.setattr(choose, "MEAN_SHRINKAGES", (0.9, 1.0))
-    for module in (covariance_scale, choose):
-        monkeypatch.setattr(module, "COVARIANCE_SCALES", (0.5, 1.0))
 
 
 def judged() -> Judgments:

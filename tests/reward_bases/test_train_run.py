@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from short_search import shorten_search
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
@@ -31,7 +32,6 @@ from reward_bases.train.model.learn import population_from
 from reward_bases.train.model.training_people import load_people
 from reward_bases.train.request import UNFINISHED, Request
 from reward_bases.train.run import train
-from reward_bases.train.validate import choose, covariance_scale, folds, inner_fold
 
 pytestmark = pytest.mark.slow
 
@@ -80,14 +80,9 @@ class RecordingListener:
 
 @pytest.fixture(autouse=True, scope="module")
 def fast() -> Iterator[None]:
-    """A fast encoder and a short search: which settings are tried is not what these tests are about."""
+    """A fast encoder and a short search."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(folds, "ENOUGH", 1)
-        patch.setattr(inner_fold, "ANSWER_DRAWS", 1)
-        patch.setattr(choose, "HEADS", {"aggregate_ridge": (10.0, 100.0)})
-        patch.setattr(choose, "PEOPLE", {})
-        for module in (covariance_scale, choose):
-            patch.setattr(module, "COVARIANCE_SCALES", (0.5, 1.0))
+        shorten_search(patch)
         patch.setattr(training_set, "load_encoder", lambda name: ENCODER)
         yield
 

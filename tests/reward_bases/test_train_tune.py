@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from elicitation.errors import ArtifactMismatch, InvalidInput
-from reward_bases.sources.encoder import MINILM_SHA256, load_encoder, with_peft
+from reward_bases.sources.encoder_files import MINILM_SHA256, load_encoder, with_peft
 from reward_bases.train.encoder import tuning_pairs
 from reward_bases.train.encoder.tune import tune
 from reward_bases.train.encoder.tuning_pairs import TuningPairs

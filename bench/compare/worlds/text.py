@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from reward_bases.sources.embedding import Reading
-from reward_bases.sources.encoder import load_encoder
+from reward_bases.sources.encoder_files import load_encoder
 from reward_bases.sources.features import feature_names, text_and_encoder
 from reward_bases.sources.phi import columns_of
 from reward_bases.sources.source import Pair

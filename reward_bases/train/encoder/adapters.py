@@ -8,7 +8,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from reward_bases.sources.encoder import Encoder, with_peft
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.encoder_files import with_peft
 
 TARGETS = (("query", "value"), ("q_proj", "v_proj"))
 

@@ -25,7 +25,8 @@ from pathlib import Path
 
 import torch
 
-from reward_bases.sources.encoder import TUNED_CARD, Encoder, load_encoder
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.encoder_files import TUNED_CARD, load_encoder
 from reward_bases.train.encoder.tuning_pairs import TuningPairs
 from reward_bases.train.encoder.tuning_run import METRICS, Progress, begin, require_same_run
 from reward_bases.train.encoder.tuning_settings import TuneSettings

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
-from reward_bases.sources.encoder import TUNED_CARD, Encoder, tuned_card
+from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.encoder_files import TUNED_CARD, tuned_card
 from reward_bases.train.encoder.adapters import trainable, with_adapters, write_adapter, write_json
 from reward_bases.train.encoder.tuning_head import Head, log_likelihood
 from reward_bases.train.encoder.tuning_pairs import TuningPairs, affordable
