@@ -49,10 +49,10 @@ def principal_axes(vectors: Tensor, prompts: Tensor, count: int) -> Tensor:
     return signed
 
 
-def learn_trait(table: BankTable, trait: str) -> Tensor:
-    """Weights (F,) of one trait's head, from the heads part alone."""
+def learn_trait(table: BankTable, trait: str, inverse_ridge: float | None = None) -> Tensor:
+    """Weights (F,) of one trait's head, from the heads part alone; the inverse ridge is chosen unless it is given."""
     pairs, scale = table.pairs("heads", trait), table.scale()
-    return logistic_direction(pairs, scale, chosen_inverse_ridge(pairs, scale))
+    return logistic_direction(pairs, scale, inverse_ridge or chosen_inverse_ridge(pairs, scale))
 
 
 def report_trait(table: BankTable, trait: str, direction: Tensor) -> dict[str, Any]:

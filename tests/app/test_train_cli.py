@@ -2,8 +2,6 @@
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import httpx
@@ -125,13 +123,13 @@ def judged(path: Path) -> Path:
 
 
 @pytest.fixture
-def trained(tmp_path: Path) -> Path:
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder that the command wrote, with the real encoder."""
+    shorten_search(monkeypatch)
     out = tmp_path / "out"
     arguments = ["--data", str(judged(tmp_path / "pairs.csv")), "--out", str(out), "--cache", str(tmp_path / "cache")]
-    command = [sys.executable, "-m", "app", "train", *arguments, "--heads", "1", "--ridge", "100", "--json"]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stderr
+    ran = CliRunner().invoke(cli.app, ["train", *arguments, "--heads", "1", "--ridge", "100", "--json"])
+    assert ran.exit_code == 0, ran.stderr
     assert json.loads(ran.stdout)["next"] == [f"keel guard tune --basis {out} --write", f"keel serve --basis {out}"]
     return out
 

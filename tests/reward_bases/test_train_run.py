@@ -228,20 +228,19 @@ def test_the_stored_people_give_the_population_again_and_only_their_owner_reads_
     assert torch.equal(fewer.crowd.differences, people.crowd.differences[~first])
 
 
-@pytest.mark.parametrize(("stage", "after"), STOPS)
-def test_a_run_broken_off_goes_on_to_the_same_result(
-    pairs: Path, cache: Path, tmp_path: Path, basis: tuple[Path, dict[str, Any]], stage: str, after: int
+def test_a_run_broken_off_again_and_again_goes_on_to_the_same_result(
+    pairs: Path, cache: Path, tmp_path: Path, basis: tuple[Path, dict[str, Any]]
 ) -> None:
     out = tmp_path / "broken"
-    with pytest.raises(KeyboardInterrupt):
-        train(request(pairs, out, cache), False, RecordingListener(stage, after))
-    assert (out / UNFINISHED).is_dir()
+    for number, (stage, after) in enumerate(STOPS):
+        with pytest.raises(KeyboardInterrupt):
+            train(request(pairs, out, cache), number > 0, RecordingListener(stage, after))
+        assert (out / UNFINISHED).is_dir()
     with pytest.raises(InvalidInput, match="--resume"):
         train(request(pairs, out, cache), False, RecordingListener())
     with pytest.raises(InvalidInput, match="other data or with other arguments"):
         train(request(pairs, out, cache, seed=1), True, RecordingListener())
-    listener = RecordingListener()
-    resumed = train(request(pairs, out, cache), True, listener)
+    resumed = train(request(pairs, out, cache), True, RecordingListener())
     assert not (out / UNFINISHED).exists()
     assert {**resumed, "folder": ""} == {**basis[1], "folder": ""}
     for name, tensor in tensors(basis[0]).items():

@@ -1,6 +1,7 @@
 """Features of texts: an encoder, the bank read by it, and the heads that the bank's traits teach."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -15,7 +16,7 @@ from reward_bases.train.features.space import Scaled
 from reward_bases.train.features.store import feature_table
 from reward_bases.train.features.vectors import Progress, VectorCache
 from reward_bases.traits.heads import TRAITS
-from reward_bases.traits.pairs import spread_of
+from reward_bases.traits.pairs import chosen_inverse_ridge, spread_of
 from reward_bases.traits.traits import BankTable, learn_trait, principal_axes
 
 
@@ -54,11 +55,18 @@ class TextFeatures:
 
     def traits(self, table: BankTable) -> NamedDirections:
         """The shipped designed heads, taught again in this space; one spread of the bank each."""
-        weights = torch.stack([learn_trait(table, trait) for trait in TRAITS])
+        ridges = zip(TRAITS, self._inverse_ridges, strict=True)
+        weights = torch.stack([learn_trait(table, trait, ridge) for trait, ridge in ridges])
         weights = weights / spread_of(table.features @ weights.T, table.prompts)[:, None]
         return NamedDirections(
             TRAITS, tuple(self.bank.traits[trait] for trait in TRAITS), weights, torch.ones(len(TRAITS)).bool()
         )
+
+    @cached_property
+    def _inverse_ridges(self) -> list[float]:
+        """Of TRAITS; chosen once, on answers that nothing clips, since ranges differ little between folds of people."""
+        table = BankTable.of(self.bank, self.answers)
+        return [chosen_inverse_ridge(table.pairs("heads", trait), table.scale()) for trait in TRAITS]
 
     def named_directions(self, traits: NamedDirections) -> NamedDirections:
         """Traits and countable features: all directions that a head can resemble."""
