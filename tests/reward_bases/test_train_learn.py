@@ -105,6 +105,13 @@ def test_learned_heads_span_what_people_differ_in() -> None:
     assert share_of(learned.heads[1:], [0, 1]) > 0.95
 
 
+def test_there_are_no_more_learned_heads_than_features() -> None:
+    judged, _ = made(people=30, each=20)
+    narrow = replace(judged, items=InMemory(judged.items.rows(torch.arange(PROMPTS * PER_PROMPT))[:, :3]))
+    learned = learn(narrow, NOTHING_FIXED[:, :3], LearnSettings(learned=4, ridge=1.0))
+    assert len(learned.heads) == learned.population.k == 1 + 3
+
+
 def test_fixed_heads_keep_their_weights_and_come_after_the_aggregate() -> None:
     judged, _ = made()
     fixed = torch.zeros(1, FEATURES).double()

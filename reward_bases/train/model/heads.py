@@ -74,7 +74,7 @@ def start_factors(judged: Judgments, model: ChoiceModel, fixed: Tensor, count: i
     aggregate, coefficients = aggregate_head(judged, model, fixed, aggregate_ridge)
     learned = spectral_start(judged, model, torch.cat([aggregate[None], fixed]), coefficients, count)
     heads = torch.cat([aggregate[None], fixed, learned])
-    mean = torch.cat([coefficients, torch.zeros(count, dtype=torch.float64)])
+    mean = torch.cat([coefficients, torch.zeros(len(learned), dtype=torch.float64)])
     std = torch.full_like(mean, START_STD)
     return Factors(heads, Population((Component(1.0, mean, torch.diag(std.square())),)), 0)
 
@@ -96,7 +96,7 @@ def aggregate_head(judged: Judgments, model: ChoiceModel, fixed: Tensor, ridge: 
 
 
 def spectral_start(judged: Judgments, model: ChoiceModel, known: Tensor, coefficients: Tensor, count: int) -> Tensor:
-    """``count`` directions (count, F) in which people differ most beyond the ``known`` heads.
+    """``count`` directions (count, F) in which people differ most beyond the ``known`` heads; F if there are fewer.
 
     With g_u = Σ_i score_i·x_i over a person's judgments, the score taken at the aggregate, the mean over people of
     g_u·g_uᵀ − Σ_i score_i²·x_i·x_iᵀ estimates A·Σ·A, where Σ is the spread of tastes and A the information matrix of
