@@ -5,6 +5,7 @@ the encoder's source the queue is a ``Vectors`` (``reward_bases/sources/embeddin
 """
 
 import asyncio
+import gc
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -165,12 +166,15 @@ class EncodingQueue:
     def _loaded(self) -> Encoder:
         if self._encoder is None:
             try:
-                self._encoder = self._load()
+                encoder = self._load()
             except Exception as error:
                 reason = str(error) if isinstance(error, KeelError) else type(error).__name__
                 self._fault = f"the encoder cannot be loaded ({reason}); mend its files: it is tried again by itself"
                 raise NotReady(self._fault) from error
             self._fault = None
+            # A collection of all that was imported would hold Python's lock for a third of a second.
+            gc.freeze()
+            self._encoder = encoder
         return self._encoder
 
     def _step(self, batch: Batch) -> list[Tensor] | None:

@@ -1,6 +1,7 @@
 """Nobody waits for what another tenant has sent: turns, shares of a full queue, texts that nobody wants any more."""
 
 import asyncio
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -62,6 +63,15 @@ async def until(condition: Callable[[], bool]) -> None:
     while not condition() and time.monotonic() < deadline:  # noqa: ASYNC110 - the condition has no event
         await asyncio.sleep(0.005)
     assert condition()
+
+
+async def test_what_loading_an_encoder_brings_is_not_collected_while_people_wait() -> None:
+    gc.unfreeze()
+    queue = EncodingQueue(Slow, 100)
+    await queue.start()
+    assert gc.get_freeze_count() > 0
+    gc.unfreeze()
+    await queue.close()
 
 
 async def test_tenants_take_turns_within_a_batch_too() -> None:
