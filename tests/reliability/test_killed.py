@@ -27,8 +27,10 @@ from app.storage.sqlite_store import SqliteStore
 from app.storage.store import Answer
 
 CLIENTS = 8
+SECONDS_BACK = 5.0
+"""Promised on two idle cores; ``make soak`` holds the service to it."""
 IMPORTS_BACK = 3.5
-"""A start takes at most so many times as long as Python takes to import torch, on average: 5 s where that is 1.4 s."""
+"""After every kill, so many times as long as Python takes to import torch at the same moment, whatever the machine."""
 FULL = 2
 """SQLite's number of synchronous=FULL."""
 Written = list[tuple[str, str | None]]
@@ -70,9 +72,13 @@ def first_after(crowd: Crowd, moment: float) -> float:
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", STORES)
 @pytest.mark.parametrize(
-    ("kills", "answers"), [(3, 60), pytest.param(50, 10_000, marks=pytest.mark.soak)], ids=["short", "long"]
+    ("kills", "answers", "seconds"),
+    [(3, 60, None), pytest.param(50, 10_000, SECONDS_BACK, marks=pytest.mark.soak)],
+    ids=["short", "long"],
 )
-def test_what_was_acknowledged_survives_kills(tmp_path: Path, kind: str, kills: int, answers: int) -> None:
+def test_what_was_acknowledged_survives_kills(
+    tmp_path: Path, kind: str, kills: int, answers: int, seconds: float | None
+) -> None:
     store, chance = STORES[kind], random.Random(1)
     folder = tmp_path / "data"
     folder.mkdir()
@@ -90,7 +96,7 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path, kind: str, kills: 
                 moment = time.monotonic()
                 service.start()
                 back.append(first_after(crowd, moment))
-        seconds = time.monotonic() - begun
+        taken = time.monotonic() - begun
         assert not crowd.faults
         for one in chance.sample(crowd.acknowledged, 50):
             again = httpx.post(
@@ -107,7 +113,7 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path, kind: str, kills: 
     for one in crowd.acknowledged:
         replies[one.person, one.key].append(one.reply)
     print(
-        f"{kills} kills in {seconds:.0f} s: {len(replies)} answers acknowledged ({len(crowd.acknowledged)} replies), "
+        f"{kills} kills in {taken:.0f} s: {len(replies)} answers acknowledged ({len(crowd.acknowledged)} replies), "
         f"{len(written)} stored; back after {max(back):.1f} s at most, {fmean(back):.1f} s on average; "
         f"importing torch took {fmean(importing):.1f} s on average"
     )
@@ -116,7 +122,8 @@ def test_what_was_acknowledged_survives_kills(tmp_path: Path, kind: str, kills: 
     assert not [key for key, number in written.items() if number > 1], "doubled"
     assert len(written) - len(replies) <= CLIENTS, "stored and not acknowledged: one of each client at most"
     assert all(reply == same[0] for same in replies.values() for reply in same)
-    assert fmean(back) < IMPORTS_BACK * fmean(importing)
+    assert all(one < IMPORTS_BACK * least for one, least in zip(back, importing, strict=True))
+    assert seconds is None or max(back) < seconds
 
 
 async def test_the_connection_that_writes_waits_for_the_disk(tmp_path: Path) -> None:
