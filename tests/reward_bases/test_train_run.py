@@ -236,10 +236,10 @@ def test_a_run_broken_off_again_and_again_goes_on_to_the_same_result(
         with pytest.raises(KeyboardInterrupt):
             train(request(pairs, out, cache), number > 0, RecordingListener(stage, after))
         assert (out / UNFINISHED).is_dir()
-    with pytest.raises(InvalidInput, match="--resume"):
-        train(request(pairs, out, cache), False, RecordingListener())
-    with pytest.raises(InvalidInput, match="other data or with other arguments"):
-        train(request(pairs, out, cache, seed=1), True, RecordingListener())
+        with pytest.raises(InvalidInput, match="--resume"):
+            train(request(pairs, out, cache), False, RecordingListener())
+        with pytest.raises(InvalidInput, match="other data or with other arguments"):
+            train(request(pairs, out, cache, seed=1), True, RecordingListener())
     resumed = train(request(pairs, out, cache), True, RecordingListener())
     assert not (out / UNFINISHED).exists()
     assert {**resumed, "folder": ""} == {**basis[1], "folder": ""}
