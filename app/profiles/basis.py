@@ -42,7 +42,7 @@ def open_encoder(artifact: Artifact, folder: Path | None) -> Encoder:
 
     Raises InvalidInput when it cannot be loaded and ArtifactMismatch when its weights are not the ones learned on.
     """
-    # transformers takes a quarter of a start to import, and the service answers people before it has an encoder.
+    # transformers takes long to import, and the service answers people before it has an encoder.
     from reward_bases.sources.encoder_files import load_encoder
 
     name = artifact.basis.encoder_name
