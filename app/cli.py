@@ -18,9 +18,7 @@ from pydantic import ValidationError
 from app.commands import client, doctor, guard, judgments, key, population, trials, upkeep
 from app.commands.options import Basis, DataDir, settings_of
 from app.settings import CONFIGURATION, FILE, Settings, configuration_file, notices, own_file
-from app.terminal import fail, say
-from elicitation.errors import KeelError
-from keel import KeelError as ClientError
+from app.terminal import fail, say, told
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 for module in (client, doctor, judgments, trials, upkeep):
@@ -32,7 +30,8 @@ for name, group in (("guard", guard), ("population", population), ("key", key)):
 def main() -> None:
     """Run the command line; a refusal is one sentence and an exit code."""
     try:
-        app()
+        with told():
+            app()
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
@@ -40,10 +39,6 @@ def main() -> None:
         fail(f"setting {name}: {first['msg']}, got {first['input']!r}; correct {place}", 2)
     except tomllib.TOMLDecodeError as error:
         fail(f"{configuration_file()} is no TOML: {error}; correct it", 2)
-    except RecursionError:
-        fail("a file or a reply is nested too deeply to be read; it is none that keel wrote", 1)
-    except (KeelError, ClientError) as error:
-        fail(str(error), 1)
 
 
 @app.callback()

@@ -1,20 +1,25 @@
-"""``keel serve``: the HTTP service in this process, the web page in a child, both ended together."""
+"""``keel serve``: the HTTP service and the web page as processes of this one, all ended together."""
 
 import asyncio
 import signal
 import socket
+import sys
 from contextlib import nullcontext, suppress
+from functools import partial
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from app.settings import Settings
-from app.terminal import say
+from app.supervisor import supervise
+from app.terminal import say, told
 from app.web_page import new_token, require_login, shown_address, web_page
 from elicitation.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from app.profiles.profiles import Profiles
     from app.storage.registry import Key
+
+RESTARTS = sys.platform == "linux"
+"""Elsewhere a process may not go on with libraries that another one has loaded: the service then runs in this one."""
 
 
 def require_startable(settings: Settings, ui: bool) -> None:
@@ -35,21 +40,33 @@ def require_startable(settings: Settings, ui: bool) -> None:
 
 
 def serve(settings: Settings, ui: bool) -> None:
-    """Serve until interrupted or terminated.
+    """Serve until interrupted or terminated; a service that was killed is started again.
 
-    Raises KeelError before any port is opened when the basis is unusable, retired, or not the one that people are on.
+    The service is refused before it opens its port when the basis is unusable, retired, or not the one that people are
+    on.
     """
-    from app.http.api import default_app
+    import app.http.api  # noqa: F401 - in memory before each process that serves is forked
     from app.http.logs import log_to_stderr
-    from app.http.server import Server, config_of
 
     log_to_stderr()
-    app = default_app(settings)
-    asyncio.run(require_servable(settings, app.state.service.profiles))
     token = new_token(settings)
-    _announce(settings, shown_address(settings, token) if ui else None)
+    work = partial(_serve, settings, shown_address(settings, token) if ui else None)
     signal.signal(signal.SIGTERM, _exit)
     with web_page(settings, token) if ui else nullcontext(), suppress(KeyboardInterrupt):
+        if RESTARTS:
+            raise SystemExit(supervise(work))
+        work()
+
+
+def _serve(settings: Settings, page: str | None) -> None:
+    from app.http.api import default_app
+    from app.http.server import Server, config_of
+    from app.jobs.migrating import require_servable
+
+    with told(), suppress(KeyboardInterrupt):
+        app = default_app(settings)
+        asyncio.run(require_servable(settings, app.state.service.profiles))
+        _announce(settings, page)
         Server(config_of(app, settings), app.state.service).run()
 
 
@@ -58,17 +75,6 @@ async def _keys(settings: Settings) -> "list[Key]":
 
     async with stored_keys(settings) as keys:
         return await keys.all()
-
-
-async def require_servable(settings: Settings, served: "Profiles") -> None:
-    """Raises Gone for a population past its deadline, InvalidInput when people were not moved to what is served."""
-    from app.jobs.migrating import require_migrated
-    from app.profiles.retiring import require_in_force
-    from app.storage.opening import opened
-
-    async with opened(settings) as store:
-        require_in_force(served.artifact, await store.registry.erasures(), settings.erasure_days)
-        await require_migrated(settings, store, served)
 
 
 def _announce(settings: Settings, page: str | None) -> None:

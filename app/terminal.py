@@ -7,7 +7,8 @@ otherwise set the window's title, overwrite what stands above it, or change the 
 import json
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from typing import Any
 
@@ -19,7 +20,9 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
+from elicitation.errors import KeelError
 from keel import Client, Problem, Question, Told, Undone
+from keel import KeelError as ClientError
 
 HELP = "l left, r right (L, R: clearly better), s about the same, k skip, b both poor, u undo, q quit"
 CHOICES = {"l": "left", "r": "right", "s": "same", "k": "skip", "b": "both_poor"}
@@ -75,6 +78,17 @@ def fail(message: str, code: int) -> None:
     """Say what is wrong on standard error and end."""
     say(f"keel: {message}", err=True)
     raise SystemExit(code)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Where what runs inside is refused, one sentence on standard error and the end of the process."""
+    try:
+        yield
+    except RecursionError:
+        fail("a file or a reply is nested too deeply to be read; it is none that keel wrote", 1)
+    except (KeelError, ClientError) as error:
+        fail(str(error), 1)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[Any]], shortened: bool = True) -> Table:

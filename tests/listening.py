@@ -31,8 +31,18 @@ def listening(app: FastAPI) -> Iterator[str]:
         thread.join()
 
 
+def service_of(supervisor: int) -> int:
+    """The process that serves: a fork of the one that ``keel serve`` was started as, with the same command line."""
+    children = Path(f"/proc/{supervisor}/task/{supervisor}/children").read_text().split()
+    return next(int(child) for child in children if command_of(int(child)) == command_of(supervisor))
+
+
+def command_of(process: int) -> bytes:
+    return Path(f"/proc/{process}/cmdline").read_bytes()
+
+
 class Served(NamedTuple):
-    """``keel serve`` in a process of its own."""
+    """``keel serve``; ``pid`` is the process that serves."""
 
     address: str
     pid: int
@@ -50,7 +60,7 @@ def serving(folder: Path, files: int | None = None, **variables: str) -> Iterato
     with subprocess.Popen(command, env=os.environ | variables, stdout=nowhere, stderr=nowhere) as child:
         try:
             _wait_until_ready(f"http://127.0.0.1:{port}", child)
-            yield Served(f"http://127.0.0.1:{port}", child.pid)
+            yield Served(f"http://127.0.0.1:{port}", service_of(child.pid))
         finally:
             child.terminate()
 

@@ -11,6 +11,7 @@ from app.errors import Conflict, Gone
 from app.profiles.artifact_history import ArtifactHistory, keep
 from app.profiles.basis import open_artifact
 from app.profiles.profiles import Profile, Profiles, version_of
+from app.profiles.retiring import require_in_force
 from app.settings import Settings
 from app.storage.opening import opened
 from app.storage.store import Person, Store
@@ -56,7 +57,14 @@ async def migrate(settings: Settings, write: bool) -> Migration:
         return migration
 
 
-async def require_migrated(settings: Settings, store: Store, served: Profiles) -> None:
+async def require_servable(settings: Settings, served: Profiles) -> None:
+    """Raises Gone for a population past its deadline, InvalidInput when people were not moved to what is served."""
+    async with opened(settings) as store:
+        require_in_force(served.artifact, await store.registry.erasures(), settings.erasure_days)
+        await _require_migrated(settings, store, served)
+
+
+async def _require_migrated(settings: Settings, store: Store, served: Profiles) -> None:
     """InvalidInput while people who have answered belong to something else than what is to be served."""
     history = await store.registry.served()
     if not history or history[-1].digest == served.digest:

@@ -6,7 +6,6 @@ A response that the gate rejects is not read by any source: it gets the floor re
 spreads.
 """
 
-import asyncio
 import itertools
 from collections.abc import Callable, Sequence
 from copy import copy
@@ -25,6 +24,7 @@ from app.sources.counted import CountedSource
 from app.sources.encoding import Encoder, EncodingQueue
 from app.sources.turns import Limits
 from reward_bases.artifact import Artifact
+from reward_bases.reading import each
 from reward_bases.sources.features import text_and_encoder
 from reward_bases.sources.phi import Phi, phi_of
 from reward_bases.sources.source import Pair, Source
@@ -160,7 +160,7 @@ class Engine:
         # Refused before any work for it: the texts most likely have no vectors yet.
         self.encoding.turns.admit(CALLER.get())
         with stage("gate"):
-            gates = await asyncio.to_thread(lambda: [check(pair.response) for pair in pairs])
+            gates = await each(check, [pair.response for pair in pairs])
         return await self._rated(pairs, gates)
 
     async def _rated(self, pairs: Sequence[Pair], gates: Sequence[GateResult]) -> list[Item]:

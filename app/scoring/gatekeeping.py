@@ -3,7 +3,6 @@
 The engine's items are shared by all tenants, so what one tenant overturns is applied here, after their cache.
 """
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +11,7 @@ from app.observing.metrics import count_verdicts
 from app.scoring.engine import Engine, Item
 from app.scoring.rubrics import Rubric, judged
 from app.storage.appeals import AppealStore
+from reward_bases.reading import each
 from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation, digest
 
@@ -53,7 +53,9 @@ class GatedEngine:
         )
         judging = [i for i, item in enumerate(items) if item.gate.passed and i not in set(waived)]
         with stage("gate"):
-            return await asyncio.to_thread(self._judge, items, judging, conversations, responses)
+            gates = await each(lambda i: judged(self.keeper.rubrics, conversations[i], responses[i]), judging)
+        found = dict(zip(judging, gates, strict=True))
+        return [replace(item, gate=found[i]) if i in found else item for i, item in enumerate(items)]
 
     async def _let_through(
         self, items: list[Item], places: list[int], conversations: Sequence[Conversation], responses: Sequence[str]
@@ -62,11 +64,3 @@ class GatedEngine:
         fresh = await self.engine.ungated(pairs) if pairs else []
         found = dict(zip(places, fresh, strict=True))
         return [found.get(i, item) for i, item in enumerate(items)]
-
-    def _judge(
-        self, items: list[Item], places: list[int], conversations: Sequence[Conversation], responses: Sequence[str]
-    ) -> list[Item]:
-        if not self.keeper.rubrics:
-            return items
-        verdicts = {i: judged(self.keeper.rubrics, conversations[i], responses[i]) for i in places}
-        return [replace(item, gate=verdicts[i]) if i in verdicts else item for i, item in enumerate(items)]

@@ -7,7 +7,8 @@ that failed is not kept: the next request tries again.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -33,6 +34,7 @@ class ColumnCache:
     def __init__(self, size: int) -> None:
         self.rows: LruCache[RowKey, bytes] = LruCache(size)
         self._under_way: dict[RowKey, asyncio.Task[Rows]] = {}
+        self._wanted: Counter[asyncio.Task[Rows] | None] = Counter()
 
     async def read(self, source: Source, pairs: Mapping[str, Pair]) -> Rows:
         """The rows of ``pairs``, a map digest → pair; raises what the source raises."""
@@ -43,23 +45,29 @@ class ColumnCache:
         if not missing:
             return found
         tasks = self._tasks(source, owner, version, missing)
-        # Readings are shared between requests: wait, unlike gather, leaves them alone when one request is cancelled.
-        await asyncio.wait(set(tasks.values()))
+        readings = set(tasks.values())
+        self._wanted.update(readings)
+        try:
+            # Readings are shared between requests: wait, unlike gather, leaves them alone when one is cancelled.
+            await asyncio.wait(readings)
+        finally:
+            self._let_go(readings)
         return found | {digest: task.result()[digest] for digest, task in tasks.items()}
 
     def _tasks(
         self, source: Source, owner: str, version: str, pairs: Mapping[str, Pair]
     ) -> dict[str, asyncio.Task[Rows]]:
         """For each pair the reading that gives its row: one under way, else a new one for all the others."""
-        new = {digest: pair for digest, pair in pairs.items() if (owner, version, digest) not in self._under_way}
+        keys = {digest: (owner, version, digest) for digest in pairs}
+        new = {digest: pairs[digest] for digest, key in keys.items() if self._under_way.get(key) not in self._wanted}
         if new:
             task = asyncio.create_task(self._read(source, owner, version, new))
             task.add_done_callback(_looked_at)
-            self._under_way |= {(owner, version, digest): task for digest in new}
-        return {digest: self._under_way[owner, version, digest] for digest in pairs}
+            self._under_way |= {keys[digest]: task for digest in new}
+        return {digest: self._under_way[key] for digest, key in keys.items()}
 
     async def _read(self, source: Source, owner: str, version: str, pairs: Mapping[str, Pair]) -> Rows:
-        # The reading is shared: it goes on when the client that came first goes away.
+        # The reading is shared: it goes on when the client that came first goes away, unless it was the only one.
         CALLER.set(replace(CALLER.get(), gone=None))
         try:
             columns = await source.columns(list(pairs.values()))
@@ -69,8 +77,16 @@ class ColumnCache:
                     self.rows.put((owner, version, digest), row)
             return rows
         finally:
-            for digest in pairs:
-                del self._under_way[owner, version, digest]
+            for key in [(owner, version, digest) for digest in pairs]:
+                if self._under_way.get(key) is asyncio.current_task():
+                    del self._under_way[key]
+
+    def _let_go(self, readings: Collection[asyncio.Task[Rows]]) -> None:
+        """One request less waits for these readings; one that nobody waits for ends, and nobody joins it."""
+        self._wanted.subtract(readings)
+        for reading in [one for one in readings if not self._wanted[one]]:
+            del self._wanted[reading]
+            reading.cancel()
 
 
 class CachedSource(Wrapped):

@@ -44,8 +44,16 @@ async def phi_of(pairs: Sequence[Pair], basis: Basis, sources: Sequence[Source])
 
 
 async def columns_of(pairs: Sequence[Pair], sources: Sequence[Source]) -> Tensor:
-    """The columns (n, F) float64 of n pairs, read by all sources at the same time; raises SourceFailed."""
-    found = await asyncio.gather(*(source.columns(pairs) for source in sources))
+    """The columns (n, F) float64 of n pairs, read by all sources at the same time; raises SourceFailed.
+
+    Where one source fails, the others need not go on.
+    """
+    readings = [asyncio.ensure_future(source.columns(pairs)) for source in sources]
+    try:
+        found = await asyncio.gather(*readings)
+    finally:
+        for reading in readings:
+            reading.cancel()
     for source, columns in zip(sources, found, strict=True):
         _require_whole(source, columns, len(pairs))
     return torch.cat([columns.values for columns in found], dim=1)

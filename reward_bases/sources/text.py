@@ -4,7 +4,6 @@ The columns are SURFACE_NAMES, then RELATION_NAMES, in the units stated there. T
 digest of the code that computes them.
 """
 
-import asyncio
 import hashlib
 import inspect
 from collections.abc import Sequence
@@ -13,8 +12,8 @@ from functools import cache
 from types import ModuleType
 
 import torch
-from torch import Tensor
 
+from reward_bases.reading import each
 from reward_bases.sources import lexicon, surface
 from reward_bases.sources.source import Columns, Pair
 
@@ -40,11 +39,9 @@ class TextSource:
 
     async def columns(self, pairs: Sequence[Pair]) -> Columns:
         """(n, f) float64; milliseconds of computation per pair, in a thread."""
-        return Columns(await asyncio.to_thread(_values, pairs))
+        rows = await each(_row, pairs)
+        return Columns(torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(TEXT_NAMES)))
 
 
-def _values(pairs: Sequence[Pair]) -> Tensor:
-    rows = [
-        surface.surface(pair.response) + surface.relation(pair.conversation.last_user, pair.response) for pair in pairs
-    ]
-    return torch.tensor(rows, dtype=torch.float64).reshape(len(rows), len(TEXT_NAMES))
+def _row(pair: Pair) -> list[float]:
+    return surface.surface(pair.response) + surface.relation(pair.conversation.last_user, pair.response)

@@ -121,6 +121,31 @@ async def test_a_request_that_gives_up_leaves_the_others_their_rows() -> None:
     assert judge.asked == [["a"]]
 
 
+async def test_a_reading_that_nobody_waits_for_ends_and_the_next_request_reads_anew() -> None:
+    judge = Judge()
+    cached = CachedSource(judge, ColumnCache(10))
+    waiting = [asyncio.create_task(cached.columns(pairs(*texts))) for texts in (("a", "bb"), ("bb", "ccc"))]
+    await asyncio.sleep(0)
+    for one in waiting:
+        one.cancel()
+    await asyncio.wait(waiting)
+    judge.go.set()
+    assert (await cached.columns(pairs("bb", "ccc"))).values[:, 0].tolist() == [2, 3]
+    assert judge.asked == [["a", "bb"], ["ccc"], ["bb", "ccc"]]
+    assert not cached._cache._under_way
+    assert not cached._cache._wanted
+
+
+async def test_where_one_source_fails_the_readings_of_the_others_end() -> None:
+    judge, broken = Judge(), ready("other")
+    cache = ColumnCache(10)
+    with pytest.raises(RuntimeError, match="out of order"):
+        await columns_of(pairs("explode"), (CachedSource(judge, cache), broken))
+    await asyncio.sleep(0.01)
+    assert judge.asked == [["explode"]]
+    assert not cache._under_way
+
+
 async def test_a_failed_row_is_reported_where_it_stands_and_asked_for_again() -> None:
     judge = ready(failing={"bb": "timed out"})
     cached = CachedSource(judge, ColumnCache(10))

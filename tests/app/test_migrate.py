@@ -11,9 +11,9 @@ from test_cli import run
 from typer.testing import CliRunner, Result
 
 from app.cli import app
+from app.jobs.migrating import require_servable
 from app.profiles.artifact_history import packed, unpacked
 from app.profiles.profiles import Profiles
-from app.serve import require_servable
 from app.settings import Settings
 from app.storage.opening import open_store, opened
 from elicitation.errors import InvalidInput

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from app.cli import app
 from app.errors import Gone as Retired
+from app.jobs.migrating import require_servable
 from app.profiles.lineage import learned_from
 from app.profiles.profiles import Profiles
 from app.profiles.retiring import retirement
-from app.serve import require_servable
 from app.settings import Settings
 from app.storage.opening import open_store, opened
 from app.storage.registry import Erasure

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import httpx
+from listening import service_of
 
 PATIENCE = 60
 
@@ -54,7 +55,14 @@ class Process:
             time.sleep(0.05)
         raise AssertionError(f"readiness was not {status} within {patience:g} s")
 
+    @property
+    def serving(self) -> int:
+        """The process that serves, which the supervisor has forked."""
+        assert self.child is not None
+        return service_of(self.child.pid)
+
     def kill(self) -> None:
+        """Kill the supervisor, and with it the process that serves."""
         assert self.child is not None
         self.child.kill()
         self.child.wait(PATIENCE)

@@ -79,11 +79,10 @@ def full(service: Process) -> Iterator[None]:
 @contextmanager
 def unwritable(service: Process) -> Iterator[None]:
     """The operating system lets the service write no byte more to any file."""
-    assert service.child is not None
-    before = resource.prlimit(service.child.pid, resource.RLIMIT_FSIZE)
-    resource.prlimit(service.child.pid, resource.RLIMIT_FSIZE, (1, before[1]))
+    before = resource.prlimit(service.serving, resource.RLIMIT_FSIZE)
+    resource.prlimit(service.serving, resource.RLIMIT_FSIZE, (1, before[1]))
     yield
-    resource.prlimit(service.child.pid, resource.RLIMIT_FSIZE, before)
+    resource.prlimit(service.serving, resource.RLIMIT_FSIZE, before)
 
 
 @contextmanager
