@@ -1,6 +1,7 @@
 """``keel serve``: the HTTP service and the web page as processes of this one, all ended together."""
 
 import asyncio
+import logging
 import signal
 import socket
 import sys
@@ -54,7 +55,7 @@ def serve(settings: Settings, ui: bool) -> None:
     signal.signal(signal.SIGTERM, _exit)
     with web_page(settings, token) if ui else nullcontext(), suppress(KeyboardInterrupt):
         if RESTARTS:
-            raise SystemExit(supervise(work))
+            raise SystemExit(supervise(work, _prepare))
         work()
 
 
@@ -68,6 +69,16 @@ def _serve(settings: Settings, page: str | None) -> None:
         asyncio.run(require_servable(settings, app.state.service.profiles))
         _announce(settings, page)
         Server(config_of(app, settings), app.state.service).run()
+
+
+def _prepare() -> None:
+    try:
+        from reward_bases.sources.encoder_files import import_models
+
+        import_models()
+    except Exception as error:
+        # The service finds the same fault, and says it to whoever asks.
+        logging.getLogger("keel").error("imports", extra={"fields": {"exception": type(error).__name__}})
 
 
 async def _keys(settings: Settings) -> "list[Key]":

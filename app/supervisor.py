@@ -1,7 +1,7 @@
 """A process that starts the service again when it is killed: by kill -9, for want of memory, by a crash.
 
-The service is a fork of the process that watches it, which has imported all that the service needs and does nothing
-else. So the next one starts in about a second, where a new interpreter would import for many.
+The service is a fork of the process that watches it, which imports all that the service needs and does nothing else. So
+the next one starts in about a second, where a new interpreter would import for many.
 """
 
 import gc
@@ -24,19 +24,21 @@ STOP_SECONDS = 9
 LOG = logging.getLogger("keel")
 
 
-def supervise(serve: Callable[[], None]) -> int:
+def supervise(serve: Callable[[], None], prepare: Callable[[], None]) -> int:
     """Run ``serve`` in a process until it ends by itself; its exit code.
 
-    Call it from the main thread, before anything starts a thread or computes with torch. Whatever is raised here, as
-    the handler of a signal may do, ends the service first.
+    ``prepare`` imports here what the first service imports meanwhile, so that the next one need not. Call this from the
+    main thread, before anything starts a thread or computes with torch. Whatever is raised here, as the handler of a
+    signal may do, ends the service first.
     """
-    gc.freeze()
-    kills = 0
+    preparing, kills = prepare, 0
     while True:
+        gc.freeze()
         service = multiprocessing.get_context("fork").Process(target=_serve, args=[serve])
         begun = time.monotonic()
         service.start()
         try:
+            preparing()
             service.join()
         finally:
             _end(service)
@@ -44,9 +46,13 @@ def supervise(serve: Callable[[], None]) -> int:
             return service.exitcode or 0
         kills = 0 if time.monotonic() - begun > WELL_SECONDS else kills
         pause = PAUSES[min(kills, len(PAUSES) - 1)]
-        kills += 1
         LOG.error("killed", extra={"fields": {"signal": signal.Signals(-service.exitcode).name, "pause": pause}})
         time.sleep(pause)
+        preparing, kills = _nothing, kills + 1
+
+
+def _nothing() -> None:
+    """What is left to prepare after the first start."""
 
 
 def _serve(serve: Callable[[], None]) -> None:

@@ -49,6 +49,11 @@ ADDED = ("base_revision", "base_setup_sha256")
 ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
 
 
+def import_models() -> None:
+    """Import what all models need, which takes seconds; the next ``load_encoder`` of this process is quicker."""
+    importlib.import_module("transformers.modeling_utils")
+
+
 def load_encoder(name: str = MINILM, revision: str | None = None) -> Encoder:
     """The encoder called ``name``: ``minilm``, a folder, or a repository of a hub at ``revision``, by default its main.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from listening import service_of
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -219,6 +220,21 @@ def test_an_acknowledged_answer_survives_a_killed_service(tmp_path: Path) -> Non
     with serving(tmp_path, "--no-ui") as (_, url), Client(url) as client:
         assert client.profile("ada").version == told.profile_version
         assert client.tell("ada", question.question_id, "left", idempotency_key="k") == told
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing starts it again")
+def test_a_killed_service_is_started_again_and_the_page_goes_on(tmp_path: Path) -> None:
+    ui_port = free_port()
+    with serving(tmp_path, "--ui-port", str(ui_port)) as (process, url):
+        wait_for(f"http://127.0.0.1:{ui_port}/_stcore/health", process)
+        before = service_of(process.pid)
+        (page,) = set(children(process.pid)) - {before}
+        os.kill(before, signal.SIGKILL)
+        wait_for(f"{url}/health/ready", process)
+        after = service_of(process.pid)
+        assert after != before
+        assert set(children(process.pid)) == {after, page}
+        assert '"event": "killed", "signal": "SIGKILL"' in (tmp_path / "stderr").read_text()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")

@@ -23,6 +23,9 @@ def starts():
         print(os.getpid(), file=file)
     return len((folder / "starts").read_text().splitlines())
 
+def prepare():
+    (folder / "prepared").touch()
+
 def killed():
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -37,7 +40,7 @@ def serve():
         time.sleep(60)
     finally:
         (folder / "ended").touch()
-sys.exit(supervisor.supervise(serve))
+sys.exit(supervisor.supervise(serve, prepare))
 """
 DEAF = """
 supervisor.STOP_SECONDS = 0.5
@@ -46,7 +49,7 @@ def serve():
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     starts()
     time.sleep(60)
-sys.exit(supervisor.supervise(serve))
+sys.exit(supervisor.supervise(serve, prepare))
 """
 Run = Callable[[str], subprocess.Popen[str]]
 
@@ -86,15 +89,37 @@ def lives(process: int) -> bool:
 
 
 def test_a_killed_service_is_started_again_and_the_log_names_the_signal(run: Run, tmp_path: Path) -> None:
-    process = run("def serve():\n    starts() == 1 and killed()\nsys.exit(supervisor.supervise(serve))")
+    process = run("def serve():\n    starts() == 1 and killed()\nsys.exit(supervisor.supervise(serve, prepare))")
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0
     assert len(set(starts(tmp_path))) == 2
     assert errors.count("killed") == 1
 
 
+def test_what_is_imported_while_the_first_service_runs_is_there_for_the_others(run: Run, tmp_path: Path) -> None:
+    process = run("""
+def prepare():
+    import wave
+    with (folder / "prepared").open("a") as file:
+        print("prepared", file=file)
+
+def serve():
+    start = starts()
+    if start > 1 and "wave" not in sys.modules:
+        sys.exit(1)
+    while not (folder / "prepared").exists():
+        time.sleep(0.02)
+    start < 4 and killed()
+
+sys.exit(supervisor.supervise(serve, prepare))
+""")
+    assert process.wait(PATIENCE) == 0
+    assert len(starts(tmp_path)) == 4
+    assert (tmp_path / "prepared").read_text() == "prepared\n"
+
+
 def test_a_service_that_ends_by_itself_is_not_started_again(run: Run, tmp_path: Path) -> None:
-    process = run("def serve():\n    starts()\n    sys.exit(3)\nsys.exit(supervisor.supervise(serve))")
+    process = run("def serve():\n    starts()\n    sys.exit(3)\nsys.exit(supervisor.supervise(serve, prepare))")
     assert process.wait(PATIENCE) == 3
     assert len(starts(tmp_path)) == 1
 
@@ -109,7 +134,7 @@ supervisor.WELL_SECONDS = {well}
 supervisor.time.sleep = paused.append
 def serve():
     starts() < 9 and killed()
-supervisor.supervise(serve)
+supervisor.supervise(serve, prepare)
 sys.exit(str(paused))
 """)
     _, errors = process.communicate(timeout=PATIENCE)
