@@ -53,6 +53,8 @@ def serve(settings: Settings, ui: bool) -> None:
     token = new_token(settings)
     work = partial(_serve, settings, shown_address(settings, token) if ui else None)
     signal.signal(signal.SIGTERM, _exit)
+    # A shell has its background commands ignore it, unless they say otherwise.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     with web_page(settings, token) if ui else nullcontext(), suppress(KeyboardInterrupt):
         if RESTARTS:
             raise SystemExit(supervise(work, _prepare))

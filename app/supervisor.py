@@ -4,15 +4,14 @@ The service is a fork of the process that watches it, which imports all that the
 the next one starts in about a second, where a new interpreter would import for many.
 """
 
+import ctypes
 import gc
 import logging
 import multiprocessing
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable
-from multiprocessing.connection import wait
 from multiprocessing.context import ForkProcess
 
 PAUSES = (0, 0, 1, 2, 5, 10, 30)
@@ -21,6 +20,8 @@ WELL_SECONDS = 10
 """A service that ran for so long was well: the pauses begin anew."""
 STOP_SECONDS = 9
 """Time in which a service has to end that was asked to; then it is killed."""
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that a process gets when its parent ends."""
 LOG = logging.getLogger("keel")
 
 
@@ -58,14 +59,15 @@ def _nothing() -> None:
 def _serve(serve: Callable[[], None]) -> None:
     # An interrupt at the terminal reaches the supervisor alone, which then ends this process in order.
     os.setsid()
-    threading.Thread(target=_end_with_supervisor, daemon=True).start()
+    _end_with_supervisor()
     serve()
 
 
 def _end_with_supervisor() -> None:
+    """The kernel kills this process when its parent ends, however that ends."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     supervisor = multiprocessing.parent_process()
-    if supervisor is not None:
-        wait([supervisor.sentinel])
+    if supervisor is None or os.getppid() != supervisor.pid:
         os._exit(1)
 
 

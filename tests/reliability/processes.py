@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -62,9 +63,12 @@ class Process:
         return service_of(self.child.pid)
 
     def kill(self) -> None:
-        """Kill the supervisor, and with it the process that serves."""
+        """Kill the supervisor and the process that serves at once, as a loss of power does."""
+        serving = self.serving
         assert self.child is not None
         self.child.kill()
+        with suppress(ProcessLookupError):
+            os.kill(serving, signal.SIGKILL)
         self.child.wait(PATIENCE)
 
     def stop(self, number: int = signal.SIGTERM) -> float:
