@@ -37,6 +37,10 @@ def service_of(supervisor: int) -> int:
     return next(int(child) for child in children if command_of(int(child)) == command_of(supervisor))
 
 
+def lives(process: int) -> bool:
+    return Path(f"/proc/{process}/cmdline").exists()
+
+
 def command_of(process: int) -> bytes:
     return Path(f"/proc/{process}/cmdline").read_bytes()
 

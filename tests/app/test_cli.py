@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from listening import service_of
+from listening import lives, service_of
 from typer.testing import CliRunner
 
 from app.cli import app
@@ -263,10 +263,6 @@ def test_the_page_and_its_key_end_with_the_service_however_it_ends(
     assert not any(key in path.read_text() for path in tmp_path.rglob("*") if is_text(path))
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"http://127.0.0.1:{ui_port}")
-
-
-def lives(process: int) -> bool:
-    return Path(f"/proc/{process}/cmdline").exists()
 
 
 def data_of(tmp_path: Path) -> tuple[str, ...]:

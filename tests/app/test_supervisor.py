@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from listening import service_of
+from listening import lives, service_of
 
 PATIENCE = 30
 BEGINNING = """
@@ -82,10 +82,6 @@ def wait_for(condition: Callable[[], object]) -> None:
 def starts(folder: Path) -> list[int]:
     file = folder / "starts"
     return [int(line) for line in file.read_text().splitlines()] if file.exists() else []
-
-
-def lives(process: int) -> bool:
-    return Path(f"/proc/{process}/cmdline").exists()
 
 
 def test_a_killed_service_is_started_again_and_the_log_names_the_signal(run: Run, tmp_path: Path) -> None:
