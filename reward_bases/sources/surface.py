@@ -66,7 +66,7 @@ def _pattern(name: str) -> re.Pattern[str]:
     words, *phrases = LISTS[name].split("|")
     entries = words.split() + [" ".join(phrase.split()) for phrase in phrases]
     forms = sorted((re.escape(e).replace(r"\*", r"\w*").replace("'", "['’]") for e in entries), key=len, reverse=True)
-    return re.compile(rf"(?<!\w)(?:{'|'.join(forms)})(?!\w)", re.I)
+    return re.compile(rf"(?<!\w)(?=\w)(?:{'|'.join(forms)})(?!\w)", re.I)
 
 
 def sentences(text: str) -> list[str]:
