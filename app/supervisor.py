@@ -28,18 +28,18 @@ LOG = logging.getLogger("keel")
 def supervise(serve: Callable[[], None], prepare: Callable[[], None]) -> int:
     """Run ``serve`` in a process until it ends by itself; its exit code.
 
-    ``prepare`` imports here what the first service imports meanwhile, so that the next one need not. Call this from the
-    main thread, before anything starts a thread or computes with torch. Whatever is raised here, as the handler of a
-    signal may do, ends the service first.
+    ``prepare`` imports here, beside each service, what that one imports too, so that the next one need not. Call this
+    from the main thread, before anything starts a thread or computes with torch. Whatever is raised here, as the
+    handler of a signal may do, ends the service first.
     """
-    preparing, kills = prepare, 0
+    kills = 0
     while True:
         gc.freeze()
         service = multiprocessing.get_context("fork").Process(target=_serve, args=[serve])
         begun = time.monotonic()
         service.start()
         try:
-            preparing()
+            prepare()
             service.join()
         finally:
             _end(service)
@@ -49,11 +49,7 @@ def supervise(serve: Callable[[], None], prepare: Callable[[], None]) -> int:
         pause = PAUSES[min(kills, len(PAUSES) - 1)]
         LOG.error("killed", extra={"fields": {"signal": signal.Signals(-service.exitcode).name, "pause": pause}})
         time.sleep(pause)
-        preparing, kills = _nothing, kills + 1
-
-
-def _nothing() -> None:
-    """What is left to prepare after the first start."""
+        kills += 1
 
 
 def _serve(serve: Callable[[], None]) -> None:

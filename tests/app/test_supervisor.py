@@ -96,8 +96,7 @@ def test_what_is_imported_while_the_first_service_runs_is_there_for_the_others(r
     process = run("""
 def prepare():
     import wave
-    with (folder / "prepared").open("a") as file:
-        print("prepared", file=file)
+    (folder / "prepared").touch()
 
 def serve():
     start = starts()
@@ -111,7 +110,6 @@ sys.exit(supervisor.supervise(serve, prepare))
 """)
     assert process.wait(PATIENCE) == 0
     assert len(starts(tmp_path)) == 4
-    assert (tmp_path / "prepared").read_text() == "prepared\n"
 
 
 def test_a_service_that_ends_by_itself_is_not_started_again(run: Run, tmp_path: Path) -> None:
