@@ -196,6 +196,6 @@ def test_intervals_of_the_worst_tenth_cover_what_a_large_crowd_has() -> None:
     rng = np.random.default_rng(3)
     covered, rounds = 0, 100
     for _ in range(rounds):
-        low, high = interval(worst_tenth(seeds(rng.random((1, 200)), 1000), 200)[0])
+        low, high = interval(worst_tenth(seeds(rng.random((1, 200)), 100), 200)[0])
         covered += low <= TENTH / 2 <= high
     assert 0.85 <= covered / rounds <= 0.99
