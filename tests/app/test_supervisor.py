@@ -24,7 +24,8 @@ def starts():
     return len((folder / "starts").read_text().splitlines())
 
 def prepare():
-    (folder / "prepared").touch()
+    with (folder / "prepared").open("a") as file:
+        print("prepared", file=file)
 
 def killed():
     os.kill(os.getpid(), signal.SIGKILL)
@@ -96,7 +97,8 @@ def test_what_is_imported_while_the_first_service_runs_is_there_for_the_others(r
     process = run("""
 def prepare():
     import wave
-    (folder / "prepared").touch()
+    with (folder / "prepared").open("a") as file:
+        print("prepared", file=file)
 
 def serve():
     start = starts()
@@ -110,6 +112,7 @@ sys.exit(supervisor.supervise(serve, prepare))
 """)
     assert process.wait(PATIENCE) == 0
     assert len(starts(tmp_path)) == 4
+    assert (tmp_path / "prepared").read_text() == 4 * "prepared\n"
 
 
 def test_a_service_that_ends_by_itself_is_not_started_again(run: Run, tmp_path: Path) -> None:
