@@ -44,7 +44,7 @@ bench: $(DEV)
 browser:
 	sh tests/browser/install.sh
 
-# Before every commit: six minutes on two cores.
+# Before every commit: four to six minutes on two cores.
 check: lint
 	$(PYTEST) -q $(FAST)
 
