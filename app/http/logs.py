@@ -66,7 +66,10 @@ class Throttle(logging.Filter):
 
 
 def log_to_stderr() -> None:
-    """JSON lines for our own events and warnings of the server; its access log, which shows paths, is off."""
+    """JSON lines for our own events and warnings of the server; its access log, which shows paths, is off.
+
+    Streamlit, once imported, writes what the server's own loggers are told in lines of its own; here they pass it on.
+    """
     # A failure to write a line would otherwise be told with the line's content.
     logging.raiseExceptions = False
     handler = logging.StreamHandler(sys.stderr)
@@ -76,6 +79,14 @@ def log_to_stderr() -> None:
         logger = logging.getLogger(name)
         logger.handlers, logger.propagate = [handler], False
         logger.setLevel(level)
+        for child in _children(name):
+            child.handlers, child.propagate = [], True
+            child.setLevel(logging.NOTSET)
+
+
+def _children(name: str) -> list[logging.Logger]:
+    known = [each for each in logging.root.manager.loggerDict if each.startswith(f"{name}.")]
+    return [logging.getLogger(each) for each in known]
 
 
 def _event(record: logging.LogRecord) -> str:

@@ -1,5 +1,6 @@
 """The log: one JSON line per request, and nothing that a person wrote or is called."""
 
+import importlib
 import json
 import logging
 import time
@@ -11,7 +12,7 @@ from fastapi import FastAPI
 
 from app.http.logs import LINES_PER_WINDOW, REQUESTS_PER_WINDOW, WINDOW_SECONDS, log_to_stderr
 
-LOGGERS = ("keel", "uvicorn", "asyncio")
+LOGGERS = ("keel", "uvicorn", "uvicorn.error", "asyncio")
 SECRETS = ("zenobia", "palmyra", "aqueduct", "pomegranate", "swordfish")
 
 
@@ -78,6 +79,15 @@ async def test_methods_that_a_caller_invents_are_one_label(
     assert "SWORDFISH" not in metrics
     assert 'method="other",route="/v1/score",status="405"} 30.0' in metrics
     assert {line["method"] for line in read(capfd) if line["event"] == "request"} == {"other", "any", "GET"}
+
+
+def test_lines_of_the_server_are_ours_in_a_process_that_imported_streamlit(capfd: pytest.CaptureFixture[str]) -> None:
+    logger = importlib.import_module("streamlit.logger")
+    logger.init_uvicorn_logs()
+    log_to_stderr()
+    logging.getLogger("uvicorn.error").warning("Invalid HTTP request received.")
+    captured = capfd.readouterr().err
+    assert [json.loads(line)["event"] for line in captured.splitlines()] == ["Invalid HTTP request received."]
 
 
 def test_a_flood_of_one_kind_is_a_burst_and_a_count(
