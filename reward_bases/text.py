@@ -53,6 +53,13 @@ class Conversation:
     def last_user(self) -> str:
         return next(message.content for message in reversed(self.messages) if message.role == "user")
 
+    @cached_property
+    def plain(self) -> str:
+        """The turns as one text; a single user turn as it is, several with their roles before them."""
+        if len(self.messages) == 1:
+            return self.messages[0].content
+        return "\n".join(f"{message.role}: {message.content}" for message in self.messages)
+
     def window(self, limit: int) -> str:
         """Text for the encoder, ``limit`` characters at most beyond the last user turn, which is kept whole.
 

@@ -3,12 +3,15 @@
 from collections.abc import Mapping
 from functools import partial
 
+from bench.compare.judges.opening import JudgeName
 from bench.compare.keel import keel
 from bench.compare.method import Recipe
 from bench.compare.peers.aggregate import aggregate, length
 from bench.compare.peers.gp import gp_linear_eubo, gp_rbf_bald
+from bench.compare.peers.in_context import in_context
 from bench.compare.peers.lore import lore
 from bench.compare.peers.pal import pal
+from bench.compare.peers.persona import persona
 from bench.compare.peers.pref import pref, pref_published, pref_tuned
 from bench.compare.peers.rfm import rfm
 from bench.compare.peers.ridge import ridge
@@ -44,3 +47,8 @@ SLOW = frozenset({"gp-linear-eubo", "gp-rbf-bald", "keel-epig", "keel-shuffled"}
 """Methods that play a subsample."""
 TOGETHER = (frozenset(BY_RULE) | {"keel"}, frozenset({"keel-shuffled"}), frozenset(PEERS))
 """Methods that share what is learned from a world; each of these groups is a task of its own."""
+
+
+def judged(judge: JudgeName) -> Mapping[str, Recipe]:
+    """The methods that ask a language model; all of them are slow."""
+    return {"in-context": partial(in_context, judge=judge), "persona": partial(persona, judge=judge)}

@@ -33,6 +33,8 @@ COLOURS = {
     "vpl": "#8c564b",
     "gp-linear-eubo": "#3f6fb5",
     "gp-rbf-bald": "#6c8ebf",
+    "in-context": "#2e7d32",
+    "persona": "#81a86b",
 }
 DASHES = {"aggregate": "--", "length": ":", "keel-shuffled": ":"}
 COLUMNS = 2

@@ -11,6 +11,7 @@ the accuracy there.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -18,8 +19,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from bench.compare.measure import SIZES, Array
-from bench.compare.method import Belief
-from bench.compare.world import NOBODY, HeldOut, Menus, Pairs, World
+from bench.compare.method import PairBelief
+from bench.compare.world import NOBODY, HeldOut, Menus, Pairs
 
 
 def best_of(predicted: Array, worth: Array, n: int) -> float:
@@ -33,22 +34,22 @@ def best_of(predicted: Array, worth: Array, n: int) -> float:
     return float((together / alike)[level] @ worth)
 
 
-def chosen(world: World, belief: Belief, predictions: Array) -> Array:
-    """Worth (P, len(SIZES)) of what the belief chooses for each held-out person, from P(left) (N,) on their targets.
+def chosen(people: Sequence[HeldOut], belief: PairBelief, predictions: Array) -> Array:
+    """Worth (P, len(SIZES)) of what the belief chooses for each of P ``people``, from P(left) (N,) on their targets.
 
     NaN for a person without a menu of that size.
     """
-    ends = np.cumsum([len(person.labels) for person in world.people])[:-1]
+    ends = np.cumsum([len(person.labels) for person in people])[:-1]
     values = [
-        _of_person(world, belief, number, person, own)
-        for number, (person, own) in enumerate(zip(world.people, np.split(predictions, ends), strict=True))
+        _of_person(belief, number, person, own)
+        for number, (person, own) in enumerate(zip(people, np.split(predictions, ends), strict=True))
     ]
     return np.array(values, dtype=np.float64).reshape(len(values), len(SIZES))
 
 
-def _of_person(world: World, belief: Belief, number: int, person: HeldOut, own: Array) -> list[float]:
+def _of_person(belief: PairBelief, number: int, person: HeldOut, own: Array) -> list[float]:
     if person.menus is not None:
-        return _of_menus(person.menus, _standings(world, belief, number, person.menus))
+        return _of_menus(person.menus, _standings(belief, number, person.menus))
     if bool((person.targets.right == NOBODY).all()):
         return [best_of(own, person.labels.double().numpy(), n) for n in SIZES]
     return [math.nan] * len(SIZES)
@@ -61,10 +62,10 @@ def _of_menus(menus: Menus, standings: Array) -> list[float]:
     return [float(np.mean([best_of(standings[rows], worth[rows], n) for rows in prompts])) for n in SIZES]
 
 
-def _standings(world: World, belief: Belief, number: int, menus: Menus) -> Array:
+def _standings(belief: PairBelief, number: int, menus: Menus) -> Array:
     """Summed P(preferred) (M,) of every candidate over the others of its prompt."""
     left, right = torch.triu(menus.prompts[:, None] == menus.prompts, diagonal=1).nonzero().unbind(1)
-    chance = belief.prefer(number, world.differences(Pairs(menus.items[left], menus.items[right]))).double()
+    chance = belief.prefer(number, Pairs(menus.items[left], menus.items[right])).double()
     total = torch.zeros(len(menus.items), dtype=torch.float64)
     standings: NDArray[np.float64] = total.index_add(0, left, chance).index_add(0, right, 1 - chance).numpy()
     return standings

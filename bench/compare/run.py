@@ -29,7 +29,7 @@ from rich.progress import (
 from rich.progress import Task as Row
 from rich.text import Text
 
-from bench.compare.method import Method, Recipe
+from bench.compare.method import Method, PairMethod, Recipe
 from bench.compare.report import KEEL
 from bench.compare.simulate import AS_RECORDED, Distortion, Trajectory, play, seeded
 from bench.compare.world import World
@@ -98,14 +98,17 @@ def some_people(world: World, count: int) -> World:
     return replace(world, people=tuple(world.people[number] for number in kept))
 
 
-def run(todo: Sequence[Task], methods_module: str, workers: int | None = None) -> list[Trajectory]:
-    """All trajectories, in the order of the tasks; ``methods_module`` holds METHODS."""
+def run(
+    todo: Sequence[Task], methods_module: str, workers: int | None = None, more: Mapping[str, Recipe] | None = None
+) -> list[Trajectory]:
+    """All trajectories, in the order of the tasks; ``methods_module`` has METHODS, ``more`` are others beside."""
     context = get_context("spawn")
     done = context.Value("i", 0)
     workers = min(workers or os.cpu_count() or 1, len(todo))
+    given = (methods_module, more or {}, done)
     total = sum(len(task.plays) for task in todo)
     with (
-        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(methods_module, done)) as pool,
+        ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=given) as pool,
         progress() as bar,
     ):
         row = bar.add_task("trajectories", total=total)
@@ -146,11 +149,11 @@ _METHODS: Mapping[str, Recipe] = {}
 _done: Any = None
 
 
-def _begin(methods_module: str, done: Any) -> None:
+def _begin(methods_module: str, more: Mapping[str, Recipe], done: Any) -> None:
     """Of every process: one thread, so that sums are taken in the same order everywhere."""
     global _METHODS, _done
     torch.set_num_threads(1)
-    _METHODS, _done = importlib.import_module(methods_module).METHODS, done
+    _METHODS, _done = {**importlib.import_module(methods_module).METHODS, **more}, done
 
 
 def sent(task: Task) -> bytes:
@@ -176,7 +179,7 @@ def _played(parcel: bytes) -> list[Trajectory]:
 
 def trajectories(task: Task, methods: Mapping[str, Recipe]) -> Iterator[Trajectory]:
     """The task's trajectories in its order; a recipe that several names share is learned once."""
-    fitted: dict[Recipe, Method] = {}
+    fitted: dict[Recipe, Method | PairMethod] = {}
     played: dict[tuple[Recipe, Distortion, int | None], Trajectory] = {}
     for each in task.plays:
         recipe = methods[each.method]

@@ -15,11 +15,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from bench.compare.method import Belief, Method
+from bench.compare.method import FeatureBelief, Method, PairBelief, PairMethod, over_pairs
 from bench.compare.policy import chosen
-from bench.compare.world import HeldOut, World
+from bench.compare.world import HeldOut, Judgments, Pairs, World
 from elicitation.choice import OUTCOMES, Outcomes
-from elicitation.crowd import Crowd
 from elicitation.errors import InvalidInput
 
 STAGES = (0, 1, 2, 3, 5, 10, 20)
@@ -74,7 +73,7 @@ class Trajectory:
 
 def play(
     world: World,
-    method: Method,
+    method: Method | PairMethod,
     name: str,
     stages: Sequence[int] = STAGES,
     distortion: Distortion = AS_RECORDED,
@@ -83,17 +82,17 @@ def play(
 
     Raises InvalidInput for a question that was not allowed and for predictions that are no probabilities.
     """
-    interview = _Interview(world, distortion)
+    interview, playing = _Interview(world, distortion), over_pairs(method, world)
     predictions: dict[int, NDArray[np.float64]] = {}
     best: dict[int, NDArray[np.float64]] = {}
     seconds = 0.0
     for k in range(max(stages) + 1):
         started = time.perf_counter()
-        belief = method.believe(interview.observed())
+        belief = playing.read(interview.observed())
         believing = time.perf_counter() - started
         if k in stages:
             predictions[k] = _predictions(world, belief, name)
-            best[k] = chosen(world, belief, predictions[k])
+            best[k] = chosen(world.people, belief, predictions[k])
         if k < max(stages):
             seconds += believing + interview.ask(belief, name)
     questions = sum(map(len, interview.asked))
@@ -119,29 +118,31 @@ class _Interview:
     """Who was asked what so far."""
 
     def __init__(self, world: World, distortion: Distortion) -> None:
-        pools = {person.pool for person in world.people}
-        differences = {pool: world.differences(pool) for pool in pools}
         self.world = world
-        self.pools = [differences[person.pool] for person in world.people]
         self.outcomes = [distorted(world, person, distortion) for person in world.people]
         self.asked: list[list[int]] = [[] for _ in world.people]
 
-    def observed(self) -> Crowd:
+    def observed(self) -> Judgments:
         """Everybody's answers so far."""
         rows = [torch.tensor(asked, dtype=torch.long) for asked in self.asked]
-        given = list(zip(self.outcomes, rows, strict=True))
-        return Crowd(
-            torch.cat([pool[asked] for pool, asked in zip(self.pools, rows, strict=True)]),
+        people = list(zip(self.world.people, rows, strict=True))
+        given = [outcomes[asked] for outcomes, asked in zip(self.outcomes, rows, strict=True)]
+        return Judgments(
+            Pairs(
+                torch.cat([person.pool.left[asked] for person, asked in people]),
+                torch.cat([person.pool.right[asked] for person, asked in people]),
+            ),
             torch.arange(len(rows)).repeat_interleave(torch.tensor([len(asked) for asked in rows])),
+            torch.cat([person.prompts[asked] for person, asked in people]),
             Outcomes(
-                torch.cat([outcomes.column[asked] for outcomes, asked in given]),
-                torch.cat([outcomes.towards[asked] for outcomes, asked in given]),
-                torch.cat([outcomes.strength[asked] for outcomes, asked in given]),
+                torch.cat([outcomes.column for outcomes in given]),
+                torch.cat([outcomes.towards for outcomes in given]),
+                torch.cat([outcomes.strength for outcomes in given]),
             ),
             len(rows),
         )
 
-    def ask(self, belief: Belief, name: str) -> float:
+    def ask(self, belief: PairBelief, name: str) -> float:
         """One more question to everybody who has one left; returns the seconds that choosing took."""
         seconds = 0.0
         for number, person in enumerate(self.world.people):
@@ -151,7 +152,7 @@ class _Interview:
             allowed = open_questions(person.prompts, asked)
             generator = seeded("question", self.world.name, self.world.seed, person.person, len(asked))
             started = time.perf_counter()
-            row = belief.choose(number, self.pools[number], allowed, generator)
+            row = belief.choose(number, person.pool, allowed, generator)
             seconds += time.perf_counter() - started
             if not 0 <= row < len(allowed) or not bool(allowed[row]):
                 raise InvalidInput(
@@ -190,16 +191,16 @@ def seeded(*parts: object) -> torch.Generator:
     return torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
 
 
-def _predictions(world: World, belief: Belief, name: str) -> NDArray[np.float64]:
-    parts = [belief.prefer(number, world.differences(p.targets)) for number, p in enumerate(world.people)]
+def _predictions(world: World, belief: PairBelief, name: str) -> NDArray[np.float64]:
+    parts = [belief.prefer(number, p.targets) for number, p in enumerate(world.people)]
     values: NDArray[np.float64] = torch.cat(parts).to(torch.float64).numpy()
     if not ((values >= 0) & (values <= 1)).all():
         raise InvalidInput(f"{name} predicts values from {values.min()} to {values.max()}; probabilities lie in [0, 1]")
     return values
 
 
-def _personal(world: World, belief: Belief) -> NDArray[np.float64] | None:
-    if not isinstance(belief, Personal):
+def _personal(world: World, belief: PairBelief) -> NDArray[np.float64] | None:
+    if not isinstance(belief, FeatureBelief) or not isinstance(belief.belief, Personal):
         return None
-    parts = [belief.personal(number, world.differences(p.targets)) for number, p in enumerate(world.people)]
+    parts = [belief.belief.personal(number, world.differences(p.targets)) for number, p in enumerate(world.people)]
     return torch.cat(parts).numpy()

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from elicitation.choice import Outcomes
 from elicitation.crowd import Crowd
+from elicitation.errors import InvalidInput
 
 NOBODY = -1
 
@@ -74,7 +75,8 @@ class World:
     """One seed of a suite: ``features`` (M, F) float64, ``served`` the pairs a deployed reward would be used on.
 
     ``length`` is the column of the features that counts length, None where no column does. A seed that holds out
-    several groups of people in turn has a world for each: ``fold`` numbers them from 0.
+    several groups of people in turn has a world for each: ``fold`` numbers them from 0. ``texts`` are the prompt and
+    the response of every item (M), None where features are given or people judge no responses.
     """
 
     name: str
@@ -85,6 +87,7 @@ class World:
     served: Pairs
     length: int | None
     fold: int = 0
+    texts: tuple[tuple[str, str], ...] | None = None
 
     @property
     def by_heart(self) -> bool:
@@ -94,6 +97,16 @@ class World:
     def differences(self, pairs: Pairs) -> Tensor:
         """Features of left minus right (N, F)."""
         return differences(self.features, pairs)
+
+
+def texts_of(world: World) -> tuple[tuple[str, str], ...]:
+    """Prompt and response of every item (M); raises InvalidInput where the world has none."""
+    if world.texts is None:
+        raise InvalidInput(
+            f"{world.name} has no texts of compared responses for a judge to read; leave out --judge, or run it on "
+            "llmfao, captions, mtbench or pairs of responses"
+        )
+    return world.texts
 
 
 def differences(features: Tensor, pairs: Pairs) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers.utils import logging
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class CausalModel:
     @classmethod
     def load(cls, folder: Path) -> "CausalModel":
         """From a folder with safetensors; no remote code."""
+        logging.disable_progress_bar()
         model = AutoModelForCausalLM.from_pretrained(folder, use_safetensors=True, trust_remote_code=False).eval()
         return cls(AutoTokenizer.from_pretrained(folder, trust_remote_code=False), model)
 

@@ -20,6 +20,7 @@ from bench.compare.intervals import (
     worst_tenth,
 )
 from bench.compare.measure import MEASURES, SIZES, Array, tally
+from bench.compare.method import FeatureBelief
 from bench.compare.policy import best_of, chosen, worth_of
 from bench.compare.simulate import play
 from bench.compare.world import NOBODY, HeldOut, Menus, Pairs, World
@@ -105,9 +106,10 @@ def test_of_simulated_people_a_linear_reward_chooses_within_each_prompt() -> Non
     )
     world = World("menus", 0, world.features, world.train, (with_menus,), world.served, None)
     weights = torch.randn(1, small.FEATURES, generator=generator, dtype=torch.float64)
-    belief = small.Weights(torch.zeros(small.FEATURES, dtype=torch.float64), weights, unsure=False)
+    linear = small.Weights(torch.zeros(small.FEATURES, dtype=torch.float64), weights, unsure=False)
+    belief = FeatureBelief(linear, world, world.differences)
     reward = (world.features[items] @ weights[0]).numpy()
-    found = chosen(world, belief, np.full(len(person.labels), 0.5))
+    found = chosen(world.people, belief, np.full(len(person.labels), 0.5))
     groups = [np.flatnonzero(prompts.numpy() == prompt) for prompt in range(3)]
     for column, n in enumerate(SIZES[:2]):
         expected = np.mean([by_draws(reward[rows], worth.numpy()[rows], n) for rows in groups])

@@ -15,7 +15,8 @@ from sklearn.metrics import roc_auc_score
 from world_files import ten_each
 
 from bench import __main__ as command
-from bench.compare.methods import PEERS
+from bench.compare.judges.opening import CONTEXT, JudgeName
+from bench.compare.methods import PEERS, judged
 from bench.compare.page import PROSE, render, write
 from bench.compare.plots import COLOURS, spread
 from bench.compare.report import answers_needed, report, samples_of
@@ -178,7 +179,7 @@ def test_without_keel_and_pref_the_report_stands(trajectories: list[Trajectory])
 
 
 def test_every_peer_has_a_colour_of_its_own() -> None:
-    assert set(COLOURS) == set(PEERS)
+    assert set(COLOURS) == {*PEERS, *judged(JudgeName("folder"))}
     assert len(set(COLOURS.values())) == len(COLOURS)
 
 
@@ -254,9 +255,12 @@ def test_every_suite_has_its_worlds() -> None:
 
 def test_the_stated_command_tells_what_was_asked_for_without_paths() -> None:
     options = argparse.Namespace(suite="polis", data=Path("somewhere"), quick=True, methods=None, first_seed=0)
+    options.judge, options.judge_model, options.judge_context = None, None, CONTEXT
     assert command._command(options, 2) == "keel bench polis --data DATA --seeds 2 --quick"
     options.first_seed = 7
     assert command._command(options, 2) == "keel bench polis --data DATA --seeds 2 --first-seed 7 --quick"
+    options.first_seed, options.judge = 0, "somewhere/else"
+    assert command._command(options, 2) == "keel bench polis --data DATA --seeds 2 --quick --judge JUDGE"
 
 
 def test_other_seeds_are_other_splits(capsys: pytest.CaptureFixture[str]) -> None:

@@ -58,13 +58,13 @@ def compared(
     usable = [division for division in divisions if bool(division.tested.any()) and bool(division.teach.any())]
     if not usable:
         raise InvalidInput(_too_few(judged))
-    found = []
+    texts, found = None if data.table else _texts(data), []
     for fold, division in enumerate(usable):
         taught = judged.pairs[division.teach]
         known = judged.prompts[division.teach].unique()
         features, length = _given(data.table, taught) if data.table else _read(data, groups, known, encode)
         served = taught[torch.randperm(len(taught), generator=generator)[:SERVED]]
-        found.append(world(name, seed, features, length, judged, division, served, fold))
+        found.append(world(name, seed, features, length, judged, division, served, fold, texts))
     return tuple(found)
 
 
@@ -125,6 +125,12 @@ def _read(data: Data, groups: Tensor, known: Tensor, encode: Encode) -> tuple[Te
     conversations = [data.conversations[row] for row in prompts.tolist()]
     responses = [data.responses[row] for row in data.items[:, 1].tolist()]
     return response_features(conversations, responses, prompts, taught, encode), LENGTH
+
+
+def _texts(data: Data) -> tuple[tuple[str, str], ...]:
+    """Prompt and response of every item."""
+    prompts = [conversation.plain for conversation in data.conversations]
+    return tuple((prompts[asked], data.responses[said]) for asked, said in data.items.tolist())
 
 
 def _given(table: Path, taught: Pairs) -> tuple[Tensor, int | None]:

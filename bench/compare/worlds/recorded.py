@@ -67,11 +67,12 @@ def world(
     division: Division,
     served: Pairs,
     fold: int = 0,
+    texts: tuple[tuple[str, str], ...] | None = None,
 ) -> World:
     """The world of ``judged``, sorted by person; held out is who is tested, by their number in ``judged``."""
     tested = judged.people[division.tested].unique().tolist()
     people = tuple(_held_out(judged, division, person) for person in tested)
-    return World(name, seed, features, _taught(judged, division.teach), people, served, length, fold)
+    return World(name, seed, features, _taught(judged, division.teach), people, served, length, fold, texts)
 
 
 def _taught(judged: Judgments, rows: Tensor) -> Judgments:
