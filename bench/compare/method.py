@@ -53,7 +53,7 @@ class PairBelief(Protocol):
 class PairMethod(Protocol):
     """A fitted method that knows items by number."""
 
-    def read(self, observed: Judgments) -> PairBelief:
+    def believe_pairs(self, observed: Judgments) -> PairBelief:
         """``observed``: all held-out people's answers so far, each person's in the order they were given."""
         ...
 
@@ -87,7 +87,7 @@ class FeatureMethod:
     world: World
     pools: Callable[[Pairs], Tensor]
 
-    def read(self, observed: Judgments) -> FeatureBelief:
+    def believe_pairs(self, observed: Judgments) -> FeatureBelief:
         return FeatureBelief(self.method.believe(crowd(self.world.features, observed)), self.world, self.pools)
 
 

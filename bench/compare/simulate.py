@@ -88,7 +88,7 @@ def play(
     seconds = 0.0
     for k in range(max(stages) + 1):
         started = time.perf_counter()
-        belief = playing.read(interview.observed())
+        belief = playing.believe_pairs(interview.observed())
         believing = time.perf_counter() - started
         if k in stages:
             predictions[k] = _predictions(world, belief, name)

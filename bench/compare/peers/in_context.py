@@ -45,7 +45,7 @@ class InContext:
 
     wording: Wording
 
-    def read(self, observed: Judgments) -> InContextBelief:
+    def believe_pairs(self, observed: Judgments) -> InContextBelief:
         """The answers ``observed`` as examples."""
         return InContextBelief(self.wording, worded(self.wording, observed))
 

@@ -53,7 +53,7 @@ class Persona:
 
     wording: Wording
 
-    def read(self, observed: Judgments) -> PersonaBelief:
+    def believe_pairs(self, observed: Judgments) -> PersonaBelief:
         """The answers ``observed``, yet to be described."""
         return PersonaBelief(self.wording, worded(self.wording, observed))
 
