@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 import worlds as small
-from conftest import outcomes
 from readers import BIAS, LIKES, Reader, odds
 from world_files import comparisons, encode, ten_each
 
@@ -20,6 +19,7 @@ from bench.compare.simulate import play
 from bench.compare.world import Judgments, Pairs, World, texts_of
 from bench.compare.worlds import pairs
 from bench.compare.worlds.text import LENGTH
+from elicitation.choice import Outcomes
 from elicitation.errors import InvalidInput
 
 METHODS_OF = {"in-context": InContext, "persona": Persona}
@@ -31,7 +31,9 @@ def answered(columns: list[int], size: int = 1) -> Judgments:
     """The first of ``size`` people says what the ``columns`` say of the pairs (0, 1), (2, 3), …"""
     left = 2 * torch.arange(len(columns))
     people = torch.zeros(len(columns), dtype=torch.long)
-    return Judgments(Pairs(left, left + 1), people, left, outcomes(torch.tensor(columns, dtype=torch.long)), size)
+    column = torch.tensor(columns, dtype=torch.long)
+    said = Outcomes(column, 1.0 - column.double(), torch.zeros(len(column), dtype=torch.float64))
+    return Judgments(Pairs(left, left + 1), people, left, said, size)
 
 
 def longer(sign: int, count: int = 4) -> list[int]:

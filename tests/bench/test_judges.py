@@ -1,6 +1,5 @@
 """Judges from local files and behind an endpoint: probabilities, batches, templates, faults, the command."""
 
-import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -11,14 +10,13 @@ import pytest
 import torch
 from fastapi import FastAPI
 from listening import listening
-from readers import LIKES, Endpoint, Reader, odds
+from readers import LIKES, Endpoint, odds
 from test_in_context import TARGETS, TEXTS, answered, longer
 from tokenizers import Tokenizer
 from tokenizers.decoders import ByteLevel as Decoder
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel
 from tokenizers.trainers import BpeTrainer
-from torch.nn.functional import cross_entropy
 from transformers import AutoTokenizer, GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 from world_files import comparisons
 
@@ -29,13 +27,13 @@ from bench.compare.judges.endpoint import TOP, ChatEndpoint
 from bench.compare.judges.opening import JudgeName, try_out
 from bench.compare.judges.prompts import DESCRIBE, Wording
 from bench.compare.peers.in_context import InContext
+from bench.compare.peers.persona import Persona
 from bench.compare.world import Pairs
 from elicitation.errors import InvalidInput
 
 pytestmark = pytest.mark.slow
 
 PROMPTS = ["Which one?\nPreferred:", "Short:", "Which of these do you think they would prefer? Preferred:"]
-COLOURS = (("Which?", "red"), ("Which?", "blue"))
 
 
 END = "<end>"
@@ -56,6 +54,7 @@ def tiny_model(folder: Path, texts: Sequence[str], letters: bool = True) -> Path
         n_embd=32,
         n_layer=2,
         n_head=2,
+        initializer_range=0.3,
         bos_token_id=end,
         eos_token_id=end,
         resid_pdrop=0.0,
@@ -114,30 +113,13 @@ def test_a_prompt_is_a_turn_of_the_models_chat(folder: Path, tmp_path: Path) -> 
     assert chat.tokens("Short:") == plain.tokens("[user] Short:\n[assistant] ")
 
 
-def test_a_model_that_has_learned_to_read_answers_predicts_by_them(tmp_path: Path) -> None:
-    """Somebody chooses the colour that they chose before: learned in a few steps from the eight prompts there are."""
-    words = Wording(Reader(), COLOURS)
-    tiny_model(tmp_path, [words.by_answers([words.answer(0, 1, column)], words.pair(1, 0)) for column in (0, 2)])
-    wording = Wording(judge := CausalJudge.load(str(tmp_path), 512), COLOURS)
-    lessons = {}
-    for first, column, second in itertools.product((0, 1), (0, 2), (0, 1)):
-        chosen = first if column == 0 else 1 - first
-        prompt = wording.by_answers([wording.answer(first, 1 - first, column)], wording.pair(second, 1 - second))
-        lessons[prompt] = " A" if second == chosen else " B"
-    ids = [judge.causal.tokenizer(side)["input_ids"] for side in (list(lessons), list(lessons.values()))]
-    learn(judge.causal.model, *ids)
-    for column, low, high in ((0, 0.9, 1.0), (2, 0.0, 0.1)):
-        p = InContext(wording).believe_pairs(answered([column])).prefer(0, Pairs(torch.tensor([0]), torch.tensor([1])))
-        assert low <= float(p) <= high
-
-
-def learn(model: Any, prompts: list[list[int]], letters: list[list[int]]) -> None:
-    ids, following = torch.tensor(prompts), torch.tensor(letters)[:, 0]
-    optimiser = torch.optim.Adam(model.parameters(), 1e-2)
-    for _ in range(150):
-        optimiser.zero_grad()
-        cross_entropy(model(input_ids=ids).logits[:, -1], following).backward()
-        optimiser.step()
+@pytest.mark.parametrize("method", [InContext, Persona])
+def test_a_local_model_reads_the_answers_and_both_orders(local: CausalJudge, method: type[InContext | Persona]) -> None:
+    wording = Wording(local, tuple((question[:6], response[:9]) for question, response in TEXTS))
+    p, other = (method(wording).believe_pairs(answered([column])).prefer(0, TARGETS) for column in (0, 2))
+    assert float((p - other).abs().max()) > 1e-3
+    back = method(wording).believe_pairs(answered([0])).prefer(0, Pairs(TARGETS.right, TARGETS.left))
+    torch.testing.assert_close(back, 1 - p, atol=1e-5, rtol=0)
 
 
 def test_what_is_no_model_is_named(folder: Path, tmp_path: Path) -> None:
@@ -258,9 +240,10 @@ def test_the_command_compares_a_judge_with_the_aggregate(
 
 def test_the_command_reads_with_a_local_model(data: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     given = ["pairs", "--data", str(data), "--methods", "in-context", "--judge", str(folder)]
-    found = [measured(capsys, *given)["methods"]["in-context"] for _ in range(2)]
-    assert found[0]["auc"] == found[1]["auc"]
-    assert found[0]["nll"]["0"] < 1
+    found = measured(capsys, *given)["methods"]
+    assert list(found) == ["in-context"]
+    assert found["in-context"]["subsample"] == {"people": 3, "seeds": 1}
+    assert found["in-context"]["nll"]["0"] > 0
 
 
 @pytest.mark.parametrize(
@@ -268,13 +251,12 @@ def test_the_command_reads_with_a_local_model(data: Path, folder: Path, capsys: 
     [
         (["--methods", "in-context"], "--methods names in-context; known are aggregate"),
         (["--judge-model", "reader"], "--judge-model reader has no endpoint; add --judge"),
-        (["--judge", "nowhere"], "--judge nowhere is no causal language model"),
+        (["--judge", "/nowhere/at/all"], "--judge /nowhere/at/all is no causal language model"),
     ],
 )
 def test_the_command_says_what_it_lacks(
-    given: list[str], message: str, data: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    given: list[str], message: str, data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     assert command.main(["pairs", "--data", str(data), "--quick", *given]) == 1
     assert f"keel bench: {message}" in capsys.readouterr().err
 

@@ -11,7 +11,6 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import httpx
@@ -61,20 +60,16 @@ class ChatEndpoint:
         choices = self._choices(prompts, {"max_tokens": limit})
         return [str((choice.get("message") or {}).get("content") or "").strip() for choice in choices]
 
-    @cached_property
-    def _client(self) -> httpx.Client:
+    def _choices(self, prompts: Sequence[str], options: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The first choice of every reply."""
         key = os.environ.get(KEY)
         headers = {"Authorization": f"Bearer {key}"} if key else {}
-        return httpx.Client(timeout=TIMEOUT_SECONDS, headers=headers)
+        with httpx.Client(timeout=TIMEOUT_SECONDS, headers=headers) as client, ThreadPoolExecutor(AT_ONCE) as threads:
+            return list(threads.map(lambda prompt: self._choice(client, prompt, options), prompts))
 
-    def _choices(self, prompts: Sequence[str], options: Mapping[str, Any]) -> list[dict[str, Any]]:
-        with ThreadPoolExecutor(AT_ONCE) as threads:
-            return list(threads.map(lambda prompt: self._choice(prompt, options), prompts))
-
-    def _choice(self, prompt: str, options: Mapping[str, Any]) -> dict[str, Any]:
-        """The first choice of a reply."""
+    def _choice(self, client: httpx.Client, prompt: str, options: Mapping[str, Any]) -> dict[str, Any]:
         turns = [{"role": "user", "content": prompt}]
-        reply = self._reply({"model": self.model, "messages": turns, "temperature": 0, "seed": 0, **options})
+        reply = self._reply(client, {"model": self.model, "messages": turns, "temperature": 0, "seed": 0, **options})
         try:
             choice: dict[str, Any] = reply.json()["choices"][0]
         except (ValueError, LookupError, TypeError) as error:
@@ -83,10 +78,10 @@ class ChatEndpoint:
             ) from error
         return choice
 
-    def _reply(self, body: Mapping[str, Any]) -> httpx.Response:
+    def _reply(self, client: httpx.Client, body: Mapping[str, Any]) -> httpx.Response:
         for pause in (*PAUSES, None):
             try:
-                reply = self._client.post(f"{self.base.rstrip('/')}/chat/completions", json=body)
+                reply = client.post(f"{self.base.rstrip('/')}/chat/completions", json=body)
             except httpx.TransportError as error:
                 fault = type(error).__name__
             else:
