@@ -68,7 +68,7 @@ class Throttle(logging.Filter):
 def log_to_stderr() -> None:
     """JSON lines for our own events and warnings of the server; its access log, which shows paths, is off.
 
-    Streamlit, once imported, writes what the server's own loggers are told in lines of its own; here they pass it on.
+    Handlers that another library put on the server's loggers, as Streamlit does when it is imported, are taken off.
     """
     # A failure to write a line would otherwise be told with the line's content.
     logging.raiseExceptions = False
