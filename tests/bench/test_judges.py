@@ -34,8 +34,6 @@ from elicitation.errors import InvalidInput
 pytestmark = pytest.mark.slow
 
 PROMPTS = ["Which one?\nPreferred:", "Short:", "Which of these do you think they would prefer? Preferred:"]
-
-
 END = "<end>"
 
 
@@ -242,7 +240,8 @@ def test_the_command_reads_with_a_local_model(data: Path, folder: Path, capsys: 
     given = ["pairs", "--data", str(data), "--methods", "in-context", "--judge", str(folder)]
     found = measured(capsys, *given)
     assert (list(found["methods"]), found["people"]) == (["in-context"], 3)
-    assert found["methods"]["in-context"]["nll"]["0"] > 0
+    nll = found["methods"]["in-context"]["nll"]
+    assert nll["0"] != nll["5"]
 
 
 @pytest.mark.parametrize(

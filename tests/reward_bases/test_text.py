@@ -30,6 +30,16 @@ def test_an_unusable_conversation_is_refused_with_the_reason(turns: list[dict[st
         Conversation.of(turns)
 
 
+def test_a_conversation_as_one_text_says_who_spoke_unless_it_is_one_turn() -> None:
+    turns = [
+        {"role": "user", "content": "Hi"},
+        {"role": "assistant", "content": "Yes?"},
+        {"role": "user", "content": "Go"},
+    ]
+    assert Conversation.of(turns).plain == "user: Hi\nassistant: Yes?\nuser: Go"
+    assert Conversation.of("Hi").plain == "Hi"
+
+
 def test_the_window_keeps_the_last_question_whole_then_the_system_prompt_then_the_newest_turns() -> None:
     turns = [
         {"role": "system", "content": "Be kind"},

@@ -5,8 +5,7 @@ answers are left out, as many as need be.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 
 from bench.compare.judges.judge import Judge
 from elicitation.choice import OUTCOMES, Choice
@@ -35,6 +34,7 @@ class Wording:
 
     judge: Judge
     texts: Texts
+    _known: dict[int, tuple[str, str]] = field(default_factory=dict)
 
     def pair(self, left: int, right: int) -> str:
         """Two items, by number, as A and B."""
@@ -63,10 +63,6 @@ class Wording:
             prompt, response = self.texts[item]
             self._known[item] = self.judge.cut(prompt, TEXT_TOKENS), self.judge.cut(response, TEXT_TOKENS)
         return self._known[item]
-
-    @cached_property
-    def _known(self) -> dict[int, tuple[str, str]]:
-        return {}
 
     def _fitted(self, compose: Callable[[Sequence[str]], str], answers: Sequence[str], reply: int) -> str:
         """With as many of the latest answers as leave room for ``reply`` tokens."""
