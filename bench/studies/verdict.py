@@ -3,11 +3,11 @@
 P people judge pairs of responses to the same prompts. The features of the responses are drawn once from a normal
 distribution. In every run the labels are dealt out anew, by lot: they depend on no feature and on no person. Then
 people are judged as ``keel train`` judges them. Without each fold of the people in turn settings are chosen and heads
-learned; the predictions of all folds give one verdict. Personal scores can be no better here than the aggregate, so
-"better" is always an error. "Worse" is one too, unless learning from noise truly costs something. Each may come up in
-one run of TOLERATED. Intervals of shares are Wilson's (1927), 95 %.
+learned; the predictions of all folds give one verdict. Nobody's answers tell anything about their other judgments, so
+a verdict of "better" or "worse" comes of chance or of learning from noise. Each may come up in one run of TOLERATED.
+Intervals of shares are Wilson's (1927), 95 %.
 
-A run takes half a minute or more on one core; ``--workers`` shares the runs out among processes.
+A run takes three quarters of a minute on one core; ``--workers`` shares the runs out among processes.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import binomtest
 
+from bench.compare.terminal import many
 from elicitation.choice import Outcomes
 from elicitation.statistics import Interval
 from reward_bases.train.data.judgments import InMemory, Judgments
@@ -197,7 +198,7 @@ def allowed(runs: int) -> int:
 def _title(crowd: Crowd, runs: Sequence[Run]) -> str:
     gain, added = (fmean(getattr(run, kind).value for run in runs) for kind in ("gain", "added"))
     return (
-        f"{crowd.text}; labels dealt out at random in {len(runs)} runs. Mean gain in log-likelihood, nats per "
+        f"{crowd.text}; labels dealt out at random in {many(len(runs), 'run')}. Mean gain in log-likelihood, nats per "
         f"judgment: {_signed(gain)} on the aggregate, {_signed(added)} on no answers."
     )
 
