@@ -6,7 +6,6 @@ the tuned aggregate head, paired, with 95 % intervals by bootstrap over people.
 """
 
 import argparse
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache, partial
@@ -14,8 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 
 from bench.compare.intervals import Sample, interval, replicated
 from bench.compare.keel import Keel, approval, judged_by
@@ -27,6 +24,7 @@ from bench.compare.report import samples_of
 from bench.compare.simulate import Trajectory, play
 from bench.compare.world import World
 from bench.compare.worlds.pairs import worlds
+from bench.studies.table import add_outputs, give
 from elicitation.acquisition import Rule
 from elicitation.population import Component, Population
 from reward_bases.train.model.learn import Learned, LearnSettings, learn
@@ -156,22 +154,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, required=True, help="file of comparisons")
     parser.add_argument("--seeds", type=int, default=SEEDS, help=f"number of splits (default {SEEDS})")
     parser.add_argument("--first-seed", type=int, default=0, help="first split (default 0)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
+    add_outputs(parser)
     options = parser.parse_args(arguments)
     drawn = range(options.first_seed, options.first_seed + options.seeds)
     some = [world for seed in drawn for world in worlds(seed, quick=False, data=options.data)]
     result = {**measure(some), "command": f"python -m bench.studies.few --data DATA --seeds {options.seeds}"}
-    text = json.dumps(result, indent=1)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
-    if options.json:
-        print(text)
-        return 0
-    table = Table(*COLUMNS, title=result["title"])
-    for row in result["rows"]:
-        table.add_row(*row)
-    Console().print(table)
+    give(result, options)
     return 0
 
 

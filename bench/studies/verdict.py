@@ -4,30 +4,27 @@ P people judge pairs of responses to the same prompts. The features of the respo
 distribution. In every run the labels are dealt out anew, by lot: they depend on no feature and on no person. Then
 people are judged as ``keel train`` judges them. Without each fold of the people in turn settings are chosen and heads
 learned; the predictions of all folds give one verdict. Nobody's answers tell anything about their other judgments, so
-a verdict of "better" or "worse" comes of chance or of learning from noise. Each may come up in one run of TOLERATED.
+a verdict of "better" or "worse" comes of chance or of learning from noise. Each may come up in one run of twenty.
 Intervals of shares are Wilson's (1927), 95 %.
 
 A run takes three quarters of a minute on one core; ``--workers`` shares the runs out among processes.
 """
 
 import argparse
-import json
 import multiprocessing
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache, partial
-from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 import torch
-from rich.console import Console
-from rich.table import Table
 from scipy.stats import binomtest
 
 from bench.compare.terminal import many
+from bench.studies.table import add_outputs, give
 from elicitation.choice import Outcomes
 from elicitation.statistics import Interval
 from reward_bases.train.data.judgments import InMemory, Judgments
@@ -224,21 +221,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--each", type=int, default=Crowd.each, help=f"judgments of each (default {Crowd.each})")
     parser.add_argument("--seed", type=int, default=0, help="of features, questions and all runs (default 0)")
     parser.add_argument("--workers", type=int, default=1, help="processes that share the runs (default 1)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
-    parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
+    add_outputs(parser)
     options = parser.parse_args(arguments)
     crowd = Crowd(people=options.people, each=options.each, seed=options.seed)
     result = measure(crowd, options.runs, options.workers)
-    text = json.dumps(result, indent=1)
-    if options.out:
-        options.out.write_text(text + "\n", encoding="utf-8")
-    if options.json:
-        print(text)
-        return 0
-    table = Table(*COLUMNS, title=result["title"])
-    for row in result["rows"]:
-        table.add_row(*row)
-    Console().print(table)
+    give(result, options)
     return 0
 
 

@@ -183,3 +183,12 @@ def test_the_command_prints_what_it_writes_and_says_how_to_get_it_again(
     assert result["command"] == f"python -m bench.studies.verdict {options}"
     assert result["title"].startswith("30 people of 9 judgments each, ")
     assert progress == "1/2 unclear\n2/2 better\n"
+
+
+def test_without_json_the_command_prints_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    had(monkeypatch, ["unclear", "better"])
+    assert verdict.main(["--runs", "2"]) == 0
+    said = capsys.readouterr().out
+    assert all(word in said for word in ("verdict", "better", "worse", "unclear", "50.0%"))
