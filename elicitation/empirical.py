@@ -59,14 +59,21 @@ class Moments:
             self.log_evidence + other.log_evidence,
         )
 
-    def population(self, current: Population) -> Population:
-        """The M step; heads that are protected in the ``current`` population stay as they are."""
+    def population(self, current: Population, mean_held: bool = False) -> Population:
+        """The M step; heads that are protected in the ``current`` population stay as they are.
+
+        With ``mean_held`` all means stay, and the covariances are around them.
+        """
         free = ~current.protected
         weights = (self.shares / self.shares.sum()).tolist()
         components = []
-        for weight, share, first, second in zip(weights, self.shares, self.first, self.second, strict=True):
-            mean = first / share
-            covariance = second / share - torch.outer(mean, mean)
+        for old, weight, share, first, second in zip(
+            current.components, weights, self.shares, self.first, self.second, strict=True
+        ):
+            found = first / share
+            mean = old.mean if mean_held else found
+            cross = torch.outer(mean, found)
+            covariance = second / share - cross - cross.T + torch.outer(mean, mean)
             covariance = (covariance + covariance.T) / 2 * (free[:, None] & free)
             components.append(Component(weight, torch.where(free, mean, current.mean), covariance))
         return Population(tuple(components))
@@ -84,8 +91,8 @@ class Fit:
     means: Tensor | None
 
 
-def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int) -> Fit:
-    """At most ``rounds`` of EM from ``start``, whose number of components is kept.
+def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int, mean_held: bool = False) -> Fit:
+    """At most ``rounds`` of EM from ``start``, whose number of components is kept, and with ``mean_held`` its means.
 
     Raises InvalidInput for an empty crowd and NotConverged when somebody's mode is not found.
     """
@@ -95,7 +102,7 @@ def learn(crowd: Crowd, model: ChoiceModel, start: Population, rounds: int) -> F
     for _ in range(rounds):
         sums, means = moments(crowd, model, population, means)
         path.append(sums.log_evidence)
-        population = sums.population(population)
+        population = sums.population(population, mean_held)
         if path[-1] - path[-2] < TOLERANCE * crowd.size:
             break
     return Fit(population, tuple(path[1:]), means)
@@ -136,6 +143,11 @@ def with_mean_shrunk(population: Population, factor: float) -> Population:
     return Population(tuple(replace(part, mean=part.mean + shift) for part in population.components))
 
 
-def with_covariance_scaled(population: Population, factor: float) -> Population:
-    """The population with every component's covariance times ``factor`` > 0: how far people may be from its mean."""
-    return Population(tuple(replace(part, covariance=factor * part.covariance) for part in population.components))
+def with_covariance_scaled(population: Population, factor: float | Tensor) -> Population:
+    """The population with every component's covariance times ``factor`` > 0: how far people may be from its mean.
+
+    Of factors (K,), one for each head, a covariance of two heads is multiplied by the geometric mean.
+    """
+    times = torch.as_tensor(factor, dtype=torch.float64).expand(population.k).sqrt()
+    both = torch.outer(times, times)
+    return Population(tuple(replace(part, covariance=both * part.covariance) for part in population.components))

@@ -91,7 +91,7 @@ def refit_training(folder: Path, without: Sequence[str], out: Path | None) -> Re
 
     def save(target: Path) -> None:
         save_with_population(folder, target, population, card)
-        save_people(target, kept.crowd, kept.user_ids, kept.start, kept.settings)
+        save_people(target, kept)
 
     target = out or folder
     write_folder(target, save)
@@ -154,7 +154,9 @@ def improved(crowd: Crowd, artifact: Artifact) -> Population:
 
 def _learned(people: People, artifact: Artifact) -> Population:
     """As training does, over the artifact's heads; a crowd of votes has one head more."""
-    population = population_from(people.crowd, _trained_model(people, artifact), people.start, people.settings)
+    population = population_from(
+        people.crowd, _trained_model(people, artifact), people.start, people.settings, people.given
+    )
     return marginal(population, torch.arange(artifact.basis.k))
 
 
@@ -187,7 +189,7 @@ def _erasure_measured(people: People, kept: People, artifact: Artifact) -> HeldO
     model = _trained_model(people, artifact)
 
     def learner(crowd: Crowd) -> Population:
-        return population_from(crowd, model, people.start, people.settings)
+        return population_from(crowd, model, people.start, people.settings, people.given)
 
     old = learned_without(before, fold[sample | ~staying], learner)
     new = learned_without(after, fold[sample], learner)

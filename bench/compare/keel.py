@@ -81,7 +81,7 @@ def keel(world: World, rule: Rule, shuffled: bool = False) -> Keel:
 @lru_cache(maxsize=1)
 def learned_from(world: World, shuffled: bool) -> Learned:
     """Heads and population that all question rules share; kept for the world last asked for."""
-    judged, fixed = judged_by(world, shuffled), approval(world)
+    judged, fixed = judged_by(world, shuffled), given_heads(world)
     settings = choose_settings(judged, fixed, LearnSettings(seed=world.seed), new_prompts=not world.by_heart)
     return learn(judged, fixed, settings)
 
@@ -96,6 +96,13 @@ def judged_by(world: World, shuffled: bool) -> Judgments:
     return Judgments(
         InMemory(world.features), pairs.left, pairs.right, train.people, train.prompts[order], outcomes, train.size
     )
+
+
+def given_heads(world: World) -> Tensor:
+    """The heads (T, F) that nobody has to learn: length where a feature counts it and, for votes, approval."""
+    width = world.features.shape[1]
+    length = torch.eye(width, dtype=torch.float64)[[] if world.length is None else [world.length]]
+    return torch.cat([length, approval(world)])
 
 
 def approval(world: World) -> Tensor:

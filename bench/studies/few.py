@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from bench.compare.intervals import Sample, interval, replicated
-from bench.compare.keel import Keel, approval, judged_by
+from bench.compare.keel import Keel, given_heads, judged_by
 from bench.compare.measure import MEASURES
 from bench.compare.method import Method, Recipe
 from bench.compare.peers.aggregate import aggregate, best_ridge, head, length
@@ -44,7 +44,7 @@ ALONE = frozenset({"learned", "ridge", "components", "consistency", "covariance_
 @lru_cache(maxsize=4)
 def learned(world: World, start: LearnSettings, given: frozenset[str] = frozenset()) -> Learned:
     """Keel's fit from ``start``, with the settings ``given`` left as they are."""
-    judged, fixed = judged_by(world, shuffled=False), approval(world)
+    judged, fixed = judged_by(world, shuffled=False), given_heads(world)
     settings = choose_settings(judged, fixed, replace(start, seed=world.seed), not world.by_heart, given)
     return learn(judged, fixed, settings)
 

@@ -8,7 +8,6 @@ test set: which of two language-model responses is better, three annotators. Nei
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 import pandas as pd
 import torch
@@ -28,8 +27,8 @@ from reward_bases.train.data.judgments import NOBODY, InMemory, Judgments
 from reward_bases.train.features.store import clipped_features
 from reward_bases.train.features.vectors import VectorCache
 from reward_bases.train.model.learn import Learned
-from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES, supported_covariance_scale
-from reward_bases.train.validate.inner_fold import inner_folds
+from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES, Gains, remember, surest_scale
+from reward_bases.train.validate.inner_fold import InnerFold, inner_folds
 from reward_bases.traits.pairs import FOLDS, Pairs, chosen_inverse_ridge, logistic_direction, spread_of
 
 SIGN = {"a": 1.0, "b": -1.0, "tie": 0.0}
@@ -269,13 +268,18 @@ def taste_spread(
         return Learned(heads, learn(of.crowd(heads), model, prior, EM_ROUNDS).population, model)
 
     parts, memory = inner_folds(judged, True, torch.Generator().manual_seed(0)), dict[str, float]()
-    known = [learned(part.teach) for part in parts]
-    for scale in COVARIANCE_SCALES:
-        pairs = zip(parts, known, strict=True)
-        memory[f"strength {scale}"] = fmean(part.mean_log_likelihood(one, scale) for part, one in pairs)
-    best = max(COVARIANCE_SCALES, key=lambda scale: memory[f"strength {scale}"])
-    supported = supported_covariance_scale(parts, lambda: known, best, memory)
-    return with_covariance_scaled(learned(judged).population, supported).covariance, {"strength": supported, **memory}
+    remember(_gains(parts, [learned(part.teach) for part in parts]), "strength", memory)
+    scale = surest_scale("strength", memory) or COVARIANCE_SCALES[0]
+    return with_covariance_scaled(learned(judged).population, scale).covariance, {"strength": scale, **memory}
+
+
+def _gains(parts: Sequence[InnerFold], known: Sequence[Learned]) -> Gains:
+    """Of COVARIANCE_SCALES on the smallest of them."""
+    found = [
+        part.log_likelihoods(one, [with_covariance_scaled(one.population, scale) for scale in COVARIANCE_SCALES])
+        for part, one in zip(parts, known, strict=True)
+    ]
+    return Gains.of(torch.cat([each - each[0] for each in found], dim=1), parts)
 
 
 def _judged(judgments: SignedJudgments) -> Judgments:

@@ -11,8 +11,8 @@ from elicitation.checks import K_MAX
 from elicitation.errors import InvalidInput
 from reward_bases.train.data.judgments import Judgments
 from reward_bases.train.model.checkpoint import Scores, load_factors, save_factors
-from reward_bases.train.model.heads import Factors, aggregate_head
-from reward_bases.train.model.learn import Learned, LearnSettings, learn
+from reward_bases.train.model.heads import Factors
+from reward_bases.train.model.learn import Learned, LearnSettings, everybodys_head, learn
 from reward_bases.train.progress import ProgressListener
 from reward_bases.train.request import Request
 from reward_bases.train.training_set import Materials, TrainingSet
@@ -38,7 +38,7 @@ class Fit:
     def everybodys_head(self) -> Tensor:
         """Weights (F,) of one Bradley–Terry head for everybody, learned from the same people."""
         of = self.training_set
-        weights, offsets = aggregate_head(of.teach, self.learned.model, of.fixed, self.settings.aggregate_ridge)
+        weights, offsets = everybodys_head(of.teach, self.learned.model, of.fixed, self.settings)
         return weights + offsets[1:] @ of.fixed
 
     def predictions(self, split: Split) -> Predictions:

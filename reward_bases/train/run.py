@@ -25,10 +25,9 @@ from reward_bases.train.features import describe
 from reward_bases.train.features.text_features import bank_reference
 from reward_bases.train.fitting import Fit, Fitting, fits_without_folds
 from reward_bases.train.model.ensemble import ensemble
-from reward_bases.train.model.heads import Ridges
 from reward_bases.train.model.learn import LearnSettings
 from reward_bases.train.model.served_heads import own_reference, serve_heads
-from reward_bases.train.model.training_people import save_people
+from reward_bases.train.model.training_people import People, save_people
 from reward_bases.train.progress import ProgressListener
 from reward_bases.train.request import Request, RunFolder
 from reward_bases.train.training_set import ENCODER, Materials, gather
@@ -112,17 +111,17 @@ class _Training:
     def _ensemble(self, fit: Fit) -> Tensor:
         self.listener.stage("refitting heads")
         settings, teach, size = fit.settings, fit.training_set.teach, self.folder.request.ensemble
-        ridges = Ridges(settings.aggregate_ridge, settings.ridge)
         # Heads are learned at one consistency for everybody.
         model, fixed = replace(fit.learned.model, log_consistency_std=0.0), len(fit.training_set.fixed)
-        return ensemble(teach, model, fit.factors, fixed, ridges, size, settings.seed, self.listener.progress)
+        return ensemble(teach, model, fit.factors, fixed, settings, size, self.listener.progress)
 
     def _write(self, found: _Found) -> dict[str, Any]:
         folder, basis = self.folder.path, self._basis(found)
         training = self._report(found, basis)
         teachers = found.fit.training_set.teachers.nonzero().flatten().tolist()
         user_ids = tuple(self.data.user_ids[person] for person in teachers)
-        save_people(folder, basis.served.crowd, user_ids, basis.served.start, found.fit.settings)
+        served = basis.served
+        save_people(folder, People(served.crowd, user_ids, served.start, found.fit.settings, served.given))
         card.write(folder, basis, found.fit.training_set, training)
         return training
 

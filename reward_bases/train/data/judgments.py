@@ -75,6 +75,16 @@ class Judgments:
         """Number of features F."""
         return self.items.shape[1]
 
+    @property
+    def votes(self) -> bool:
+        """Whether some judgments are votes."""
+        return bool((self.right == NOBODY).any())
+
+    @property
+    def opinions(self) -> "Judgments":
+        """Without passed votes: who passes on a statement says nothing of it; who calls two responses equal does."""
+        return self.where((self.outcomes.ties == 0) | (self.right != NOBODY)) if self.votes else self
+
     def where(self, rows: Tensor) -> "Judgments":
         """The judgments selected by ``rows`` (bool (N,) or ascending indices), of the same people."""
         return Judgments(

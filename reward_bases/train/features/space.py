@@ -72,7 +72,7 @@ def scaled(judged: Judgments, lowest: Tensor, highest: Tensor) -> Scaled:
     for rows in _blocks(judged):
         centre, count = centre + rows.sum(0), count + len(rows)
     centre = centre / count
-    votes = bool((judged.right == NOBODY).any())
+    votes = judged.votes
     square = torch.zeros_like(centre)
     for _, x in judged.blocks():
         square += ((x - centre).square() if votes else x.square() / 2).sum(0)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from elicitation.choice import ChoiceModel
 from reward_bases.train.data.judgments import Judgments
-from reward_bases.train.model.heads import Factors, Ridges, moments, refit_heads
+from reward_bases.train.model.heads import Factors, moments, refit_heads
+from reward_bases.train.model.learn import LearnSettings, everybodys_head
 
 
 def ensemble(
@@ -15,19 +16,27 @@ def ensemble(
     model: ChoiceModel,
     factors: Factors,
     fixed: int,
-    ridges: Ridges,
+    settings: LearnSettings,
     size: int,
-    seed: int,
     progress: Callable[[int, int], None],
 ) -> Tensor:
     """Heads (S, K, F): one M step from ``factors`` on each of ``size`` crowds drawn with replacement."""
     members = []
     for number in range(size):
-        drawn = resampled(judged, torch.Generator().manual_seed(seed + number))
-        people = moments(factors.population, model, drawn.crowd(factors.heads))
-        members.append(refit_heads(drawn, model, factors.heads, people, fixed, ridges))
+        drawn = resampled(judged, torch.Generator().manual_seed(settings.seed + number))
+        members.append(_refitted(drawn, model, factors, fixed, settings))
         progress(number + 1, size)
     return torch.stack(members) if members else torch.zeros(0, *factors.heads.shape, dtype=torch.float64)
+
+
+def _refitted(drawn: Judgments, model: ChoiceModel, factors: Factors, fixed: int, settings: LearnSettings) -> Tensor:
+    """Heads (K, F); an aggregate head that M steps leave alone is fitted to the people ``drawn`` by itself."""
+    people = moments(factors.population, model, drawn.crowd(factors.heads))
+    heads = refit_heads(drawn, model, factors.heads, people, fixed, settings.ridges)
+    if not settings.mean_held:
+        return heads
+    aggregate, _ = everybodys_head(drawn, model, factors.heads[1 : 1 + fixed], settings)
+    return torch.cat([aggregate[None], heads[1:]])
 
 
 def resampled(judged: Judgments, generator: torch.Generator) -> Judgments:

@@ -7,8 +7,9 @@ says little about their own λ, and a point estimate of it would leak into the h
     M    W ← argmax Σ_i E log p(answer_i | λ_uᵀW x_i) − penalty, λ_uᵀW x_i Gaussian with its posterior's moments
 
 Head 0 is the aggregate's Bradley–Terry head; ``fixed`` heads keep their weights; the rest start from the directions
-in which people differ most (``spectral_start``). The penalty is a ridge on what a head of one standard deviation of
-taste can say: ½·ridge·Σ_k σ_k²·|w_k|² in scaled features.
+in which people differ most (``spectral_start``). Where the mean is held, λ̄ is head 0 as it was fitted to people
+together: neither its weights nor λ̄ move, and only spreads and the other heads are learned. The penalty is a ridge on
+what a head of one standard deviation of taste can say: ½·ridge·Σ_k σ_k²·|w_k|² in scaled features.
 """
 
 from collections.abc import Callable
@@ -47,10 +48,14 @@ class Factors:
 
 @dataclass(frozen=True)
 class Ridges:
-    """Prior precision of the weights of the aggregate head and of a learned one."""
+    """Prior precision of the weights of the aggregate head, None where the mean is held, and of a learned one."""
 
-    aggregate: float
+    aggregate: float | None
     learned: float
+
+    @property
+    def mean_held(self) -> bool:
+        return self.aggregate is None
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,12 +71,15 @@ Report = Callable[[Factors, float], None]
 """Called after every round with the factors so far and the log evidence per judgment, nats."""
 
 
-def start_factors(judged: Judgments, model: ChoiceModel, fixed: Tensor, count: int, aggregate_ridge: float) -> Factors:
+def start_factors(
+    judged: Judgments, model: ChoiceModel, fixed: Tensor, count: int, everybodys: tuple[Tensor, Tensor]
+) -> Factors:
     """The aggregate head, the fixed ones (T, F), and ``count`` in which people differ most beyond them.
 
-    Features should have about unit spread, for the ridges to mean the same for all.
+    ``everybodys`` is what ``aggregate_head`` gives. Features should have about unit spread, for the ridges to mean the
+    same for all.
     """
-    aggregate, coefficients = aggregate_head(judged, model, fixed, aggregate_ridge)
+    aggregate, coefficients = everybodys
     learned = spectral_start(judged, model, torch.cat([aggregate[None], fixed]), coefficients, count)
     heads = torch.cat([aggregate[None], fixed, learned])
     mean = torch.cat([coefficients, torch.zeros(len(learned), dtype=torch.float64)])
@@ -130,7 +138,7 @@ def improve(
     factors = start
     while factors.rounds < rounds:
         crowd = judged.crowd(factors.heads)
-        fit = learn(crowd, model, factors.population, INNER)
+        fit = learn(crowd, model, factors.population, INNER, ridges.mean_held)
         population = unit_spread(fit.population, 1 + fixed)
         people = moments(population, model, crowd, fit.means)
         heads = refit_heads(judged, model, factors.heads, people, fixed, ridges)
@@ -153,10 +161,17 @@ def unit_spread(population: Population, known: int) -> Population:
 def refit_heads(
     judged: Judgments, model: ChoiceModel, heads: Tensor, people: tuple[Tensor, Tensor], fixed: int, ridges: Ridges
 ) -> Tensor:
-    """The M step: all heads but the ``fixed`` ones after the first, given the ``moments`` of ``people``."""
+    """The M step: all heads but the ``fixed`` ones after the first, given the ``moments`` of ``people``.
+
+    Where the mean is held, the first stays too.
+    """
     mean, covariance = people
-    learned = torch.tensor([not 1 <= k <= fixed for k in range(len(heads))])
-    ridge = torch.tensor([ridges.aggregate] + [ridges.learned] * (int(learned.sum()) - 1), dtype=torch.float64)
+    tastes = len(heads) - 1 - fixed
+    learned = torch.tensor([not ridges.mean_held] + [False] * fixed + [True] * tastes)
+    if not bool(learned.any()):
+        return heads
+    aggregate = [] if ridges.aggregate is None else [ridges.aggregate]
+    ridge = torch.tensor(aggregate + [ridges.learned] * tastes, dtype=torch.float64)
     known = judged.values(heads[~learned])
     order = torch.cat([torch.nonzero(learned), torch.nonzero(~learned)]).flatten().argsort()
     nodes, shares = gauss_hermite(NODES)

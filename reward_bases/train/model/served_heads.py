@@ -26,6 +26,7 @@ class ServedHeads:
 
     ``weights`` (K, F), ``mean`` and ``spread`` (K,) make φ; ``population`` is that of λ (K,). The population was
     learned from ``crowd``, starting at ``start``; with votes these two have one head more, the last: approval.
+    ``given`` bool are those of their heads that were not learned as tastes.
     """
 
     kept: Tensor
@@ -36,6 +37,7 @@ class ServedHeads:
     population: Population
     crowd: Crowd
     start: Population
+    given: Tensor
 
     def standardise(self, features: Tensor) -> Tensor:
         """φ (…, K) of clipped features (…, F)."""
@@ -72,6 +74,7 @@ def serve_heads(
         rescaled(marginal(learned.population, kept), spread[kept]),
         Crowd(crowd.differences[:, order] / factor, crowd.people, crowd.outcomes, crowd.size),
         rescaled(marginal(factors.population, order), factor),
+        order <= named + len(approval),
     )
 
 

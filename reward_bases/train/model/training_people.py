@@ -29,12 +29,16 @@ IDS = "people.json"
 
 @dataclass(frozen=True, eq=False)
 class People:
-    """``crowd`` of the people ``user_ids``, the population ``start`` of EM, and the ``settings`` of learning."""
+    """``crowd`` of the people ``user_ids``, the population ``start`` of EM, and the ``settings`` of learning.
+
+    ``given`` (K,) bool are the heads that were not learned as tastes.
+    """
 
     crowd: Crowd
     user_ids: tuple[str, ...]
     start: Population
     settings: LearnSettings
+    given: Tensor
 
     def without(self, user_id: str) -> "People":
         """As if ``user_id`` had never taken part."""
@@ -42,27 +46,30 @@ class People:
         part, number = self.crowd.where(kept[self.crowd.people]), kept.long().cumsum(0) - 1
         crowd = Crowd(part.differences, number[part.people], part.outcomes, int(kept.sum()))
         user_ids = tuple(known for known in self.user_ids if known != user_id)
-        return People(crowd, user_ids, self.start, self.settings)
+        return People(crowd, user_ids, self.start, self.settings, self.given)
 
 
-def save_people(
-    folder: Path, crowd: Crowd, user_ids: tuple[str, ...], start: Population, settings: LearnSettings
-) -> None:
+def save_people(folder: Path, people: People) -> None:
     """Write both files, all or nothing each."""
+    crowd = people.crowd
     tensors = {
+        "given": people.given,
         "differences": crowd.differences,
         "people": crowd.people,
         "column": crowd.outcomes.column,
         "towards": crowd.outcomes.towards,
         "strength": crowd.outcomes.strength,
-        **population_tensors(start),
+        **population_tensors(people.start),
     }
     write_whole(folder / TENSORS, save({name: tensor.contiguous() for name, tensor in tensors.items()}), PRIVATE)
-    write_json(folder / IDS, {"user_ids": list(user_ids), "settings": settings.as_stored()}, PRIVATE)
+    write_json(folder / IDS, {"user_ids": list(people.user_ids), "settings": people.settings.as_stored()}, PRIVATE)
 
 
 def load_people(folder: Path) -> People:
-    """Read what ``save_people`` wrote; raises ArtifactMismatch if it is missing or the files disagree."""
+    """Read what ``save_people`` wrote, in 0.1.0 too, which had one scale for all heads.
+
+    Raises ArtifactMismatch if it is missing or the files disagree.
+    """
     if not ((folder / TENSORS).is_file() and (folder / IDS).is_file()):
         raise ArtifactMismatch(f"{folder} has no {TENSORS} with {IDS}; only a basis that keel train made has them")
     tensors = load((folder / TENSORS).read_bytes())
@@ -72,7 +79,8 @@ def load_people(folder: Path) -> People:
     if len(tensors["people"]) and int(tensors["people"].max()) >= len(user_ids):
         raise ArtifactMismatch(f"{TENSORS} holds more people than the {len(user_ids)} ids of {IDS}; train again")
     crowd = Crowd(tensors["differences"], tensors["people"], outcomes, len(user_ids))
-    return People(crowd, user_ids, population_of(tensors), LearnSettings.of_stored(described["settings"]))
+    given = tensors.get("given", torch.ones(crowd.k, dtype=torch.bool))
+    return People(crowd, user_ids, population_of(tensors), LearnSettings.of_stored(described["settings"]), given)
 
 
 def rescaled(population: Population, factor: Tensor) -> Population:

@@ -4,45 +4,51 @@ The criterion is the mean log-likelihood of held-out judgments. With ``new_promp
 training judgment was about, so that heads that memorise their prompts lose. One setting after the other moves along
 its grid as long as the criterion rises.
 
-The covariance scale comes late; it is lowered until the data support it (``covariance_scale``). If they support only
-the smallest, people differ in no head, and the aggregate's ridge is chosen again for itself.
+Where prompts are new λ̄ is held at the aggregate head, and what people add to it is added in turn: first the head alone,
+then the spread over the given heads, then heads of tastes. Each must surely gain on what was there before it; else it
+is left out. Where they are not, λ̄ is learned, and the scales come last.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from elicitation.empirical import with_mean_shrunk
+from elicitation.population import Population
 from reward_bases.train.data.judgments import Judgments
 from reward_bases.train.model.learn import (
     STORED_NAMES,
     Learned,
     LearnSettings,
     Start,
+    as_served,
     begin,
-    learn_from,
     learn_population,
+    learn_unscaled,
 )
-from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES, Memory, supported_covariance_scale
+from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES, Gains, Memory, remember, surest_scale
 from reward_bases.train.validate.inner_fold import InnerFold, inner_folds
+
+Grids = Mapping[str, Sequence[Any]]
 
 HEAD_ROUNDS, PEOPLE_ROUNDS = 2, 4
 """Rounds of EM on the heads, and at most on the population, while settings are compared."""
 
-HEADS: Mapping[str, tuple[Any, ...]] = {
+AGGREGATE_RIDGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)
+HEADS: Grids = {
     "ridge": (1.0, 10.0, 100.0, 1000.0, 10_000.0),
     "learned": (0, 2, 4, 6, 8, 12),
-    "aggregate_ridge": (1.0, 10.0, 100.0, 1000.0, 10_000.0),
 }
 """Settings for each of which the heads are learned again, in the order in which they are chosen."""
 COMPARED = (0.25, 0.5, 1.0, 2.0)
 """Heads are compared at the best of these covariance scales: by what they see, not by how sure they are."""
-PEOPLE: Mapping[str, Sequence[Any]] = {"components": (1, 2, 3), "consistency": (0.0, 0.3, 0.6)}
+CONSISTENCIES = (0.0, 0.3, 0.6)
+PEOPLE: Grids = {"components": (1, 2, 3), "consistency": CONSISTENCIES}
 """Settings of the population alone."""
+LEAST = COVARIANCE_SCALES[0]
+"""People alike."""
 MEAN_SHRINKAGES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
 
 MOST_PEOPLE, MOST_JUDGMENTS = 2000, 40_000
@@ -54,7 +60,7 @@ Criterion = Callable[[LearnSettings], float]
 
 @dataclass(frozen=True, eq=False)
 class Trials:
-    """Mean log-likelihood of held-out judgments under settings, nats, averaged over ``parts``.
+    """Log-likelihoods of the judgments that ``parts`` hold out, nats, under settings.
 
     Everything learned is kept for the next trial. Heads are always learned at the consistency of ``start``.
     """
@@ -66,25 +72,51 @@ class Trials:
     _taught: dict[LearnSettings, list[Learned]] = field(default_factory=dict)
     _populated: dict[LearnSettings, list[Learned]] = field(default_factory=dict)
 
+    def alone(self, settings: LearnSettings) -> float:
+        """Mean, of the aggregate head alone."""
+        return float(self.each_alone(settings).mean())
+
     def heads(self, settings: LearnSettings) -> float:
-        """At the best covariance scale of COMPARED."""
-        pairs = zip(self.parts, self._learned(_briefly(settings)), strict=True)
-        return fmean(max(part.mean_log_likelihoods(learned, COMPARED)) for part, learned in pairs)
+        """Mean, of heads as they see: at the best covariance scale of COMPARED in each part."""
+        every = [replace(settings, covariance_scale=scale) for scale in COMPARED]
+        best = [found.sum(1).max() for found in self._by_part(_briefly(settings), every)]
+        return float(torch.stack(best).sum()) / sum(part.held_out for part in self.parts)
 
     def people(self, settings: LearnSettings) -> float:
-        """With the population as it is learned."""
-        found = self.populated(_briefly(_as_learned(settings)))
-        return fmean(part.mean_log_likelihood(one) for part, one in zip(self.parts, found, strict=True))
+        """Mean, with the population as it is learned."""
+        return self.served(_briefly(_as_learned(settings)))
 
     def served(self, settings: LearnSettings) -> float:
-        """With the population as it will be served."""
-        found = self.populated(_as_learned(settings))
-        served = (replace(one, population=with_mean_shrunk(one.population, settings.mean_shrinkage)) for one in found)
-        scale = settings.covariance_scale
-        return fmean(part.mean_log_likelihood(one, scale) for part, one in zip(self.parts, served, strict=True))
+        """Mean, with the population as it will be served."""
+        return float(self.each(settings).mean())
 
-    def populated(self, settings: LearnSettings) -> list[Learned]:
-        """The population of ``settings`` over heads learned briefly from a single Gaussian."""
+    def each(self, settings: LearnSettings) -> Tensor:
+        """Each judgment's (N,), with the population as it will be served."""
+        return torch.cat(self._by_part(settings, [settings]), dim=1)[0]
+
+    def each_alone(self, settings: LearnSettings) -> Tensor:
+        """Each judgment's (N,), by the aggregate head alone."""
+        starts = self._begun(replace(settings, learned=0))
+        heads = [start.factors.population.mean @ start.factors.heads for start in starts]
+        known = zip(self.parts, heads, starts, strict=True)
+        return torch.cat([part.log_likelihoods_of(head, start.model) for part, head, start in known])
+
+    def gains(self, every: Sequence[LearnSettings], base: Tensor) -> Gains:
+        """Of ``every`` settings, which differ in scales alone, on ``base`` (N,)."""
+        return Gains.of(torch.cat(self._by_part(every[0], every), dim=1) - base, self.parts)
+
+    def _by_part(self, learned_at: LearnSettings, every: Sequence[LearnSettings]) -> list[Tensor]:
+        """Log-likelihoods (S, N) of each part's judgments under the scales of ``every`` settings."""
+        given = 1 + len(self.fixed)
+
+        def populations(part: InnerFold, learned: Learned) -> list[Population]:
+            return [as_served(part.teach, learned, some, given).population for some in every]
+
+        pairs = zip(self.parts, self._populations(_as_learned(learned_at)), strict=True)
+        return [part.log_likelihoods(learned, populations(part, learned)) for part, learned in pairs]
+
+    def _populations(self, settings: LearnSettings) -> list[Learned]:
+        """The population of ``settings`` by EM over heads learned briefly from a single Gaussian."""
         if settings not in self._populated:
             taught = self._learned(replace(_briefly(settings), components=1, consistency=self.start.consistency))
             self._populated[settings] = [
@@ -93,15 +125,18 @@ class Trials:
         return self._populated[settings]
 
     def _learned(self, settings: LearnSettings) -> list[Learned]:
+        if settings not in self._taught:
+            self._taught[settings] = [
+                learn_unscaled(start, part.teach, self.fixed, settings)
+                for start, part in zip(self._begun(settings), self.parts, strict=True)
+            ]
+        return self._taught[settings]
+
+    def _begun(self, settings: LearnSettings) -> list[Start]:
         alike = replace(self.start, learned=settings.learned, aggregate_ridge=settings.aggregate_ridge)
         if alike not in self._starts:
             self._starts[alike] = [begin(part.teach, self.fixed, alike) for part in self.parts]
-        if settings not in self._taught:
-            self._taught[settings] = [
-                learn_from(start, part.teach, self.fixed, settings)
-                for start, part in zip(self._starts[alike], self.parts, strict=True)
-            ]
-        return self._taught[settings]
+        return self._starts[alike]
 
 
 def choose_settings(
@@ -116,24 +151,81 @@ def choose_settings(
 
     ``memory`` records every value of the criterion; a value that it holds is not computed again.
     """
-    memory = {} if memory is None else memory
+    if "mean_held" not in given:
+        start = replace(start, mean_held=new_prompts)
     parts = inner_folds(judged, new_prompts, torch.Generator().manual_seed(start.seed))
-    trials = Trials(parts, fixed, start)
-    best = _climbed(start, HEADS, given, _remembered("heads", HEADS, trials.heads, memory))
-    names = {**HEADS, **PEOPLE}
-    best = _climbed(best, PEOPLE, given, _remembered("people", names, trials.people, memory))
-    names = {**names, "covariance_scale": COVARIANCE_SCALES, "mean_shrinkage": MEAN_SHRINKAGES}
-    served = _remembered("served", names, trials.served, memory)
-    if "covariance_scale" not in given:
-        best = _uphill(best, "covariance_scale", COVARIANCE_SCALES, served)
-        largest = best.covariance_scale
-        scale = supported_covariance_scale(parts, lambda: trials.populated(_as_learned(best)), largest, memory)
-        best = replace(best, covariance_scale=scale)
-    last: dict[str, Sequence[Any]] = {"mean_shrinkage": MEAN_SHRINKAGES}
-    if best.covariance_scale == COVARIANCE_SCALES[0] and not given & {"learned", "components"}:
-        best = replace(best, learned=0, components=1)
-        last = {"aggregate_ridge": HEADS["aggregate_ridge"], **last}
-    return _climbed(best, last, given, served)
+    choice = _Choice(Trials(parts, fixed, start), given, {} if memory is None else memory)
+    return choice.around_the_head(start) if start.mean_held else choice.of_a_learned_mean(start)
+
+
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    trials: Trials
+    given: frozenset[str]
+    memory: Memory
+
+    def around_the_head(self, start: LearnSettings) -> LearnSettings:
+        """Tastes beside the given heads, the given heads beside the aggregate alone, or the aggregate alone."""
+        best = self._climbed(start, {"aggregate_ridge": AGGREGATE_RIDGES}, "alone")
+        known = replace(best, learned=0, fixed_scale=LEAST, covariance_scale=LEAST)
+        known = self._scaled(known, ("fixed_scale",), lambda: self.trials.each_alone(known))
+        best = self._climbed(replace(best, fixed_scale=known.fixed_scale), HEADS, "heads")
+        if best.learned == 0:
+            return known
+        best = self._scaled(best, ("covariance_scale",), lambda: self.trials.each(known))
+        if best.covariance_scale == LEAST and "learned" not in self.given:
+            return known
+        return self._climbed(best, {"consistency": CONSISTENCIES}, "served")
+
+    def of_a_learned_mean(self, start: LearnSettings) -> LearnSettings:
+        """If people surely differ in nothing, the aggregate's ridge is chosen again for itself."""
+        best = self._climbed(start, {**HEADS, "aggregate_ridge": AGGREGATE_RIDGES}, "heads")
+        best = self._climbed(best, PEOPLE, "people")
+        alike = replace(best, covariance_scale=LEAST, fixed_scale=LEAST)
+        best = self._scaled(best, ("covariance_scale", "fixed_scale"), lambda: self.trials.each(alike))
+        last: Grids = {"mean_shrinkage": MEAN_SHRINKAGES}
+        if best.covariance_scale == LEAST and not self.given & {"learned", "components"}:
+            best = replace(best, learned=0, components=1)
+            last = {"aggregate_ridge": AGGREGATE_RIDGES, **last}
+        return self._climbed(best, last, "served")
+
+    def _scaled(self, settings: LearnSettings, names: Sequence[str], base: Callable[[], Tensor]) -> LearnSettings:
+        """With the scales ``names`` at the surest gain on ``base``, or the least where none is sure."""
+        if names[0] in self.given:
+            return settings
+        every = [_with(settings, dict.fromkeys(names, scale)) for scale in COVARIANCE_SCALES]
+        called = STORED_NAMES.get(names[0], names[0])
+        if f"{called} {LEAST}, standard error" not in self.memory:
+            remember(self.trials.gains(every, base()), called, self.memory)
+        return every[COVARIANCE_SCALES.index(surest_scale(called, self.memory) or LEAST)]
+
+    def _climbed(self, settings: LearnSettings, grids: Grids, kind: str) -> LearnSettings:
+        for name, grid in grids.items():
+            if name not in self.given:
+                settings = _uphill(settings, name, grid, self._remembered(kind))
+        return settings
+
+    def _remembered(self, kind: str) -> Criterion:
+        criterion: Criterion = getattr(self.trials, kind)
+
+        def known(settings: LearnSettings) -> float:
+            key = ", ".join([kind, *(f"{name} {value}" for name, value in settings.as_stored().items())])
+            if key not in self.memory:
+                self.memory[key] = criterion(settings)
+            return self.memory[key]
+
+        return known
+
+
+def steps(given: frozenset[str]) -> int:
+    """How many results the choice takes at most."""
+    grids = {**HEADS, **PEOPLE, "aggregate_ridge": 2 * AGGREGATE_RIDGES, "mean_shrinkage": MEAN_SHRINKAGES}
+    scales = dict.fromkeys(("covariance_scale", "fixed_scale"), 2 * COVARIANCE_SCALES)
+    return sum(len(grid) for name, grid in {**grids, **scales}.items() if name not in given)
+
+
+def _with(settings: LearnSettings, changed: Mapping[str, Any]) -> LearnSettings:
+    return replace(settings, **changed)
 
 
 def _briefly(settings: LearnSettings) -> LearnSettings:
@@ -141,23 +233,7 @@ def _briefly(settings: LearnSettings) -> LearnSettings:
 
 
 def _as_learned(settings: LearnSettings) -> LearnSettings:
-    return replace(settings, covariance_scale=1.0, mean_shrinkage=1.0)
-
-
-def steps(given: frozenset[str]) -> int:
-    """How many values of the criterion the choice takes at most."""
-    often = {"aggregate_ridge": 2 * HEADS["aggregate_ridge"], "covariance_scale": 3 * COVARIANCE_SCALES}
-    grids = {**HEADS, **PEOPLE, **often, "mean_shrinkage": MEAN_SHRINKAGES}
-    return sum(len(grid) for name, grid in grids.items() if name not in given)
-
-
-def _climbed(
-    settings: LearnSettings, grids: Mapping[str, Sequence[Any]], given: frozenset[str], criterion: Criterion
-) -> LearnSettings:
-    for name, grid in grids.items():
-        if name not in given:
-            settings = _uphill(settings, name, grid, criterion)
-    return settings
+    return replace(settings, covariance_scale=1.0, fixed_scale=1.0, mean_shrinkage=1.0)
 
 
 def _uphill(settings: LearnSettings, name: str, grid: Sequence[Any], criterion: Criterion) -> LearnSettings:
@@ -172,13 +248,3 @@ def _uphill(settings: LearnSettings, name: str, grid: Sequence[Any], criterion: 
                 break
             before = values[place]
     return replace(settings, **{name: grid[max(values, key=lambda place: values[place])]})
-
-
-def _remembered(kind: str, names: Mapping[str, Any], criterion: Criterion, memory: Memory) -> Criterion:
-    def known(settings: LearnSettings) -> float:
-        key = ", ".join([kind, *(f"{STORED_NAMES.get(name, name)} {getattr(settings, name)}" for name in names)])
-        if key not in memory:
-            memory[key] = criterion(settings)
-        return memory[key]
-
-    return known

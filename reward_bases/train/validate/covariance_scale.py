@@ -1,62 +1,83 @@
-"""The scale of a population's covariance: as large as people's answers are seen to help.
+"""The scale of a population's covariance: that at which people's answers are surely seen to help.
 
 People may differ within a prompt (in their stance, say) and yet in nothing that lasts to the next prompt. Answers that
 move rewards then make them worse than the aggregate.
 """
 
-from collections.abc import Callable, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from reward_bases.train.model.learn import Learned
 from reward_bases.train.validate.inner_fold import InnerFold
 
 COVARIANCE_SCALES = (0.01, 0.03, 0.1, 0.25, 0.5, 0.7, 1.0, 1.4, 2.0)
 """In rising order."""
-MIN_Z = 2.0
-"""Standard errors over people by which observing their answers must improve the prediction of their other ones."""
-MIN_GAIN = 5e-3
-"""The gain that observed answers must bring, nats per judgment.
-
-On the splits on which it was chosen, votes of real people gained three to nineteen times as much. Judgments given to
-other people at random gained a fiftieth. MIN_Z alone would not do: a gain by chance can be small and yet certain.
-"""
+MIN_GAIN = 1e-3
+"""What a scale must gain beyond one standard error, nats per judgment."""
 
 Memory = MutableMapping[str, float]
 """Results, nats, by the name of what was measured, in the order of trying."""
 
 
-def supported_covariance_scale(
-    parts: Sequence[InnerFold], learned: Callable[[], Sequence[Learned]], largest: float, memory: Memory
-) -> float:
-    """The largest of COVARIANCE_SCALES, at most ``largest``, at which answers help; the smallest if they never do.
+@dataclass(frozen=True, eq=False)
+class Gains:
+    """Log-likelihood gained (S, N), nats, by each of S scales in judgments of ``people`` about ``prompts`` (N,)."""
 
-    Answers help if observing them improves the prediction by MIN_GAIN and by MIN_Z standard errors. The errors are
-    taken over people: somebody who judged a thousand times is one witness.
+    each: Tensor
+    people: Tensor
+    prompts: Tensor
+
+    @classmethod
+    def of(cls, each: Tensor, parts: Sequence[InnerFold]) -> "Gains":
+        """In the judgments that the ``parts`` hold out, one part after another; nobody is in two."""
+        sizes = torch.tensor([0, *(part.draws[0].observed.size for part in parts)]).cumsum(0)
+        people = torch.cat([part.people + first for part, first in zip(parts, sizes, strict=False)])
+        return cls(each, people, torch.cat([part.prompts for part in parts]))
+
+    @property
+    def rates(self) -> Tensor:
+        """Nats per judgment (S,)."""
+        return self.each.mean(1)
+
+    @property
+    def errors(self) -> Tensor:
+        """Standard errors of the rates (S,), over people and prompts at once.
+
+        The variance is that over people, plus that over prompts, less that over pairs of both; at least the larger of
+        the first two. Somebody who judged a thousand times is one witness, and so is a prompt.
+
+        Source: Cameron, Gelbach and Miller, Robust inference with multiway clustering (2011), eq. 2.11.
+        """
+        both = torch.unique(torch.stack([self.people, self.prompts], 1), dim=0, return_inverse=True)[1]
+        people, prompts, pairs = (self._variance(of) for of in (self.people, self.prompts, both))
+        return torch.maximum(people + prompts - pairs, torch.maximum(people, prompts)).sqrt()
+
+    def _variance(self, clusters: Tensor) -> Tensor:
+        """Of the rates (S,), if ``clusters`` (N,) are the witnesses; infinite for a single one."""
+        _, number = clusters.unique(return_inverse=True)
+        count = int(number.max()) + 1
+        if count == 1:
+            return torch.full_like(self.rates, torch.inf)
+        apart = self.each - self.rates[:, None]
+        summed = torch.zeros(len(self.each), count, dtype=torch.float64).index_add(1, number, apart)
+        spread: Tensor = summed.square().sum(1) / self.each.shape[1] ** 2
+        return spread * count / (count - 1)
+
+
+def remember(gains: Gains, name: str, memory: Memory) -> None:
+    """Keep in ``memory``, under ``name``, what each of COVARIANCE_SCALES gained."""
+    for scale, rate, error in zip(COVARIANCE_SCALES, gains.rates.tolist(), gains.errors.tolist(), strict=True):
+        memory[f"{name} {scale}, gained per judgment"] = rate
+        memory[f"{name} {scale}, standard error"] = error
+
+
+def surest_scale(name: str, memory: Memory) -> float | None:
+    """Of the COVARIANCE_SCALES that gain more than MIN_GAIN and one standard error, that which gains most; or None.
+
+    ``memory`` has what each gained under ``name``.
     """
-    judgments = torch.cat([part.judgments() for part in parts])
-    for scale in reversed([each for each in COVARIANCE_SCALES if each <= largest]):
-        gained, errors = (f"strength {scale}, {what}" for what in ("gained per judgment", "standard errors gained"))
-        if errors not in memory:
-            gains = torch.cat([_gains(part, one, scale) for part, one in zip(parts, learned(), strict=True)])
-            memory[gained] = float(gains.sum() / judgments.sum().clamp_min(1))
-            memory[errors] = z_score(gains, judgments)
-        if memory[gained] >= MIN_GAIN and memory[errors] >= MIN_Z:
-            return scale
-    return COVARIANCE_SCALES[0]
-
-
-def _gains(part: InnerFold, learned: Learned, scale: float) -> Tensor:
-    """Log-likelihood (P,), nats, that each person's observed answers add to the prediction of their other ones."""
-    return (part.log_likelihoods(learned, [scale]) - part.without_answers().log_likelihoods(learned, [scale]))[0]
-
-
-def z_score(gains: Tensor, judgments: Tensor) -> float:
-    """How many of its standard errors the rate Σ gains (P,) / Σ judgments (P,) lies above 0.
-
-    The error is the jackknife's over people (Efron, The Jackknife, the Bootstrap and Other Resampling Plans, 1982).
-    """
-    rate = gains.sum() / judgments.sum().clamp_min(1)
-    without = (gains.sum() - gains) / (judgments.sum() - judgments).clamp_min(1)
-    return float(rate / (without - rate).square().sum().sqrt().clamp_min(1e-12))
+    rates = {scale: memory[f"{name} {scale}, gained per judgment"] for scale in COVARIANCE_SCALES}
+    sure = [scale for scale, rate in rates.items() if rate - memory[f"{name} {scale}, standard error"] > MIN_GAIN]
+    return max(sure, key=lambda scale: rates[scale], default=None)

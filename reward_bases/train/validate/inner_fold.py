@@ -12,7 +12,7 @@ from torch import Tensor
 
 from elicitation.choice import ChoiceModel
 from elicitation.crowd import Beliefs, Crowd, infer_many, rank_within
-from elicitation.empirical import with_covariance_scaled
+from elicitation.population import Population
 from elicitation.quadrature import gauss_hermite
 from reward_bases.train.data.judgments import Judgments
 from reward_bases.train.model.learn import Learned
@@ -37,11 +37,11 @@ class Draw:
         nothing = torch.zeros(len(self.observed), dtype=torch.bool)
         return Draw(self.observed.where(nothing), self.held_out)
 
-    def log_likelihoods(self, learned: Learned, covariance_scales: Sequence[float]) -> Iterator[Tensor]:
-        """Log-likelihood (N,) of the held-out judgments, nats, at one covariance scale after the other."""
+    def log_likelihoods(self, learned: Learned, populations: Sequence[Population]) -> Iterator[Tensor]:
+        """Log-likelihood (N,) of the held-out judgments, nats, under one population after the other."""
         observed, held_out, means = self.observed.crowd(learned.heads), self.held_out.crowd(learned.heads), None
-        for scale in covariance_scales:
-            beliefs = infer_many(with_covariance_scaled(learned.population, scale), learned.model, observed, means)
+        for population in populations:
+            beliefs = infer_many(population, learned.model, observed, means)
             yield log_likelihood(beliefs, learned.model, held_out)
             means = beliefs.means
 
@@ -69,30 +69,30 @@ class InnerFold:
         """The same with nothing observed."""
         return InnerFold(self.teach, tuple(draw.without_answers for draw in self.draws))
 
-    def log_likelihoods(self, learned: Learned, covariance_scales: Sequence[float]) -> Tensor:
-        """Log-likelihood of the held-out judgments, summed over each person's (S, P), nats.
+    @property
+    def held_out(self) -> int:
+        """How many judgments are held out, over all draws."""
+        return sum(len(draw.held_out) for draw in self.draws)
 
-        The population's covariance is multiplied by each of the S ``covariance_scales``.
-        """
-        total = torch.zeros(len(covariance_scales), self.draws[0].observed.size, dtype=torch.float64)
-        for draw in self.draws:
-            for row, each in zip(total, draw.log_likelihoods(learned, covariance_scales), strict=True):
-                row.index_add_(0, draw.held_out.people, each)
-        return total
+    @property
+    def people(self) -> Tensor:
+        """Whose judgments are held out (N,), over all draws."""
+        return torch.cat([draw.held_out.people for draw in self.draws])
 
-    def judgments(self) -> Tensor:
-        """How many judgments of each person are held out, over all draws (P,)."""
-        held_out = [draw.held_out for draw in self.draws]
-        return torch.stack([torch.bincount(part.people, minlength=part.size) for part in held_out]).sum(0)
+    @property
+    def prompts(self) -> Tensor:
+        """What they are about (N,)."""
+        return torch.cat([draw.held_out.prompts for draw in self.draws])
 
-    def mean_log_likelihoods(self, learned: Learned, covariance_scales: Sequence[float]) -> list[float]:
-        """Mean log-likelihood of the held-out judgments, nats, at each of the ``covariance_scales``."""
-        judgments = sum(len(draw.held_out) for draw in self.draws)
-        return [float(row.sum()) / max(1, judgments) for row in self.log_likelihoods(learned, covariance_scales)]
+    def log_likelihoods(self, learned: Learned, populations: Sequence[Population]) -> Tensor:
+        """Log-likelihood (S, N) of the held-out judgments of all draws, nats, under each of the S ``populations``."""
+        return torch.cat([torch.stack([*draw.log_likelihoods(learned, populations)]) for draw in self.draws], dim=1)
 
-    def mean_log_likelihood(self, learned: Learned, covariance_scale: float = 1.0) -> float:
-        """The same at one covariance scale."""
-        return self.mean_log_likelihoods(learned, (covariance_scale,))[0]
+    def log_likelihoods_of(self, head: Tensor, model: ChoiceModel) -> Tensor:
+        """Log-likelihood (N,) of the same, nats, by one ``head`` (F,) for everybody."""
+        crowds = [draw.held_out.crowd(head[None]) for draw in self.draws]
+        said = [model.log_likelihood(each.differences[:, 0] + model.side_bias, each.outcomes) for each in crowds]
+        return torch.cat(said)
 
 
 def log_likelihood(beliefs: Beliefs, model: ChoiceModel, crowd: Crowd) -> Tensor:
