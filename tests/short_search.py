@@ -8,6 +8,7 @@ from reward_bases.train.validate import choose, covariance_scale, folds, inner_f
 def shorten_search(patch: pytest.MonkeyPatch) -> None:
     """One inner fold, one draw of answers, and a few settings instead of whole grids."""
     patch.setattr(folds, "ENOUGH", 1)
+    patch.setattr(folds, "FEWEST_FOLDS", 1)
     patch.setattr(inner_fold, "ANSWER_DRAWS", 1)
     patch.setattr(choose, "HEADS", {"aggregate_ridge": (10.0, 100.0)})
     patch.setattr(choose, "PEOPLE", {})

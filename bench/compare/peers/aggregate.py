@@ -15,7 +15,7 @@ from bench.compare.peers.linear import LinearMethod
 from bench.compare.peers.tuning import rehearse, splits
 from bench.compare.world import World
 
-RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)
+RIDGES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10_000.0, 30_000.0)
 SLIGHT = 1e-3
 """Ridge of the one slope of ``length``, so that it exists."""
 ITERATIONS = 200

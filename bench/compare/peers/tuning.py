@@ -2,13 +2,12 @@
 
 If items are known by their features, a share of the training prompts is left out as well. Nothing is learned from
 judgments about them, and only these are predicted, so that settings which memorise the training prompts lose.
-The folds are those by which Keel chooses. One setting after the other is varied over its grid; cheaper peers do so
-twice. Joint fits take fewer iterations meanwhile.
+The folds are those by which Keel chooses. Every held-out answer counts the same, whichever fold it is from. One setting
+after the other is varied over its grid; cheaper peers do so twice. Joint fits take fewer iterations meanwhile.
 """
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import fmean
 from typing import Any, TypeVar
 
 import torch
@@ -20,7 +19,7 @@ from elicitation.crowd import rank_within
 from reward_bases.train.validate.folds import folds
 
 ANSWERS, ANSWER_DRAWS = 10, 2
-"""No fewer than Keel gets in ``reward_bases.train.validate.choose``; VPL, the slowest, rehearses two folds at most."""
+"""No fewer than Keel gets in ``reward_bases.train.validate.choose``; VPL, the slowest, rehearses four folds at most."""
 
 Reader = Callable[[Answers], Tensor]
 """Everybody's answers so far -> everybody's weights (P, F) on the features, in nats."""
@@ -30,22 +29,22 @@ SettingsT = TypeVar("SettingsT", bound=Any)
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """``learn``: answers of four fifths of the people; ``observed`` and ``held_out``: those of the others."""
+    """``learn``: answers of most people; ``observed`` and ``held_out``: those of the people left out."""
 
     learn: Answers
     observed: Answers
     held_out: Answers
 
-    def mean_log_likelihood(self, read: Reader) -> float:
-        """Mean log-likelihood of the held-out answers, nats."""
-        return float(self.held_out.log_likelihood(self.held_out.utilities(read(self.observed))).mean())
+    def log_likelihood(self, read: Reader) -> float:
+        """Summed log-likelihood of the held-out answers, nats."""
+        return float(self.held_out.log_likelihood(self.held_out.utilities(read(self.observed))).sum())
 
 
 def splits(world: World) -> tuple[Split, ...]:
     """One per fold of the training people; seeded."""
     answers, generator = Answers.of_training(world), torch.Generator().manual_seed(world.seed)
-    parts = folds(answers.size, world.train.prompts, not world.by_heart, generator)
-    return tuple(split(answers, part.people, None if world.by_heart else part.new, generator) for part in parts)
+    parts = folds(answers.size, answers.people, world.train.prompts, not world.by_heart, generator)
+    return tuple(split(answers, part.people, part.new if part.new.any() else None, generator) for part in parts)
 
 
 def split(answers: Answers, left_out: Tensor, withheld: Tensor | None, generator: torch.Generator) -> Split:
@@ -67,8 +66,9 @@ def split(answers: Answers, left_out: Tensor, withheld: Tensor | None, generator
 
 
 def rehearse(parts: Sequence[Split], learn: Callable[[Answers], Reader]) -> float:
-    """Mean score over the ``parts`` of what is learned from each."""
-    return fmean(part.mean_log_likelihood(learn(part.learn)) for part in parts)
+    """Mean log-likelihood, nats, of the held-out answers of all ``parts`` by what is learned from each."""
+    total = sum(part.log_likelihood(learn(part.learn)) for part in parts)
+    return total / max(1, sum(len(part.held_out) for part in parts))
 
 
 def tuned(

@@ -25,7 +25,7 @@ from elicitation.crowd import rank_within
 
 LATENT, HIDDEN = 8, 64
 MOST_OBSERVED, BATCH, RATE, DECAY = 20, 128, 0.01, 1e-2
-PARTS = 2
+PARTS = 4
 """At most so many splits are rehearsed: this is the slowest peer."""
 
 

@@ -15,9 +15,9 @@ from elicitation.crowd import Crowd, infer_many, rank_within
 from elicitation.empirical import with_covariance_scaled
 from elicitation.population import Population
 from elicitation.statistics import percentiles, person_picks
-from reward_bases.train.validate.folds import FOLDS
 from reward_bases.train.validate.inner_fold import ANSWERS, log_likelihood
 
+FOLDS = 5
 DRAWS = 2000
 LEVEL = 0.95
 

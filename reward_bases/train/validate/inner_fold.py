@@ -112,7 +112,7 @@ def log_likelihood(beliefs: Beliefs, model: ChoiceModel, crowd: Crowd) -> Tensor
 
 def inner_folds(judged: Judgments, new_prompts: bool, generator: torch.Generator) -> list[InnerFold]:
     """One per fold of the people of ``judged``."""
-    parts = folds(judged.size, judged.prompts, new_prompts, generator)
+    parts = folds(judged.size, judged.people, judged.prompts, new_prompts, generator)
     return [InnerFold.of(judged, part, generator) for part in parts]
 
 
