@@ -146,8 +146,11 @@ def learn_unscaled(
 def everybodys_head(
     judged: Judgments, model: ChoiceModel, fixed: Tensor, settings: LearnSettings
 ) -> tuple[Tensor, Tensor]:
-    """``aggregate_head``; passed votes do not teach one that is held."""
-    return aggregate_head(judged.opinions if settings.mean_held else judged, model, fixed, settings.aggregate_ridge)
+    """``aggregate_head``. One that is held is penalised in all features alike, and passed votes do not teach it."""
+    if not settings.mean_held:
+        return aggregate_head(judged, model, fixed, settings.aggregate_ridge)
+    weights, alone = aggregate_head(judged.opinions, model, fixed[:0], settings.aggregate_ridge)
+    return weights, torch.cat([alone, torch.zeros(len(fixed), dtype=torch.float64)])
 
 
 def how_people_choose(judged: Judgments, fixed: Tensor, settings: LearnSettings) -> ChoiceModel:
