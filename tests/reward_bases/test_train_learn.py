@@ -24,13 +24,7 @@ from reward_bases.train.model.heads import (
 )
 from reward_bases.train.model.learn import Learned, LearnSettings, learn
 from reward_bases.train.validate.choose import choose_settings
-from reward_bases.train.validate.covariance_scale import (
-    COVARIANCE_SCALES,
-    MIN_GAIN,
-    MIN_Z,
-    supported_covariance_scale,
-    z_score,
-)
+from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES, MIN_GAIN, Gains, remember, surest_scale
 from reward_bases.train.validate.inner_fold import ANSWERS, inner_folds, log_likelihood
 
 FEATURES, PROMPTS, PER_PROMPT = 12, 40, 6
@@ -137,7 +131,7 @@ def test_the_gradient_of_the_heads_vanishes_where_the_m_step_ends(monkeypatch: p
     judged, x = votes_and_pairs()
     model, ridges = replace(MODEL, tie=0.4, side_bias=0.3), Ridges(5.0, 7.0)
     fixed = torch.eye(FEATURES).double()[:1]
-    start = start_factors(judged, model, fixed, 2, ridges.aggregate)
+    start = start_factors(judged, model, fixed, 2, aggregate_head(judged, model, fixed, 5.0))
     people = moments(start.population, model, judged.crowd(start.heads))
     nodes, weights = gauss_hermite(5)
     free = torch.tensor([0, 2, 3])
@@ -187,7 +181,7 @@ def test_a_strong_ridge_makes_a_quiet_head() -> None:
     sizes = []
     for ridge in (1.0, 1e5):
         ridges = Ridges(1.0, ridge)
-        start = start_factors(judged, MODEL, NOTHING_FIXED, 1, ridges.aggregate)
+        start = start_factors(judged, MODEL, NOTHING_FIXED, 1, aggregate_head(judged, MODEL, NOTHING_FIXED, 1.0))
         sizes.append(float(improve(judged, MODEL, 0, start, ridges, 1, lambda *_: None).heads[1].norm()))
     assert sizes[1] < 0.1 * sizes[0]
 
@@ -241,6 +235,7 @@ def test_people_who_differ_are_personalised_and_shuffled_judgments_are_not() -> 
     memory: dict[str, float] = {}
     best = choose_settings(judged, NOTHING_FIXED, LearnSettings(learned=2), True, memory=memory)
     assert best.learned >= 2
+    assert best.mean_held
     assert best.covariance_scale >= 0.5
     assert choose_settings(judged, NOTHING_FIXED, LearnSettings(learned=2), True, memory=dict(memory)) == best
     by_chance = choose_settings(shuffled(judged), NOTHING_FIXED, LearnSettings(learned=2), True)
@@ -248,13 +243,13 @@ def test_people_who_differ_are_personalised_and_shuffled_judgments_are_not() -> 
 
 
 @pytest.mark.slow
-def test_the_mean_of_heads_that_memorise_their_prompts_is_shrunk() -> None:
+def test_a_learned_mean_of_heads_that_memorise_their_prompts_is_shrunk() -> None:
     """Without a ridge, few judgments make a head too sure of new prompts; with many there is little to shrink."""
-    given = frozenset({"ridge", "learned", "aggregate_ridge", "consistency", "components", "covariance_scale"})
-    start = LearnSettings(learned=0, aggregate_ridge=0.01, covariance_scale=0.01)
+    given = {"ridge", "learned", "aggregate_ridge", "consistency", "components", "covariance_scale", "mean_held"}
+    start = LearnSettings(learned=0, aggregate_ridge=0.01, covariance_scale=0.01, fixed_scale=0.01)
     few, many = (made(people=12, each=each, shared=1.0, apart=0.0)[0] for each in (10, 200))
-    assert choose_settings(few, NOTHING_FIXED, start, True, given).mean_shrinkage < 0.8
-    assert choose_settings(many, NOTHING_FIXED, start, True, given).mean_shrinkage >= 0.8
+    assert choose_settings(few, NOTHING_FIXED, start, True, frozenset(given)).mean_shrinkage < 0.8
+    assert choose_settings(many, NOTHING_FIXED, start, True, frozenset(given)).mean_shrinkage >= 0.8
 
 
 def test_given_settings_stay() -> None:
@@ -270,9 +265,15 @@ def test_settings_keep_their_names_in_files() -> None:
     assert (stored["strength"], stored["calm"]) == (0.3, 0.7)
     assert stored.keys() == {
         *("learned", "ridge", "aggregate_ridge", "rounds", "population_rounds", "consistency"),
-        *("components", "strength", "calm", "label_noise", "seed"),
+        *("components", "strength", "fixed_scale", "mean_held", "calm", "label_noise", "seed"),
     }
     assert LearnSettings.of_stored(stored) == settings
+
+
+def test_settings_of_0_1_0_have_one_scale_and_a_learned_mean() -> None:
+    stored = LearnSettings(covariance_scale=0.3).as_stored()
+    found = LearnSettings.of_stored({name: stored[name] for name in stored.keys() - {"fixed_scale", "mean_held"}})
+    assert (found.fixed_scale, found.mean_held) == (0.3, False)
 
 
 @pytest.mark.slow
@@ -282,38 +283,49 @@ def test_a_given_mixture_is_divided_from_one_gaussian() -> None:
     assert choose_settings(judged, NOTHING_FIXED, LearnSettings(learned=1, components=2), False, given).components == 2
 
 
-def test_the_error_of_a_gain_per_judgment_is_the_bootstraps() -> None:
-    generator = torch.Generator().manual_seed(2)
-    judgments = torch.randint(5, 60, (400,), generator=generator)
-    gains = judgments * (0.01 + 0.1 * torch.randn(400, generator=generator).double())
-    drawn = torch.randint(400, (2000, 400), generator=generator)
-    rates = gains[drawn].sum(1) / judgments[drawn].sum(1)
-    expected = float(gains.sum() / judgments.sum() / rates.std())
-    assert z_score(gains, judgments) == pytest.approx(expected, rel=0.1)
+def gained(people: int, prompts: int, each: int, seed: int = 0) -> Gains:
+    """Gains of 0.05 nats in judgments of people about random prompts; people and prompts vary, and so do judgments."""
+    generator = torch.Generator().manual_seed(seed)
+    who = torch.arange(people).repeat_interleave(each)
+    about = torch.randint(prompts, (len(who),), generator=generator)
+    own, common = (0.2 * torch.randn(size, generator=generator).double() for size in (people, prompts))
+    single = 0.1 * torch.randn(len(who), generator=generator).double()
+    return Gains((0.05 + own[who] + common[about] + single)[None], who, about)
 
 
-def test_nobody_alone_shows_that_answers_help() -> None:
-    """However much one person judged and gained, without them it is what the others gained."""
-    judgments = torch.full((30,), 20)
-    gains = torch.randn(30, generator=torch.Generator().manual_seed(3)).double()
-    judgments[3], gains[3] = 5000, 1000.0
-    assert z_score(gains - gains[4:].mean(), judgments) < 1.1
-    assert z_score(gains + judgments, judgments) > MIN_Z
+def test_the_error_of_a_gain_is_its_spread_over_people_and_prompts_drawn_anew() -> None:
+    drawn = [gained(40, 25, 30, seed) for seed in range(300)]
+    spread = torch.cat([each.rates for each in drawn]).std()
+    assert float(torch.cat([each.errors for each in drawn]).mean()) == pytest.approx(float(spread), rel=0.15)
+
+
+def test_one_witness_is_never_sure() -> None:
+    one_prompt = gained(40, 1, 30)
+    assert one_prompt.errors.tolist() == [torch.inf]
+
+
+def test_judging_often_makes_nobody_a_better_witness() -> None:
+    some = gained(20, 10, 30)
+    rows = torch.arange(len(some.people)).repeat_interleave(5)
+    often = Gains(some.each[:, rows], some.people[rows], some.prompts[rows])
+    torch.testing.assert_close(often.errors, some.errors)
 
 
 @pytest.mark.parametrize(
-    ("gained", "errors", "scale"),
-    [(2 * MIN_GAIN, 3.0, 0.5), (MIN_GAIN / 2, 3.0, COVARIANCE_SCALES[0]), (2 * MIN_GAIN, 1.0, COVARIANCE_SCALES[0])],
+    ("rates", "error", "scale"),
+    [
+        ({0.1: 0.02, 0.5: 0.05, 1.0: 0.03}, 0.01, 0.5),
+        ({0.1: 0.02, 0.5: 0.05, 1.0: 0.03}, 0.05 - MIN_GAIN, None),
+        ({0.1: MIN_GAIN}, 0.0, None),
+    ],
 )
-def test_a_gain_must_be_certain_and_large_enough(gained: float, errors: float, scale: float) -> None:
-    found = {"gained per judgment": gained, "standard errors gained": errors}
-    memory = {f"strength {s}, {what}": value for s in COVARIANCE_SCALES for what, value in found.items()}
-    parts = inner_folds(made(people=12, each=10)[0], False, torch.Generator().manual_seed(0))
-    assert supported_covariance_scale(parts, list, 0.5, memory) == scale
-
-
-def test_without_judgments_no_gain_is_certain() -> None:
-    assert z_score(torch.zeros(4).double(), torch.zeros(4).long()) == 0
+def test_a_gain_must_be_larger_than_its_error(rates: dict[float, float], error: float, scale: float | None) -> None:
+    """By more than MIN_GAIN; of those that are, the largest gain counts."""
+    each = torch.tensor([[rates.get(s, 0.0)] for s in COVARIANCE_SCALES]).double()
+    memory: dict[str, float] = {}
+    remember(Gains(each, torch.zeros(1).long(), torch.zeros(1).long()), "strength", memory)
+    memory |= {f"strength {s}, standard error": error for s in COVARIANCE_SCALES}
+    assert surest_scale("strength", memory) == scale
 
 
 def test_held_out_answers_are_most_likely_under_the_population_that_made_them() -> None:
@@ -323,7 +335,7 @@ def test_held_out_answers_are_most_likely_under_the_population_that_made_them() 
 
     def likelihood(variance: float) -> float:
         population = Population((Component(1.0, torch.zeros(2).double(), variance * torch.eye(2).double()),))
-        return part.mean_log_likelihood(Learned(heads, population, MODEL))
+        return float(part.log_likelihoods(Learned(heads, population, MODEL), [population]).mean())
 
     assert likelihood(4.0) > likelihood(0.01)
     assert likelihood(4.0) > likelihood(400.0)
