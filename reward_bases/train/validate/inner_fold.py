@@ -1,7 +1,8 @@
 """People held out within training, to measure the heads and population learned from the others.
 
 The people of a fold teach nothing. Up to ``ANSWERS`` judgments of each are read as answers, and the measure is the
-log-likelihood of their other judgments.
+log-likelihood of their other judgments. On new prompts passed votes are not among them: they say nothing that a head
+could carry over.
 """
 
 from collections.abc import Iterator, Sequence
@@ -61,8 +62,8 @@ class InnerFold:
         draws = []
         for _ in range(ANSWER_DRAWS):
             observed = _few_of_each(rest.people, old, generator)
-            held_out = ~old if bool(fold.new.any()) else ~observed
-            draws.append(Draw(*(rest.where(rows).of_people(fold.people) for rows in (observed, held_out))))
+            held_out = rest.where(~old).opinions if bool(fold.new.any()) else rest.where(~observed)
+            draws.append(Draw(*(part.of_people(fold.people) for part in (rest.where(observed), held_out))))
         return cls(judged.where(~own & ~fold.new).of_people(~fold.people), tuple(draws))
 
     def without_answers(self) -> "InnerFold":
