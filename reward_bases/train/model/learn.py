@@ -12,7 +12,7 @@ from elicitation.choice import ChoiceModel
 from elicitation.crowd import Crowd
 from elicitation.population import Population
 from reward_bases.train.data.judgments import NOBODY, Judgments
-from reward_bases.train.model.constants import with_constants
+from reward_bases.train.model.constants import NO_TIES, with_constants
 from reward_bases.train.model.heads import Factors, Report, Ridges, aggregate_head, improve, start_factors
 from reward_bases.train.model.held_mean import agreeing
 
@@ -146,10 +146,14 @@ def learn_unscaled(
 def everybodys_head(
     judged: Judgments, model: ChoiceModel, fixed: Tensor, settings: LearnSettings
 ) -> tuple[Tensor, Tensor]:
-    """``aggregate_head``. One that is held is penalised in all features alike, and passed votes do not teach it."""
+    """``aggregate_head``. One that is held is penalised in all features alike.
+
+    Passed votes do not teach it; it is fitted to the others given that nobody passes.
+    """
     if not settings.mean_held:
         return aggregate_head(judged, model, fixed, settings.aggregate_ridge)
-    weights, alone = aggregate_head(judged.opinions, model, fixed[:0], settings.aggregate_ridge)
+    taught_by = replace(model, tie=NO_TIES) if judged.votes else model
+    weights, alone = aggregate_head(judged.opinions, taught_by, fixed[:0], settings.aggregate_ridge)
     return weights, torch.cat([alone, torch.zeros(len(fixed), dtype=torch.float64)])
 
 

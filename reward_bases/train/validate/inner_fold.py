@@ -6,7 +6,7 @@ could carry over.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -16,6 +16,7 @@ from elicitation.crowd import Beliefs, Crowd, infer_many, rank_within
 from elicitation.population import Population
 from elicitation.quadrature import gauss_hermite
 from reward_bases.train.data.judgments import Judgments
+from reward_bases.train.model.constants import NO_TIES
 from reward_bases.train.model.learn import Learned
 from reward_bases.train.validate.folds import Fold, folds
 
@@ -38,12 +39,20 @@ class Draw:
         nothing = torch.zeros(len(self.observed), dtype=torch.bool)
         return Draw(self.observed.where(nothing), self.held_out)
 
+    def predicted_by(self, model: ChoiceModel) -> ChoiceModel:
+        """The ``model`` given that nobody passes, where passed votes are not held out.
+
+        Else the more a head said of everything, the more it would seem to know.
+        """
+        passes = bool(self.held_out.outcomes.ties.any())
+        return replace(model, tie=NO_TIES) if self.held_out.votes and not passes else model
+
     def log_likelihoods(self, learned: Learned, populations: Sequence[Population]) -> Iterator[Tensor]:
         """Log-likelihood (N,) of the held-out judgments, nats, under one population after the other."""
         observed, held_out, means = self.observed.crowd(learned.heads), self.held_out.crowd(learned.heads), None
         for population in populations:
             beliefs = infer_many(population, learned.model, observed, means)
-            yield log_likelihood(beliefs, learned.model, held_out)
+            yield log_likelihood(beliefs, self.predicted_by(learned.model), held_out)
             means = beliefs.means
 
 
@@ -91,9 +100,11 @@ class InnerFold:
 
     def log_likelihoods_of(self, head: Tensor, model: ChoiceModel) -> Tensor:
         """Log-likelihood (N,) of the same, nats, by one ``head`` (F,) for everybody."""
-        crowds = [draw.held_out.crowd(head[None]) for draw in self.draws]
-        said = [model.log_likelihood(each.differences[:, 0] + model.side_bias, each.outcomes) for each in crowds]
-        return torch.cat(said)
+        found = []
+        for draw in self.draws:
+            z = draw.held_out.crowd(head[None]).differences[:, 0] + model.side_bias
+            found.append(draw.predicted_by(model).log_likelihood(z, draw.held_out.outcomes))
+        return torch.cat(found)
 
 
 def log_likelihood(beliefs: Beliefs, model: ChoiceModel, crowd: Crowd) -> Tensor:
