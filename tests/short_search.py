@@ -10,7 +10,10 @@ def shorten_search(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(folds, "ENOUGH", 1)
     patch.setattr(folds, "FEWEST_FOLDS", 1)
     patch.setattr(inner_fold, "ANSWER_DRAWS", 1)
-    patch.setattr(choose, "HEADS", {"aggregate_ridge": (10.0, 100.0)})
+    patch.setattr(choose, "HEADS", {})
+    patch.setattr(choose, "AGGREGATE_RIDGES", (10.0, 100.0))
+    patch.setattr(choose, "CONSISTENCIES", (0.0,))
+    patch.setattr(choose, "LEAST", 0.5)
     patch.setattr(choose, "PEOPLE", {})
     for module in (covariance_scale, choose):
         patch.setattr(module, "COVARIANCE_SCALES", (0.5, 1.0))

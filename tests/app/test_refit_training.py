@@ -1,11 +1,13 @@
 """The population of a training run learned again without somebody, as if they had never taken part."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load, save
 from shipped_people import CARD, LEARNING, MODEL, SHIPPED, bytes_of, crowd_in
 from typer.testing import CliRunner
 
@@ -17,18 +19,21 @@ from elicitation.errors import ArtifactMismatch, InvalidInput
 from elicitation.population import Component, Population
 from reward_bases.artifact import DEFAULT, load_artifact, save_with_population
 from reward_bases.train.model.learn import LearnSettings, population_from
-from reward_bases.train.model.training_people import load_people, marginal, save_people
+from reward_bases.train.model.training_people import IDS, TENSORS, People, load_people, marginal, save_people
 from reward_bases.train.validate.heldout import of_people
 
 pytestmark = pytest.mark.slow
+
+GIVEN = torch.arange(SHIPPED.basis.k) < 4
+HELD = replace(LEARNING, mean_held=True, fixed_scale=0.5)
 
 
 def trained(folder: Path, crowd: Crowd, user_ids: Sequence[str], settings: LearnSettings = LEARNING) -> Path:
     """What a training run leaves, from these people."""
     start = SHIPPED.population
-    population = population_from(crowd, MODEL, start, settings)
+    population = population_from(crowd, MODEL, start, settings, GIVEN)
     save_with_population(DEFAULT, folder, marginal(population, torch.arange(SHIPPED.basis.k)), CARD)
-    save_people(folder, crowd, tuple(user_ids), start, settings)
+    save_people(folder, People(crowd, tuple(user_ids), start, settings, GIVEN))
     return folder
 
 
@@ -47,7 +52,9 @@ def run(tmp_path: Path, crowd: Crowd, ids: list[str]) -> Path:
     return trained(tmp_path / "run", crowd, ids)
 
 
-@pytest.mark.parametrize("settings", [LEARNING, replace(LEARNING, components=2)], ids=["one Gaussian", "a mixture"])
+@pytest.mark.parametrize(
+    "settings", [LEARNING, replace(LEARNING, components=2), HELD], ids=["one Gaussian", "a mixture", "a held mean"]
+)
 @pytest.mark.parametrize("gone", [0, 39])
 def test_a_refit_without_somebody_equals_a_training_in_which_they_never_were(
     tmp_path: Path, crowd: Crowd, ids: list[str], gone: int, settings: LearnSettings
@@ -82,7 +89,7 @@ def test_the_order_of_people_does_not_matter(crowd: Crowd) -> None:
     place = torch.argsort(order)[crowd.people]
     rows = torch.argsort(place, stable=True)
     shuffled = replace(crowd.where(rows), people=place[rows])
-    first, second = (population_from(c, MODEL, SHIPPED.population, LEARNING) for c in (crowd, shuffled))
+    first, second = (population_from(c, MODEL, SHIPPED.population, LEARNING, GIVEN) for c in (crowd, shuffled))
     torch.testing.assert_close(first.mean, second.mean, rtol=0, atol=1e-9)
     torch.testing.assert_close(first.covariance, second.covariance, rtol=0, atol=1e-9)
 
@@ -112,7 +119,8 @@ def test_strangers_are_refused_and_nothing_is_written(run: Path, ids: list[str])
 def test_people_of_another_basis_are_refused(run: Path, crowd: Crowd, ids: list[str]) -> None:
     (whole,) = SHIPPED.population.components
     start = Population((Component(1.0, whole.mean[:5], whole.covariance[:5, :5]),))
-    save_people(run, replace(crowd, differences=crowd.differences[:, :5]), tuple(ids), start, LEARNING)
+    narrow = replace(crowd, differences=crowd.differences[:, :5])
+    save_people(run, People(narrow, tuple(ids), start, LEARNING, GIVEN[:5]))
     with pytest.raises(ArtifactMismatch, match="5 heads, its basis has 12"):
         refit_training(run, ids[:1], None)
 
@@ -124,10 +132,11 @@ def test_votes_bring_one_head_more_and_it_stays_with_the_people(tmp_path: Path, 
     mean = torch.cat([whole.mean, torch.zeros(1, dtype=torch.float64)])
     wider = torch.block_diag(whole.covariance, torch.ones(1, 1, dtype=torch.float64))
     start = Population((Component(1.0, mean, wider),))
-    population = population_from(votes, MODEL, start, LEARNING)
+    given = torch.cat([GIVEN, torch.ones(1, dtype=torch.bool)])
+    population = population_from(votes, MODEL, start, LEARNING, given)
     folder = tmp_path / "votes"
     save_with_population(DEFAULT, folder, marginal(population, torch.arange(SHIPPED.basis.k)), CARD)
-    save_people(folder, votes, tuple(ids), start, LEARNING)
+    save_people(folder, People(votes, tuple(ids), start, LEARNING, given))
     refit_training(folder, ids[:1], None)
     assert load_artifact(folder).population.k == SHIPPED.basis.k
     assert load_people(folder).crowd.k == SHIPPED.basis.k + 1
@@ -158,3 +167,20 @@ def test_people_read_a_table(run: Path, ids: list[str]) -> None:
         "keel guard",
     ):
         assert words in result.stdout
+
+
+def test_a_folder_of_0_1_0_is_refitted_with_one_scale_for_all_heads(run: Path, crowd: Crowd, ids: list[str]) -> None:
+    """It says nothing of given heads, of their scale or of a held mean."""
+    tensors = load((run / TENSORS).read_bytes())
+    del tensors["given"]
+    (run / TENSORS).write_bytes(save(tensors))
+    described = json.loads((run / IDS).read_text(encoding="utf-8"))
+    described["settings"] |= {"strength": 0.5}
+    for name in ("fixed_scale", "mean_held"):
+        del described["settings"][name]
+    (run / IDS).write_text(json.dumps(described), encoding="utf-8")
+    refit_training(run, ids[:1], None)
+    others = of_people(crowd, torch.arange(40) != 0)
+    settings = replace(LEARNING, covariance_scale=0.5, fixed_scale=0.5)
+    expected = population_from(others, MODEL, SHIPPED.population, settings, GIVEN)
+    torch.testing.assert_close(load_artifact(run).population.covariance, expected.covariance)

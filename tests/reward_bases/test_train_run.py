@@ -217,7 +217,7 @@ def test_the_stored_people_give_the_population_again_and_only_their_owner_reads_
     basis: tuple[Path, dict[str, Any]],
 ) -> None:
     folder, artifact, people = basis[0], load_artifact(basis[0]), load_people(basis[0])
-    again = population_from(people.crowd, artifact.choice_model, people.start, people.settings)
+    again = population_from(people.crowd, artifact.choice_model, people.start, people.settings, people.given)
     torch.testing.assert_close(again.mean, artifact.population.mean, atol=1e-6, rtol=1e-6)
     torch.testing.assert_close(again.covariance, artifact.population.covariance, atol=1e-6, rtol=1e-6)
     for name in ("people.json", "people.safetensors"):
