@@ -1,6 +1,7 @@
 """Base rewards learned from many people's judgments."""
 
 from dataclasses import replace
+from statistics import median
 
 import pytest
 import torch
@@ -244,12 +245,18 @@ def test_people_who_differ_are_personalised_and_shuffled_judgments_are_not() -> 
 
 @pytest.mark.slow
 def test_a_learned_mean_of_heads_that_memorise_their_prompts_is_shrunk() -> None:
-    """Without a ridge, few judgments make a head too sure of new prompts; with many there is little to shrink."""
-    given = {"ridge", "learned", "aggregate_ridge", "consistency", "components", "covariance_scale", "mean_held"}
+    """Without a ridge, few judgments make a head too sure of new prompts; with many there is little to shrink.
+
+    Of few, the folds hold out a dozen: one set by itself may be lucky.
+    """
+    given = frozenset(
+        {"ridge", "learned", "aggregate_ridge", "consistency", "components", "covariance_scale", "mean_held"}
+    )
     start = LearnSettings(learned=0, aggregate_ridge=0.01, covariance_scale=0.01, fixed_scale=0.01)
-    few, many = (made(people=12, each=each, shared=1.0, apart=0.0)[0] for each in (10, 200))
-    assert choose_settings(few, NOTHING_FIXED, start, True, frozenset(given)).mean_shrinkage < 0.8
-    assert choose_settings(many, NOTHING_FIXED, start, True, frozenset(given)).mean_shrinkage >= 0.8
+    few = [made(people=12, each=10, seed=seed, shared=1.0, apart=0.0)[0] for seed in range(5)]
+    many, _ = made(people=12, each=200, shared=1.0, apart=0.0)
+    assert median(choose_settings(each, NOTHING_FIXED, start, True, given).mean_shrinkage for each in few) < 0.8
+    assert choose_settings(many, NOTHING_FIXED, start, True, given).mean_shrinkage >= 0.8
 
 
 def test_given_settings_stay() -> None:
