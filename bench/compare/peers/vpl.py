@@ -7,7 +7,8 @@ any fitting. Random questions.
 Ours: the encoder is a mean over pairs of one hidden layer on (left − right)·answer; the decoder's reward is linear in
 the features with weights b + B·z; of a person 0 to 20 answers are observed, a new number at each step, and all are
 predicted; q is the prior if nothing was observed, so that nobody's first reward is b; ties left out; Adam with weight
-decay on batches of people; an L2 ridge on the decoder; β, the ridge and the number of steps are tuned, in one round.
+decay on batches of people; an L2 ridge on the decoder; β, the ridge and the number of steps are tuned, in one round, on
+four folds at most.
 """
 
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ from elicitation.crowd import rank_within
 LATENT, HIDDEN = 8, 64
 MOST_OBSERVED, BATCH, RATE, DECAY = 20, 128, 0.01, 1e-2
 PARTS = 4
-"""At most so many splits are rehearsed: this is the slowest peer."""
+"""At most so many of the ten folds are rehearsed: this is the slowest peer."""
 
 
 @dataclass(frozen=True)
