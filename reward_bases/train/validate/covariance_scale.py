@@ -17,6 +17,9 @@ COVARIANCE_SCALES = (0.01, 0.03, 0.1, 0.25, 0.5, 0.7, 1.0, 1.4, 2.0)
 MIN_GAIN = 1e-3
 """What a scale must gain beyond one standard error, nats per judgment."""
 
+ENDLESS = 1e12
+"""A variance, nats², of which nothing can be sure; a number that JSON has."""
+
 Memory = MutableMapping[str, float]
 """Results, nats, by the name of what was measured, in the order of trying."""
 
@@ -55,11 +58,11 @@ class Gains:
         return torch.maximum(people + prompts - pairs, torch.maximum(people, prompts)).sqrt()
 
     def _variance(self, clusters: Tensor) -> Tensor:
-        """Of the rates (S,), if ``clusters`` (N,) are the witnesses; infinite for a single one."""
+        """Of the rates (S,), if ``clusters`` (N,) are the witnesses; endless for a single one."""
         _, number = clusters.unique(return_inverse=True)
         count = int(number.max()) + 1
         if count == 1:
-            return torch.full_like(self.rates, torch.inf)
+            return torch.full_like(self.rates, ENDLESS)
         apart = self.each - self.rates[:, None]
         summed = torch.zeros(len(self.each), count, dtype=torch.float64).index_add(1, number, apart)
         spread: Tensor = summed.square().sum(1) / self.each.shape[1] ** 2
