@@ -1,14 +1,14 @@
-"""``python -m bench.studies.few --data FILE``: which step of Keel's fit costs what, on few people and few prompts.
+"""``python -m bench.studies.few SUITE --data DIR``: which step of Keel's fit costs what, on few people and few prompts.
 
-FILE holds comparisons, as ``keel bench pairs`` reads it. Every variant of STEPS takes one step out of Keel's fit, or
-puts the aggregate head in its place. All of them ask held-out people the same random questions. Differences are from
-the tuned aggregate head, paired, with 95 % intervals by bootstrap over people.
+SUITE is a suite of ``keel bench`` whose people compare responses. Every variant of STEPS takes one step out of Keel's
+fit. All of them ask held-out people the same random questions. Differences are from the tuned aggregate head, paired,
+with 95 % intervals by bootstrap over people.
 """
 
 import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,53 +18,30 @@ from bench.compare.intervals import Sample, interval, replicated
 from bench.compare.keel import Keel, given_heads, judged_by
 from bench.compare.measure import MEASURES
 from bench.compare.method import Method, Recipe
-from bench.compare.peers.aggregate import aggregate, best_ridge, head, length
-from bench.compare.peers.answers import Answers
+from bench.compare.peers.aggregate import aggregate, length
 from bench.compare.report import samples_of
 from bench.compare.simulate import Trajectory, play
+from bench.compare.terminal import many
 from bench.compare.world import World
-from bench.compare.worlds.pairs import worlds
+from bench.compare.worlds import captions, llmfao
 from bench.studies.table import add_outputs, give
 from elicitation.acquisition import Rule
-from elicitation.population import Component, Population
 from reward_bases.train.model.learn import Learned, LearnSettings, learn
-from reward_bases.train.validate.choose import choose_settings
+from reward_bases.train.validate.choose import LEAST, choose_settings
 
+SUITES = {"llmfao": llmfao.worlds, "captions": captions.worlds}
 STAGES = (0, 5, 10)
-SEEDS = 6
+SEEDS = 2
 BASE = "aggregate"
 COLUMNS = ("step", "AUC at 0 / 5 / 10", "AUC at 0", "NLL at 0", "AUC at 10", "NLL at 10")
 """After the first two, differences from BASE."""
-AS_SHIPPED = LearnSettings()
-NO_TASTES = LearnSettings(learned=0, covariance_scale=0.01)
-ALONE = frozenset({"learned", "ridge", "components", "consistency", "covariance_scale"})
-"""Settings that stay where only the aggregate is chosen."""
 
 
-@lru_cache(maxsize=4)
-def learned(world: World, start: LearnSettings, given: frozenset[str] = frozenset()) -> Learned:
-    """Keel's fit from ``start``, with the settings ``given`` left as they are."""
-    judged, fixed = judged_by(world, shuffled=False), given_heads(world)
-    settings = choose_settings(judged, fixed, replace(start, seed=world.seed), not world.by_heart, given)
-    return learn(judged, fixed, settings)
-
-
-def fitted(world: World, start: LearnSettings = AS_SHIPPED, given: frozenset[str] = frozenset()) -> Method:
-    """Keel by random questions."""
-    return random_questions(learned(world, start, given))
-
-
-def centred(world: World, given: frozenset[str] = frozenset()) -> Method:
-    """Keel's heads and the spread of its people, around the tuned aggregate head in place of λ̄."""
-    found = learned(world, AS_SHIPPED, given)
-    tuned = head(Answers.of_training(world), best_ridge(world))
-    one, none, shift = torch.eye(1, dtype=torch.float64), torch.zeros(1, 1, dtype=torch.float64), found.population.mean
-    parts = [
-        Component(part.weight, torch.cat([one[0], part.mean - shift]), torch.block_diag(none, part.covariance))
-        for part in found.population.components
-    ]
-    heads = torch.cat([tuned[None], found.heads])
-    return random_questions(Learned(heads, Population(tuple(parts)), found.model))
+def fitted(world: World, **held: Any) -> Method:
+    """Keel by random questions, with all settings chosen but those ``held``."""
+    judged, fixed, start = judged_by(world, shuffled=False), given_heads(world), LearnSettings(seed=world.seed)
+    settings = choose_settings(judged, fixed, replace(start, **held), not world.by_heart, frozenset(held))
+    return random_questions(learn(judged, fixed, settings))
 
 
 def random_questions(found: Learned) -> Keel:
@@ -72,29 +49,23 @@ def random_questions(found: Learned) -> Keel:
     return Keel(found, torch.zeros(0, len(found.heads), dtype=torch.float64), Rule.RANDOM)
 
 
-def tuned_ridge(world: World) -> Method:
-    """Keel with the ridge that the aggregate head was tuned to, λ̄ still learned."""
-    return fitted(world, replace(NO_TASTES, aggregate_ridge=best_ridge(world)), ALONE | {"aggregate_ridge"})
-
-
 STEPS: Mapping[str, tuple[str, Recipe]] = {
     BASE: ("one tuned head for everybody", aggregate),
     "length": ("length alone", length),
     "keel": ("Keel, as `keel train` fits it", fitted),
-    "no tastes": ("no heads of tastes", partial(fitted, start=NO_TASTES, given=ALONE)),
-    "tuned ridge": ("no tastes, and the ridge of the tuned aggregate head", tuned_ridge),
-    "no calm": ("`calm` left at 1", partial(fitted, given=frozenset({"mean_shrinkage"}))),
+    "learned mean": ("λ̄ learned with the population, not held at the head", partial(fitted, mean_held=False)),
+    "no tastes": ("no heads of tastes", partial(fitted, learned=0)),
+    "no given": ("nobody differs in the given heads", partial(fitted, fixed_scale=LEAST)),
+    "nothing": ("neither: the head alone", partial(fitted, learned=0, fixed_scale=LEAST)),
     "no test": (
-        "tastes kept whether or not answers pass the test",
-        partial(fitted, given=frozenset({"covariance_scale"})),
+        "people differ as EM finds, whether or not that surely helps",
+        partial(fitted, fixed_scale=1.0, covariance_scale=1.0),
     ),
-    "around the aggregate": ("people spread around the tuned aggregate head, not around λ̄", centred),
-    "both": ("the last two together", partial(centred, given=frozenset({"covariance_scale"}))),
 }
 """Variant -> what it is, and how it is learned from a world."""
 
 
-def measure(some: Sequence[World], steps: Mapping[str, tuple[str, Recipe]] = STEPS) -> dict[str, Any]:
+def measure(some: Sequence[World], steps: Mapping[str, tuple[str, Recipe]]) -> dict[str, Any]:
     """AUC and negative log-likelihood of every variant after STAGES answers, and the differences from BASE."""
     trajectories: dict[str, list[Trajectory]] = {name: [] for name in steps}
     for world in some:
@@ -120,8 +91,9 @@ def _title(some: Sequence[World], played: Sequence[Sample]) -> str:
     people = {int(person) for sample in played for person in sample.people}
     taught = sum(world.train.size for world in some) / len(some)
     prompts = sum(len(world.train.prompts.unique()) for world in some) / len(some)
+    seeds = many(len({world.seed for world in some}), "seed")
     return (
-        f"{some[0].name}: {len(people)} people tested in {len(some)} splits; in the mean, "
+        f"{some[0].name}: {len(people)} people tested in {len(some)} splits of {seeds}; in the mean, "
         f"{taught:.0f} people and {prompts:.0f} prompts to learn from."
     )
 
@@ -151,14 +123,16 @@ def _difference(found: Mapping[str, Any]) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.studies.few", description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="file of comparisons")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"number of splits (default {SEEDS})")
-    parser.add_argument("--first-seed", type=int, default=0, help="first split (default 0)")
+    parser.add_argument("suite", choices=SUITES, help="whose people are held out")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the suite's data, or the folder above it")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"every seed holds everybody out (default {SEEDS})")
+    parser.add_argument("--first-seed", type=int, default=0, help="default 0, as published")
     add_outputs(parser)
     options = parser.parse_args(arguments)
     drawn = range(options.first_seed, options.first_seed + options.seeds)
-    some = [world for seed in drawn for world in worlds(seed, quick=False, data=options.data)]
-    result = {**measure(some), "command": f"python -m bench.studies.few --data DATA --seeds {options.seeds}"}
+    some = [world for seed in drawn for world in SUITES[options.suite](seed, quick=False, data=options.data)]
+    command = f"python -m bench.studies.few {options.suite} --data DATA --seeds {options.seeds}"
+    result = {**measure(some, STEPS), "command": command}
     give(result, options)
     return 0
 

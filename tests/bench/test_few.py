@@ -1,71 +1,83 @@
 """The study of few people: its variants are what their names say, and its table is on the page of benchmarks."""
 
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
 import pytest
-import torch
 from worlds import world
 
 from bench.compare.keel import Keel
-from bench.compare.method import Method
+from bench.compare.method import Method, Recipe
 from bench.compare.page import PROSE, render
 from bench.compare.peers.aggregate import everybody, head, length
 from bench.compare.peers.answers import Answers
 from bench.compare.world import World
 from bench.studies import few
-from bench.studies.few import BASE, COLUMNS, NO_TASTES, centred, measure
-from elicitation.choice import ChoiceModel
-from elicitation.population import Component, Population
-from reward_bases.train.model.learn import Learned, LearnSettings
+from bench.studies.few import BASE, COLUMNS, measure
+from reward_bases.train.model.learn import LearnSettings
+from reward_bases.train.validate.choose import LEAST
 
 
-def one_head(place: World) -> Method:
-    return everybody(head(Answers.of_training(place), 10.0))
+def one_head(world: World) -> Method:
+    return everybody(head(Answers.of_training(world), 10.0))
 
 
-@pytest.fixture
-def learned_once(monkeypatch: pytest.MonkeyPatch) -> Learned:
-    """A fit with two heads whose people are not where the aggregate head is."""
-    mean, covariance = torch.tensor([2.0, -1.0]).double(), torch.tensor([[1.0, 0.3], [0.3, 0.5]]).double()
-    found = Learned(
-        torch.eye(2, 4).double(), Population((Component(1.0, mean, covariance),)), ChoiceModel(tie=0.5, lapse=0.0)
-    )
-    monkeypatch.setattr(few, "learned", lambda *_: found)
-    monkeypatch.setattr(few, "best_ridge", lambda _: 10.0)
-    return found
-
-
-def test_around_the_aggregate_the_mean_is_the_tuned_head_and_people_differ_as_before(learned_once: Learned) -> None:
-    place = world()
-    method = centred(place)
-    assert isinstance(method, Keel)
-    tuned = head(Answers.of_training(place), 10.0)
-    torch.testing.assert_close(method.learned.population.mean @ method.learned.heads, tuned)
-    spread = method.learned.heads.T @ method.learned.population.covariance @ method.learned.heads
-    before = learned_once.heads.T @ learned_once.population.covariance @ learned_once.heads
-    torch.testing.assert_close(spread, before)
-
-
-def test_only_what_is_given_stays_out_of_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[frozenset[str]] = []
+@pytest.mark.parametrize(
+    ("name", "held"),
+    [
+        ("keel", {}),
+        ("learned mean", {"mean_held": False}),
+        ("no tastes", {"learned": 0}),
+        ("no given", {"fixed_scale": LEAST}),
+        ("nothing", {"learned": 0, "fixed_scale": LEAST}),
+        ("no test", {"fixed_scale": 1.0, "covariance_scale": 1.0}),
+    ],
+)
+def test_what_a_variant_holds_is_not_chosen_and_all_else_is(
+    name: str, held: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[LearnSettings, frozenset[str]]] = []
 
     def chosen(judged: object, fixed: object, start: LearnSettings, new: bool, given: frozenset[str]) -> LearnSettings:
-        asked.append(given)
-        return NO_TASTES
+        asked.append((start, given))
+        return replace(start, learned=0)
 
     monkeypatch.setattr(few, "choose_settings", chosen)
-    place: World = world(seed=3)
-    for name in ("keel", "no tastes", "no calm", "no test"):
-        few.STEPS[name][1](place)
-    assert asked == [frozenset(), few.ALONE, frozenset({"mean_shrinkage"}), frozenset({"covariance_scale"})]
+    few.STEPS[name][1](world(seed=3))
+    assert asked == [(replace(LearnSettings(seed=3), **held), frozenset(held))]
+
+
+@pytest.mark.parametrize("name", ["learned mean", "no given", "nothing", "no test"])
+def test_every_variant_is_chosen_and_learned_on_real_judgments(name: str) -> None:
+    found = few.STEPS[name][1](world(seed=3))
+    assert isinstance(found, Keel)
+    heads = len(found.learned.heads)
+    assert found.learned.population.k == heads
+    assert heads == 1 or name != "nothing"
+
+
+def test_the_command_names_its_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(few, "SUITES", {"llmfao": lambda seed, quick, data: (world(seed=seed),)})
+    monkeypatch.setattr(few, "STEPS", {BASE: ("one head", one_head)})
+    out = tmp_path / "few.json"
+    assert few.main(["llmfao", "--data", str(tmp_path), "--seeds", "2", "--out", str(out)]) == 0
+    found = json.loads(out.read_text())
+    assert found["command"] == "python -m bench.studies.few llmfao --data DATA --seeds 2"
+    assert found["title"].startswith("small: 6 people tested in 2 splits of 2 seeds")
 
 
 def test_the_table_has_a_row_per_variant_and_no_difference_of_the_aggregate_from_itself() -> None:
-    steps = {BASE: ("one head", one_head), "length": ("length alone", length)}
+    steps: dict[str, tuple[str, Recipe]] = {BASE: ("one head", one_head), "length": ("length alone", length)}
     result = measure([world(seed=seed) for seed in range(2)], steps)
     first, second = result["rows"]
     assert first[2:] == ["+0.000 [+0.000, +0.000]"] * 4
     assert float(second[2].split()[0].replace("−", "-")) < -0.1
     assert len(first) == len(COLUMNS)
-    assert result["title"].startswith("small: 6 people tested in 2 splits; in the mean, 6 people and 1 prompts")
+    assert result["title"].startswith(
+        "small: 6 people tested in 2 splits of 2 seeds; in the mean, 6 people and 1 prompts"
+    )
 
 
 def test_the_page_has_the_study() -> None:

@@ -14,6 +14,8 @@ from elicitation.population import Component, Population
 from reward_bases.train.data.judgments import NOBODY, InMemory, Judgments
 from reward_bases.train.model.held_mean import agreeing
 from reward_bases.train.model.learn import LearnSettings, as_served, begin, everybodys_head, learn, population_from
+from reward_bases.train.validate.choose import choose_settings
+from reward_bases.train.validate.covariance_scale import COVARIANCE_SCALES
 from reward_bases.train.validate.inner_fold import log_likelihood
 
 FEATURES = 6
@@ -160,3 +162,18 @@ def test_a_refit_from_stored_people_is_the_population_that_was_served() -> None:
     torch.testing.assert_close(again.mean, learned.population.mean)
     torch.testing.assert_close(again.covariance, learned.population.covariance)
     assert as_served(of, replace(learned, population=kept[-1].population), settings, 2).population.k == 4
+
+
+@pytest.mark.parametrize(("alone", "found"), [(0.01, 0.5), (1.4, 1.4)])
+def test_who_differ_in_tastes_differ_as_much_in_the_given_heads(alone: float, found: float) -> None:
+    surely = {"fixed_scale": alone, "strength": 0.5}
+    memory = {
+        f"{name} {scale}, {what}": value
+        for name, best in surely.items()
+        for scale in COVARIANCE_SCALES
+        for what, value in (("gained per judgment", 0.1 * (scale == best > 0.01)), ("standard error", 0.01))
+    }
+    start, fixed = replace(HELD, learned=2), torch.eye(1, FEATURES).double()
+    given = frozenset({"learned", "ridge", "aggregate_ridge", "consistency"})
+    chosen = choose_settings(judged(), fixed, start, True, given, memory)
+    assert (chosen.covariance_scale, chosen.fixed_scale) == (0.5, found)

@@ -6,7 +6,8 @@ its grid as long as the criterion rises.
 
 Where prompts are new λ̄ is held at the aggregate head, and what people add to it is added in turn: first the head alone,
 then the spread over the given heads, then heads of tastes. Each must surely gain on what was there before it; else it
-is left out. Where they are not, λ̄ is learned, and the scales come last.
+is left out. With tastes the given heads spread at least as far: alone, a trait may hide behind the others. Where they
+are not, λ̄ is learned, and the scales come last.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -193,11 +194,18 @@ class _Choice:
         """With the scales ``names`` at the surest gain on ``base``, or the least where none is sure."""
         if names[0] in self.given:
             return settings
-        every = [_with(settings, dict.fromkeys(names, scale)) for scale in COVARIANCE_SCALES]
+        every = [self._at(settings, names, scale) for scale in COVARIANCE_SCALES]
         called = STORED_NAMES.get(names[0], names[0])
         if f"{called} {LEAST}, standard error" not in self.memory:
             remember(self.trials.gains(every, base()), called, self.memory)
         return every[COVARIANCE_SCALES.index(surest_scale(called, self.memory) or LEAST)]
+
+    def _at(self, settings: LearnSettings, names: Sequence[str], scale: float) -> LearnSettings:
+        """With the scales ``names`` at ``scale``. Who differ in tastes differ as much in the given heads."""
+        found = _with(settings, dict.fromkeys(names, scale))
+        if settings.learned == 0 or "fixed_scale" in self.given:
+            return found
+        return replace(found, fixed_scale=max(settings.fixed_scale, scale))
 
     def _climbed(self, settings: LearnSettings, grids: Grids, kind: str) -> LearnSettings:
         for name, grid in grids.items():
