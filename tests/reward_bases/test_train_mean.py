@@ -177,3 +177,15 @@ def test_who_differ_in_tastes_differ_as_much_in_the_given_heads(alone: float, fo
     given = frozenset({"learned", "ridge", "aggregate_ridge", "consistency"})
     chosen = choose_settings(judged(), fixed, start, True, given, memory)
     assert (chosen.covariance_scale, chosen.fixed_scale) == (0.5, found)
+
+
+@pytest.mark.parametrize(("errors", "chosen"), [(0.9, 8), (1.1, 6)])
+def test_another_number_of_heads_must_gain_one_standard_error(errors: float, chosen: int) -> None:
+    begun, memory = replace(HELD, learned=8), {}
+    for number, rate in ((8, -0.69), (6, -0.68), (4, -0.70), (12, -0.71)):
+        names = {**begun.as_stored(), "learned": number, "fixed_scale": 0.01}
+        memory[", ".join(["heads", *(f"{name} {value}" for name, value in names.items())])] = rate
+    memory["learned 6, gained on 8, standard errors"] = errors
+    given = frozenset({"ridge", "aggregate_ridge", "covariance_scale", "consistency", "fixed_scale"})
+    fixed = torch.eye(1, FEATURES).double()
+    assert choose_settings(judged(), fixed, replace(begun, fixed_scale=0.01), True, given, memory).learned == chosen

@@ -6,8 +6,9 @@ its grid as long as the criterion rises.
 
 Where prompts are new λ̄ is held at the aggregate head, and what people add to it is added in turn: first the head alone,
 then the spread over the given heads, then heads of tastes. Each must surely gain on what was there before it; else it
-is left out. With tastes the given heads spread at least as far: alone, a trait may hide behind the others. Where they
-are not, λ̄ is learned, and the scales come last.
+is left out. With tastes the given heads spread at least as far: alone, a trait may hide behind the others. A number
+of heads other than that of the start must surely gain on it. Where prompts are known λ̄ is learned, and the scales come
+last.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -78,10 +79,13 @@ class Trials:
         return float(self.each_alone(settings).mean())
 
     def heads(self, settings: LearnSettings) -> float:
-        """Mean, of heads as they see: at the best covariance scale of COMPARED in each part."""
+        """Mean, of heads as they see."""
+        return float(self.each_of_heads(settings).mean())
+
+    def each_of_heads(self, settings: LearnSettings) -> Tensor:
+        """Each judgment's (N,), of heads as they see: at the best covariance scale of COMPARED in each part."""
         every = [replace(settings, covariance_scale=scale) for scale in COMPARED]
-        best = [found.sum(1).max() for found in self._by_part(_briefly(settings), every)]
-        return float(torch.stack(best).sum()) / sum(part.held_out for part in self.parts)
+        return torch.cat([found[found.sum(1).argmax()] for found in self._by_part(_briefly(settings), every)])
 
     def people(self, settings: LearnSettings) -> float:
         """Mean, with the population as it is learned."""
@@ -170,7 +174,8 @@ class _Choice:
         best = self._climbed(start, {"aggregate_ridge": AGGREGATE_RIDGES}, "alone")
         known = replace(best, learned=0, fixed_scale=LEAST, covariance_scale=LEAST)
         known = self._scaled(known, ("fixed_scale",), lambda: self.trials.each_alone(known))
-        best = self._climbed(replace(best, fixed_scale=known.fixed_scale), HEADS, "heads")
+        begun = self._climbed(replace(best, fixed_scale=known.fixed_scale), {"ridge": HEADS["ridge"]}, "heads")
+        best = self._surely(begun, self._climbed(begun, {"learned": HEADS["learned"]}, "heads"))
         if best.learned == 0:
             return known
         best = self._scaled(best, ("covariance_scale",), lambda: self.trials.each(known))
@@ -189,6 +194,17 @@ class _Choice:
             best = replace(best, learned=0, components=1)
             last = {"aggregate_ridge": AGGREGATE_RIDGES, **last}
         return self._climbed(best, last, "served")
+
+    def _surely(self, begun: LearnSettings, found: LearnSettings) -> LearnSettings:
+        """``found``, if its number of heads gains one standard error on that of ``begun``."""
+        if found.learned == begun.learned:
+            return begun
+        name = f"learned {found.learned}, gained on {begun.learned}, standard errors"
+        if name not in self.memory:
+            better, base = (self.trials.each_of_heads(some) for some in (found, begun))
+            gains = Gains.of((better - base)[None], self.trials.parts)
+            self.memory[name] = float(gains.rates / gains.errors.clamp_min(1e-12))
+        return found if self.memory[name] > 1 else begun
 
     def _scaled(self, settings: LearnSettings, names: Sequence[str], base: Callable[[], Tensor]) -> LearnSettings:
         """With the scales ``names`` at the surest gain on ``base``, or the least where none is sure."""
@@ -229,7 +245,7 @@ def steps(given: frozenset[str]) -> int:
     """How many results the choice takes at most."""
     grids = {**HEADS, **PEOPLE, "aggregate_ridge": 2 * AGGREGATE_RIDGES, "mean_shrinkage": MEAN_SHRINKAGES}
     scales = dict.fromkeys(("covariance_scale", "fixed_scale"), 2 * COVARIANCE_SCALES)
-    return sum(len(grid) for name, grid in {**grids, **scales}.items() if name not in given)
+    return sum(len(grid) for name, grid in {**grids, **scales}.items() if name not in given) + ("learned" not in given)
 
 
 def _with(settings: LearnSettings, changed: Mapping[str, Any]) -> LearnSettings:
