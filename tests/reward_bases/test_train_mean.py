@@ -189,3 +189,10 @@ def test_another_number_of_heads_must_gain_one_standard_error(errors: float, cho
     given = frozenset({"ridge", "aggregate_ridge", "covariance_scale", "consistency", "fixed_scale"})
     fixed = torch.eye(1, FEATURES).double()
     assert choose_settings(judged(), fixed, replace(begun, fixed_scale=0.01), True, given, memory).learned == chosen
+
+
+@pytest.mark.parametrize("tastes", [0, 2])
+def test_a_given_scale_of_the_given_heads_stays(tastes: int) -> None:
+    given = frozenset({"fixed_scale", "covariance_scale", "learned", "ridge", "aggregate_ridge", "consistency"})
+    start = replace(HELD, learned=tastes, fixed_scale=0.7)
+    assert choose_settings(judged(), torch.eye(1, FEATURES).double(), start, True, given).fixed_scale == 0.7

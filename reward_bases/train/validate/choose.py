@@ -172,7 +172,7 @@ class _Choice:
     def around_the_head(self, start: LearnSettings) -> LearnSettings:
         """Tastes beside the given heads, the given heads beside the aggregate alone, or the aggregate alone."""
         best = self._climbed(start, {"aggregate_ridge": AGGREGATE_RIDGES}, "alone")
-        known = replace(best, learned=0, fixed_scale=LEAST, covariance_scale=LEAST)
+        known = replace(best, learned=0, covariance_scale=LEAST)
         known = self._scaled(known, ("fixed_scale",), lambda: self.trials.each_alone(known))
         begun = self._climbed(replace(best, fixed_scale=known.fixed_scale), {"ridge": HEADS["ridge"]}, "heads")
         best = self._surely(begun, self._climbed(begun, {"learned": HEADS["learned"]}, "heads"))
