@@ -10,7 +10,7 @@ def shorten_search(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(folds, "ENOUGH", 1)
     patch.setattr(folds, "FEWEST_FOLDS", 1)
     patch.setattr(inner_fold, "ANSWER_DRAWS", 1)
-    patch.setattr(choose, "HEADS", {})
+    patch.setattr(choose, "HEADS", {"ridge": (1000.0,), "learned": (8,)})
     patch.setattr(choose, "AGGREGATE_RIDGES", (10.0, 100.0))
     patch.setattr(choose, "CONSISTENCIES", (0.0,))
     patch.setattr(choose, "LEAST", 0.5)
