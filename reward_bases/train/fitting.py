@@ -76,9 +76,10 @@ class Fitting:
         if (heads := 1 + len(fixed) + start.learned) > K_MAX:
             raise InvalidInput(f"{heads} heads with the named ones; at most {K_MAX}: lower --heads or give --no-named")
         self.listener.stage(f"{self.part}choosing settings")
-        total = steps(given)
+        noise = self.request.label_noise is None
+        total = steps(given, noise)
         memory = Scores(self.folder / SCORES, lambda done: self.listener.progress(done, total))
-        return choose_settings(self.chosen_on, fixed, start, self.new_prompts, given, memory)
+        return choose_settings(self.chosen_on, fixed, start, self.new_prompts, given, memory, noise)
 
     def _learn(self, settings: LearnSettings) -> tuple[Learned, Factors]:
         self.listener.stage(f"{self.part}learning")

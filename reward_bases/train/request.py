@@ -49,16 +49,16 @@ class Request:
     heads: int | None = None
     ridge: float | None = None
     named: bool = True
-    label_noise: float = 0.0
+    label_noise: float | None = 0.0
     per_person: int | None = None
     ensemble: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        require_number("label noise", self.label_noise, 0.0, 0.9)
         require_number("ensemble", self.ensemble, 0, 100)
         require_number("seed", self.seed, 0, 2**31)
         for name, value, low, high in (
+            ("label noise", self.label_noise, 0.0, 0.9),
             ("heads", self.heads, 0, K_MAX - 1),
             ("ridge", self.ridge, 1e-6, 1e9),
             ("per person", self.per_person, 1, 10**9),
@@ -74,7 +74,7 @@ class Request:
     @property
     def settings(self) -> LearnSettings:
         """The start of the search for settings."""
-        start = LearnSettings(label_noise=self.label_noise, seed=self.seed)
+        start = LearnSettings(label_noise=self.label_noise or 0.0, seed=self.seed)
         start = start if self.heads is None else replace(start, learned=self.heads)
         return start if self.ridge is None else replace(start, ridge=self.ridge)
 

@@ -13,6 +13,7 @@ last.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import log1p
 from typing import Any
 
 import torch
@@ -49,6 +50,7 @@ COMPARED = (0.25, 0.5, 1.0, 2.0)
 CONSISTENCIES = (0.0, 0.3, 0.6)
 PEOPLE: Grids = {"components": (1, 2, 3), "consistency": CONSISTENCIES}
 """Settings of the population alone."""
+LABEL_NOISES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 LEAST = COVARIANCE_SCALES[0]
 """People alike."""
 MEAN_SHRINKAGES = (0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1, 1.2)
@@ -99,6 +101,18 @@ class Trials:
         """Each judgment's (N,), with the population as it will be served."""
         return torch.cat(self._by_part(settings, [settings]), dim=1)[0]
 
+    def decided(self, settings: LearnSettings) -> float:
+        """Mean of ``each_decided``."""
+        return float(self.each_decided(settings).mean())
+
+    def each_decided(self, settings: LearnSettings) -> Tensor:
+        """Each judgment's (N,), as ``each``, given that there are no ties if there are none.
+
+        A random judgment is a tie in one case of three; where nobody can call two equal that would count against it.
+        """
+        ties = any(bool(draw.held_out.outcomes.ties.any()) for part in self.parts for draw in part.draws)
+        return self.each(settings) - (0.0 if ties else log1p(-settings.label_noise / 3))
+
     def each_alone(self, settings: LearnSettings) -> Tensor:
         """Each judgment's (N,), by the aggregate head alone."""
         starts = self._begun(replace(settings, learned=0))
@@ -138,7 +152,8 @@ class Trials:
         return self._taught[settings]
 
     def _begun(self, settings: LearnSettings) -> list[Start]:
-        alike = replace(self.start, learned=settings.learned, aggregate_ridge=settings.aggregate_ridge)
+        decisive = ("learned", "aggregate_ridge", "label_noise")
+        alike = replace(self.start, **{name: getattr(settings, name) for name in decisive})
         if alike not in self._starts:
             self._starts[alike] = [begin(part.teach, self.fixed, alike) for part in self.parts]
         return self._starts[alike]
@@ -151,8 +166,11 @@ def choose_settings(
     new_prompts: bool,
     given: frozenset[str] = frozenset(),
     memory: Memory | None = None,
+    label_noise: bool = False,
 ) -> LearnSettings:
     """The best settings by the criterion, searched from ``start``; those ``given`` stay as they are.
+
+    The share of random judgments is chosen only with ``label_noise``.
 
     ``memory`` records every value of the criterion; a value that it holds is not computed again.
     """
@@ -160,7 +178,8 @@ def choose_settings(
         start = replace(start, mean_held=new_prompts)
     parts = inner_folds(judged, new_prompts, torch.Generator().manual_seed(start.seed))
     choice = _Choice(Trials(parts, fixed, start), given, {} if memory is None else memory)
-    return choice.around_the_head(start) if start.mean_held else choice.of_a_learned_mean(start)
+    found = choice.around_the_head(start) if start.mean_held else choice.of_a_learned_mean(start)
+    return choice.of_label_noise(found) if label_noise else found
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,7 +194,8 @@ class _Choice:
         known = replace(best, learned=0, covariance_scale=LEAST)
         known = self._scaled(known, ("fixed_scale",), lambda: self.trials.each_alone(known))
         begun = self._climbed(replace(best, fixed_scale=known.fixed_scale), {"ridge": HEADS["ridge"]}, "heads")
-        best = self._surely(begun, self._climbed(begun, {"learned": HEADS["learned"]}, "heads"))
+        best = self._climbed(begun, {"learned": HEADS["learned"]}, "heads")
+        best = self._surely(begun, best, "learned", self.trials.each_of_heads)
         if best.learned == 0:
             return known
         best = self._scaled(best, ("covariance_scale",), lambda: self.trials.each(known))
@@ -195,16 +215,23 @@ class _Choice:
             last = {"aggregate_ridge": AGGREGATE_RIDGES, **last}
         return self._climbed(best, last, "served")
 
-    def _surely(self, begun: LearnSettings, found: LearnSettings) -> LearnSettings:
-        """``found``, if its number of heads gains one standard error on that of ``begun``."""
-        if found.learned == begun.learned:
+    def of_label_noise(self, begun: LearnSettings) -> LearnSettings:
+        """With the share of random judgments that predicts best, if it surely gains on that of ``begun``."""
+        found = self._climbed(begun, {"label_noise": LABEL_NOISES}, "decided")
+        return self._surely(begun, found, "label_noise", self.trials.each_decided)
+
+    def _surely(
+        self, begun: LearnSettings, found: LearnSettings, name: str, each: Callable[[LearnSettings], Tensor]
+    ) -> LearnSettings:
+        """``found``, if its setting ``name`` gains one standard error on that of ``begun``, by ``each`` judgment."""
+        old, new = getattr(begun, name), getattr(found, name)
+        if new == old:
             return begun
-        name = f"learned {found.learned}, gained on {begun.learned}, standard errors"
-        if name not in self.memory:
-            better, base = (self.trials.each_of_heads(some) for some in (found, begun))
-            gains = Gains.of((better - base)[None], self.trials.parts)
-            self.memory[name] = float(gains.rates / gains.errors.clamp_min(1e-12))
-        return found if self.memory[name] > 1 else begun
+        key = f"{name} {new}, gained on {old}, standard errors"
+        if key not in self.memory:
+            gains = Gains.of((each(found) - each(begun))[None], self.trials.parts)
+            self.memory[key] = float(gains.rates / gains.errors.clamp_min(1e-12))
+        return found if self.memory[key] > 1 else begun
 
     def _scaled(self, settings: LearnSettings, names: Sequence[str], base: Callable[[], Tensor]) -> LearnSettings:
         """With the scales ``names`` at the surest gain on ``base``, or the least where none is sure."""
@@ -241,11 +268,12 @@ class _Choice:
         return known
 
 
-def steps(given: frozenset[str]) -> int:
+def steps(given: frozenset[str], label_noise: bool = False) -> int:
     """How many results the choice takes at most."""
     grids = {**HEADS, **PEOPLE, "aggregate_ridge": 2 * AGGREGATE_RIDGES, "mean_shrinkage": MEAN_SHRINKAGES}
     scales = dict.fromkeys(("covariance_scale", "fixed_scale"), 2 * COVARIANCE_SCALES)
-    return sum(len(grid) for name, grid in {**grids, **scales}.items() if name not in given) + ("learned" not in given)
+    climbed = sum(len(grid) for name, grid in {**grids, **scales}.items() if name not in given)
+    return climbed + ("learned" not in given) + label_noise * (1 + len(LABEL_NOISES))
 
 
 def _with(settings: LearnSettings, changed: Mapping[str, Any]) -> LearnSettings:
