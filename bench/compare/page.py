@@ -42,8 +42,8 @@ PROSE = {
     "Keel's method was changed after results of 0.1.0 on few people and on statements known by text. The new rules "
     "were decided on other splits of the same people (seeds 5 to 9). The seeds here were then run once.\n\n"
     "The slow methods were run in ukp, llmfao and captions; where a command names methods, they were left out. On two "
-    "cores that also did other work, two seeds took 15 minutes in llmfao and in polis, 10 in ukp and 9 in captions; "
-    "five seeds of attributes took 9.",
+    "cores that also did other work, two seeds took 26 minutes in polis-text, 15 in llmfao and in polis, 10 in ukp, 9 "
+    "in captions and 7 in bank; five seeds of attributes took 9.",
     "attributes": "PReF's design: 84 simulated people. Each likes two of 14 signed traits that were written into "
     "real answers. People with opposite tastes are held out together, so that the aggregate is at chance. Heads "
     "are learned from 50 judgments of each of 50 people. The tastes do not depend on the features.",
@@ -52,10 +52,8 @@ PROSE = {
     "votes alone. After five answers the shipped rule is ahead of random questions in seven of the nine conversations, "
     "by 0.011 in the mean of all.",
     "polis-text": "The same people, tested from the text alone on statements without votes in training. RFM is "
-    "ahead of Keel after ten and twenty answers, and chosen questions gain nothing over random ones. The "
-    "intervals are over people, not over the choice of hidden statements, which has a larger effect. On four "
-    "other seeds (`--seeds 4 --first-seed 7`) Keel is ahead of RFM by 0.020 [0.009, 0.033] after five answers and "
-    "by 0.010 [−0.001, 0.022] after ten.",
+    "ahead of Keel after ten and twenty answers, and chosen questions gain next to nothing over random ones. The "
+    "intervals are over people, not over the choice of hidden statements, which has a larger effect.",
     "ukp": "Crowd workers choose the more convincing of two arguments. People and whole debates are held out. "
     "Workers' preferences in one debate do not predict the next, so the test is that nothing is lost.",
     "bank": "Simulated people answer the questions of the shipped bank, with the shipped base rewards as "
