@@ -21,6 +21,9 @@ def train(
     heads: Annotated[str, typer.Option(help="number of learned taste heads; chosen: cross-validation")] = "chosen",
     ridge: Annotated[str, typer.Option(help="ridge penalty on their weights; chosen: cross-validation")] = "chosen",
     named: Annotated[bool, typer.Option("--named/--no-named", help="include the named heads, such as brevity")] = True,
+    prior: Annotated[
+        str | None, typer.Option(help="default: spreads of people along the named heads as shipped")
+    ] = None,
     label_noise: Annotated[str, typer.Option(help="share of random judgments; chosen: cross-validation")] = "0",
     per_person: Annotated[int | None, typer.Option(help="largest number of judgments per person, at random")] = None,
     ensemble: Annotated[int, typer.Option(help="number of bootstrap refits of the heads")] = 3,
@@ -41,6 +44,7 @@ def train(
         heads=chosen_or(heads, "--heads", int),
         ridge=chosen_or(ridge, "--ridge", float),
         named=named,
+        prior=prior,
         label_noise=chosen_or(label_noise, "--label-noise", float),
         per_person=per_person,
         ensemble=ensemble,

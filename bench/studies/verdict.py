@@ -24,17 +24,14 @@ import torch
 from scipy.stats import binomtest
 
 from bench.compare.terminal import many
+from bench.studies.fitted import fitted
 from bench.studies.table import add_outputs, give
 from elicitation.choice import Outcomes
 from elicitation.statistics import Interval
 from reward_bases.train.data.judgments import InMemory, Judgments
-from reward_bases.train.fitting import Fit
-from reward_bases.train.model.heads import Factors
-from reward_bases.train.model.learn import LearnSettings, learn
-from reward_bases.train.training_set import Materials, TrainingSet
-from reward_bases.train.validate.choose import MOST_JUDGMENTS, MOST_PEOPLE, choose_settings
+from reward_bases.train.training_set import Materials
 from reward_bases.train.validate.evaluate import Evaluation, evaluate
-from reward_bases.train.validate.split import some_people, tests
+from reward_bases.train.validate.split import tests
 
 RUNS = 200
 VERDICTS = ("better", "worse", "unclear")
@@ -153,18 +150,8 @@ def judged_by(judged: Judgments, seed: int) -> Evaluation:
     """How ``keel train`` with this ``seed`` judges given features on these judgments."""
     splits = tests(judged, torch.Generator().manual_seed(seed))
     materials = Materials(judged, splits, None, keeps_named=False)
-    predictions = [_fit(materials.without(split), split.new_prompts, seed).predictions(split) for split in splits]
+    predictions = [fitted(materials.without(split), split.new_prompts, seed).predictions(split) for split in splits]
     return evaluate(predictions, judged.size, torch.Generator().manual_seed(seed))
-
-
-def _fit(of: TrainingSet, new_prompts: bool, seed: int) -> Fit:
-    """Settings chosen and heads learned, as ``Fitting`` does it, with nothing kept on disk."""
-    chosen_on = some_people(of.teach, MOST_PEOPLE, MOST_JUDGMENTS, torch.Generator().manual_seed(seed))
-    scores: dict[str, float] = {}
-    settings = choose_settings(chosen_on, of.fixed, LearnSettings(seed=seed), new_prompts, frozenset(), scores)
-    rounds: list[Factors] = []
-    learned = learn(of.teach, of.fixed, settings, lambda factors, _: rounds.append(factors))
-    return Fit(of, settings, learned, rounds[-1], scores)
 
 
 def _runs(crowd: Crowd, seeds: Sequence[Seeds], workers: int) -> Iterator[Run]:

@@ -1,7 +1,7 @@
 """Settings and heads of one training set: chosen, then learned, with every finished step in a folder."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -72,12 +72,13 @@ class Fitting:
         return some_people(self.training_set.teach, MOST_PEOPLE, MOST_JUDGMENTS, generator)
 
     def _choose(self) -> LearnSettings:
-        fixed, start, given = self.training_set.fixed, self.request.settings, self.request.given
+        fixed, given = self.training_set.fixed, self.request.given
+        start = replace(self.request.settings, prior_spreads=self.training_set.prior_spreads)
         if (heads := 1 + len(fixed) + start.learned) > K_MAX:
             raise InvalidInput(f"{heads} heads with the named ones; at most {K_MAX}: lower --heads or give --no-named")
         self.listener.stage(f"{self.part}choosing settings")
         noise = self.request.label_noise is None
-        total = steps(given, noise)
+        total = steps(given, noise, bool(start.prior_spreads))
         memory = Scores(self.folder / SCORES, lambda done: self.listener.progress(done, total))
         return choose_settings(self.chosen_on, fixed, start, self.new_prompts, given, memory, noise)
 

@@ -18,6 +18,7 @@ from reward_bases.train.model.learn import LearnSettings
 
 CARD = "card.json"
 UNFINISHED = ".train"
+SHIPPED = "default"
 RUN = "run.json"
 BLOCK = 1 << 20
 
@@ -35,6 +36,7 @@ class Request:
         heads: number of heads to learn beside the aggregate and the named ones.
         ridge: prior precision of their weights.
         named: whether to keep the shipped trait heads.
+        prior: how far people differ along these before anybody judged: as in the shipped population, or not known.
         label_noise: share of random judgments.
         per_person: most judgments of one person.
         ensemble: how many times heads are refitted on resampled people.
@@ -49,6 +51,7 @@ class Request:
     heads: int | None = None
     ridge: float | None = None
     named: bool = True
+    prior: str | None = None
     label_noise: float | None = 0.0
     per_person: int | None = None
     ensemble: int = 3
@@ -57,6 +60,10 @@ class Request:
     def __post_init__(self) -> None:
         require_number("ensemble", self.ensemble, 0, 100)
         require_number("seed", self.seed, 0, 2**31)
+        if self.prior not in (None, SHIPPED):
+            raise InvalidInput(f"prior {self.prior!r}; it is {SHIPPED!r} (the shipped population), or left out")
+        if self.prior and not self.named:
+            raise InvalidInput("a prior says how far people differ in the named heads, and --no-named leaves them out")
         for name, value, low, high in (
             ("label noise", self.label_noise, 0.0, 0.9),
             ("heads", self.heads, 0, K_MAX - 1),
@@ -68,8 +75,12 @@ class Request:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """All arguments on which the result depends; the data come on top."""
-        return {name: value for name, value in asdict(self).items() if name not in ("data", "out", "cache")}
+        """All arguments on which the result depends; the data come on top.
+
+        A run of 0.1.0 knew of no prior, and is the same run without one.
+        """
+        left_out = {"data", "out", "cache"} | ({"prior"} if self.prior is None else set())
+        return {name: value for name, value in asdict(self).items() if name not in left_out}
 
     @property
     def settings(self) -> LearnSettings:

@@ -121,7 +121,8 @@ class _Training:
         teachers = found.fit.training_set.teachers.nonzero().flatten().tolist()
         user_ids = tuple(self.data.user_ids[person] for person in teachers)
         served = basis.served
-        save_people(folder, People(served.crowd, user_ids, served.start, found.fit.settings, served.given))
+        settings = served.settings_in_units(found.fit.settings)
+        save_people(folder, People(served.crowd, user_ids, served.start, settings, served.given))
         card.write(folder, basis, found.fit.training_set, training)
         return training
 

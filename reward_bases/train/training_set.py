@@ -23,7 +23,7 @@ from reward_bases.train.encoder.tuning_settings import TuneSettings
 from reward_bases.train.features.describe import NamedDirections
 from reward_bases.train.features.space import Scaled, held, scaled, seen_range
 from reward_bases.train.features.store import feature_table
-from reward_bases.train.features.text_features import TextFeatures
+from reward_bases.train.features.text_features import TextFeatures, shipped_spreads
 from reward_bases.train.features.vectors import VectorCache
 from reward_bases.train.progress import ProgressListener, staged
 from reward_bases.train.request import Request
@@ -47,6 +47,7 @@ class TrainingSet:
         named: how many of them have names.
         text_features: None for judgments without texts.
         directions: the directions with names in these features, None for judgments without texts.
+        prior_spreads: how far people differ along the named heads, nats per unit, as known before; none if nothing was.
     """
 
     teach: Judgments
@@ -56,6 +57,7 @@ class TrainingSet:
     named: int
     text_features: TextFeatures | None
     directions: NamedDirections | None
+    prior_spreads: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,12 +69,14 @@ class Materials:
         splits: one, or one for each fold of the people, to judge by.
         text_features: None for judgments without texts.
         keeps_named: whether the named heads are given.
+        has_prior: whether the shipped population says how far people differ along them.
     """
 
     judged: Judgments
     splits: tuple[Split, ...]
     text_features: TextFeatures | None
     keeps_named: bool
+    has_prior: bool = False
 
     @property
     def in_folds(self) -> bool:
@@ -97,7 +101,8 @@ class Materials:
     def _training_set(self, teach: Judgments, teachers: Tensor) -> TrainingSet:
         if self.text_features is None:
             return _of_given_features(teach, teachers)
-        return _of_texts(teach, teachers, self.text_features, self.keeps_named)
+        found = _of_texts(teach, teachers, self.text_features, self.keeps_named)
+        return replace(found, prior_spreads=shipped_spreads()) if self.has_prior else found
 
 
 def gather(data: Data, request: Request, folder: Path, listener: ProgressListener) -> Materials:
@@ -106,9 +111,11 @@ def gather(data: Data, request: Request, folder: Path, listener: ProgressListene
     if data.table is not None:
         if request.tune:
             raise InvalidInput("--tune adapts an encoder, and these judgments have no texts; leave it out")
+        if request.prior:
+            raise InvalidInput("--prior speaks of the named heads, and judgments without texts have none; leave it out")
         return Materials(replace(judged, items=FeatureTable.open(data.table)), splits, None, request.named)
     text_features, rows = _encoded(data, splits[0], request, folder, listener)
-    return Materials(replace(judged, items=rows), splits, text_features, request.named)
+    return Materials(replace(judged, items=rows), splits, text_features, request.named, request.prior is not None)
 
 
 def _of_given_features(teach: Judgments, teachers: Tensor) -> TrainingSet:

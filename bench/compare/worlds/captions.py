@@ -19,8 +19,12 @@ COLUMNS = ("user", "picture", "response_a", "response_b", "choice")
 
 def worlds(seed: int, quick: bool, data: Path | None, encode: Encode = encode) -> tuple[World, ...]:
     """A world for each fold; raises InvalidInput if there is no data."""
-    folder = folder_of(data, "caption_density", (FILE,), "caption_density (MIT; captions of COCO pictures)")
-    return compared("captions", _judged(folder), seed, quick, encode)
+    return compared("captions", read_from(data), seed, quick, encode)
+
+
+def read_from(data: Path | None) -> Data:
+    """All judgments of the folder, or of that in it; raises InvalidInput if there is no data."""
+    return _judged(folder_of(data, "caption_density", (FILE,), "caption_density (MIT; captions of COCO pictures)"))
 
 
 @lru_cache(maxsize=1)

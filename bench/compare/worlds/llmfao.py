@@ -18,7 +18,12 @@ SOURCE = "LLMFAO (github.com/dustalov/llmfao)"
 
 def worlds(seed: int, quick: bool, data: Path | None, encode: Encode = encode) -> tuple[World, ...]:
     """A world for each fold; raises InvalidInput if there is no data."""
-    return compared("llmfao", _judged(folder_of(data, "llmfao", ("pairs", "judgments"), SOURCE)), seed, quick, encode)
+    return compared("llmfao", read_from(data), seed, quick, encode)
+
+
+def read_from(data: Path | None) -> Data:
+    """All judgments of the folder, or of that in it; raises InvalidInput if there is no data."""
+    return _judged(folder_of(data, "llmfao", ("pairs", "judgments"), SOURCE))
 
 
 @lru_cache(maxsize=1)

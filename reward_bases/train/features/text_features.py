@@ -76,3 +76,14 @@ class TextFeatures:
 def bank_reference(table: BankTable) -> Tensor:
     """The bank's answers (P, n, F), n of every prompt."""
     return table.features.reshape(int(table.prompts.max()) + 1, -1, table.features.shape[1])
+
+
+def shipped_spreads() -> tuple[float, ...]:
+    """How far the shipped population's people differ along each of TRAITS, nats per spread of the bank's answers."""
+    shipped = load_artifact()
+    heads = [[head.name for head in shipped.basis.heads].index(trait) for trait in TRAITS]
+    said = [answer.id for prompt in shipped.bank.prompts for answer in prompt.answers]
+    prompts = torch.tensor([i for i, prompt in enumerate(shipped.bank.prompts) for _ in prompt.answers])
+    units = spread_of(torch.stack([shipped.bank_phi[one] for one in said]), prompts)
+    std = shipped.population.covariance.diagonal().sqrt() * units
+    return tuple(float(std[head]) for head in heads)

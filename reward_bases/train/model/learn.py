@@ -15,6 +15,7 @@ from reward_bases.train.data.judgments import NOBODY, Judgments
 from reward_bases.train.model.constants import NO_TIES, with_constants
 from reward_bases.train.model.heads import Factors, Report, Ridges, aggregate_head, improve, start_factors
 from reward_bases.train.model.held_mean import agreeing
+from reward_bases.train.model.prior import with_prior
 
 POPULATION_ROUNDS = 10
 """At most, of EM on the population."""
@@ -42,6 +43,9 @@ class LearnSettings:
         mean_shrinkage: factor on a learned mean, which is too sure of new prompts, and too sure if the covariance is
             served smaller than it was learned.
         label_noise: share of judgments made without looking.
+        prior_spreads: standard deviations of people along the first given heads after the aggregate, nats per unit, as
+            they were known before; none if nothing was.
+        prior_people: as how many people ``prior_spreads`` count.
         seed: random seed.
     """
 
@@ -57,6 +61,8 @@ class LearnSettings:
     mean_held: bool = False
     mean_shrinkage: float = 1.0
     label_noise: float = 0.0
+    prior_spreads: tuple[float, ...] = ()
+    prior_people: float = 0.0
     seed: int = 0
 
     @property
@@ -69,7 +75,8 @@ class LearnSettings:
         """The inverse of ``as_stored``; 0.1.0 knew one scale for all heads."""
         names = {stored_name: name for name, stored_name in STORED_NAMES.items()}
         found = {names.get(name, name): value for name, value in stored.items()}
-        return cls(**{"fixed_scale": found["covariance_scale"], **found})
+        spreads = tuple(found.get("prior_spreads", ()))
+        return cls(**{"fixed_scale": found["covariance_scale"], **found, "prior_spreads": spreads})
 
     def as_stored(self) -> dict[str, Any]:
         """As JSON, by the names that files use."""
@@ -201,8 +208,9 @@ def population_by_em(crowd: Crowd, model: ChoiceModel, start: Population, settin
 def served_population(
     population: Population, crowd: Crowd, model: ChoiceModel, settings: LearnSettings, given: Tensor
 ) -> Population:
-    """The population with covariance and mean as ``settings`` scale them."""
+    """The population with covariance and mean as ``settings`` scale them, and the prior counted in."""
     scales = torch.where(given, settings.fixed_scale, settings.covariance_scale)
     scaled = empirical.with_covariance_scaled(population, scales)
+    scaled = with_prior(scaled, settings.prior_spreads, settings.prior_people, crowd.size)
     factor = agreeing(scaled, model, crowd) if settings.mean_held else settings.mean_shrinkage
     return empirical.with_mean_shrunk(scaled, factor)

@@ -1,6 +1,6 @@
 """Learned heads in the form that is served: on clipped features, with coefficients in nats per spread."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from elicitation.population import Population
 from reward_bases.train.data.judgments import NOBODY, Judgments
 from reward_bases.train.features.space import Scaled
 from reward_bases.train.model.heads import Factors
-from reward_bases.train.model.learn import Learned
+from reward_bases.train.model.learn import Learned, LearnSettings
 from reward_bases.train.model.training_people import marginal, rescaled
 from reward_bases.traits.pairs import spread_of
 
@@ -38,6 +38,12 @@ class ServedHeads:
     crowd: Crowd
     start: Population
     given: Tensor
+
+    def settings_in_units(self, settings: LearnSettings) -> LearnSettings:
+        """The ``settings`` of learning with the spreads of their prior in nats per spread of the served heads."""
+        units = self.spread[1 : 1 + len(settings.prior_spreads)].tolist()
+        spreads = tuple(known * unit for known, unit in zip(settings.prior_spreads, units, strict=True))
+        return replace(settings, prior_spreads=spreads)
 
     def standardise(self, features: Tensor) -> Tensor:
         """φ (…, K) of clipped features (…, F)."""

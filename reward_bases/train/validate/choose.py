@@ -50,6 +50,7 @@ COMPARED = (0.25, 0.5, 1.0, 2.0)
 CONSISTENCIES = (0.0, 0.3, 0.6)
 PEOPLE: Grids = {"components": (1, 2, 3), "consistency": CONSISTENCIES}
 """Settings of the population alone."""
+PRIOR_PEOPLE = (0.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 LABEL_NOISES = (0.0, 0.02, 0.05, 0.1, 0.2, 0.3)
 LEAST = COVARIANCE_SCALES[0]
 """People alike."""
@@ -170,7 +171,8 @@ def choose_settings(
 ) -> LearnSettings:
     """The best settings by the criterion, searched from ``start``; those ``given`` stay as they are.
 
-    The share of random judgments is chosen only with ``label_noise``.
+    The share of random judgments is chosen only with ``label_noise``, and as how many people a prior counts only where
+    ``start`` has one.
 
     ``memory`` records every value of the criterion; a value that it holds is not computed again.
     """
@@ -179,6 +181,7 @@ def choose_settings(
     parts = inner_folds(judged, new_prompts, torch.Generator().manual_seed(start.seed))
     choice = _Choice(Trials(parts, fixed, start), given, {} if memory is None else memory)
     found = choice.around_the_head(start) if start.mean_held else choice.of_a_learned_mean(start)
+    found = choice.of_prior(found) if start.prior_spreads else found
     return choice.of_label_noise(found) if label_noise else found
 
 
@@ -214,6 +217,10 @@ class _Choice:
             best = replace(best, learned=0, components=1)
             last = {"aggregate_ridge": AGGREGATE_RIDGES, **last}
         return self._climbed(best, last, "served")
+
+    def of_prior(self, begun: LearnSettings) -> LearnSettings:
+        """With the prior counted as so many people as predict best."""
+        return self._climbed(begun, {"prior_people": PRIOR_PEOPLE}, "served")
 
     def of_label_noise(self, begun: LearnSettings) -> LearnSettings:
         """With the share of random judgments that predicts best, if it surely gains on that of ``begun``."""
@@ -268,12 +275,12 @@ class _Choice:
         return known
 
 
-def steps(given: frozenset[str], label_noise: bool = False) -> int:
+def steps(given: frozenset[str], label_noise: bool = False, prior: bool = False) -> int:
     """How many results the choice takes at most."""
     grids = {**HEADS, **PEOPLE, "aggregate_ridge": 2 * AGGREGATE_RIDGES, "mean_shrinkage": MEAN_SHRINKAGES}
     scales = dict.fromkeys(("covariance_scale", "fixed_scale"), 2 * COVARIANCE_SCALES)
     climbed = sum(len(grid) for name, grid in {**grids, **scales}.items() if name not in given)
-    return climbed + ("learned" not in given) + label_noise * (1 + len(LABEL_NOISES))
+    return climbed + ("learned" not in given) + label_noise * (1 + len(LABEL_NOISES)) + prior * len(PRIOR_PEOPLE)
 
 
 def _with(settings: LearnSettings, changed: Mapping[str, Any]) -> LearnSettings:
@@ -285,7 +292,7 @@ def _briefly(settings: LearnSettings) -> LearnSettings:
 
 
 def _as_learned(settings: LearnSettings) -> LearnSettings:
-    return replace(settings, covariance_scale=1.0, fixed_scale=1.0, mean_shrinkage=1.0)
+    return replace(settings, covariance_scale=1.0, fixed_scale=1.0, prior_people=0.0, mean_shrinkage=1.0)
 
 
 def _uphill(settings: LearnSettings, name: str, grid: Sequence[Any], criterion: Criterion) -> LearnSettings:

@@ -68,7 +68,7 @@ class Split:
             new = torch.isin(judged.prompts, drawn)
         if not _divides(judged, held, new):
             new = torch.zeros_like(new)
-        return cls._of(judged, held, new, generator)
+        return cls.holding_out(judged, held, new, generator)
 
     @property
     def enough(self) -> bool:
@@ -76,7 +76,11 @@ class Split:
         return int(self.held_out.people.unique().numel()) >= ENOUGH_PEOPLE and len(self.held_out) >= ENOUGH_JUDGMENTS
 
     @classmethod
-    def _of(cls, judged: Judgments, held: Tensor, new: Tensor, generator: torch.Generator) -> "Split":
+    def holding_out(cls, judged: Judgments, held: Tensor, new: Tensor, generator: torch.Generator) -> "Split":
+        """The division that holds out the people ``held`` (P,) and the judgments ``new`` (N,), if any are.
+
+        Raises InvalidInput if that leaves nothing to predict.
+        """
         rest, apart = judged.where(held[judged.people]).of_people(held), bool(new.any())
         new_rest = new[held[judged.people]]
         place = places(rest.people, ~new_rest, generator)
@@ -130,7 +134,7 @@ def folds_of_people(judged: Judgments, generator: torch.Generator) -> tuple[Spli
         new = [torch.zeros_like(part) for part in new]
     if not all(bool(part.any()) for part in held):
         return ()
-    return tuple(Split._of(judged, *both, generator) for both in zip(held, new, strict=True))
+    return tuple(Split.holding_out(judged, *both, generator) for both in zip(held, new, strict=True))
 
 
 def _fold_of_each(judged: Judgments, generator: torch.Generator) -> Tensor:

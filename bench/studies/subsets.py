@@ -1,0 +1,130 @@
+"""``python -m bench.studies.subsets SUITE --data DIR``: Keel and the tuned aggregate head where few people teach.
+
+SUITE is a suite of ``keel bench``. Of the training people of every split a random number between ``--least`` and
+``--most`` stay; held-out people are the same as in the suite, and are asked at random. Differences are Keel's from the
+tuned aggregate head, paired; 95 % intervals by bootstrap over people.
+"""
+
+import argparse
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from bench.compare.intervals import Sample, interval, replicated
+from bench.compare.measure import MEASURES
+from bench.compare.peers.aggregate import aggregate
+from bench.compare.report import samples_of
+from bench.compare.simulate import play
+from bench.compare.terminal import many
+from bench.compare.world import Judgments, World
+from bench.compare.worlds import llmfao, polis, polis_text, ukp
+from bench.studies.few import fitted
+from bench.studies.table import add_outputs, give
+from elicitation.choice import Outcomes
+
+SUITES = {"polis": polis.worlds, "polis-text": polis_text.worlds, "ukp": ukp.worlds, "llmfao": llmfao.worlds}
+STAGES = (0, 5, 10, 20)
+LEAST, MOST = 15, 60
+COLUMNS = ("set", "people", "aggregate", "AUC at 0", "AUC at 10", *(f"NLL at {k}" for k in STAGES))
+"""After the aggregate's AUC, differences from it."""
+
+Curves = Mapping[str, Mapping[int, Any]]
+"""Measure -> answers -> replicates."""
+
+
+def some_teachers(world: World, least: int, most: int, generator: torch.Generator) -> World:
+    """The world with ``least`` to ``most`` of its training people, or all of them if they are fewer."""
+    train = world.train
+    count = int(torch.randint(least, most + 1, (), generator=generator))
+    kept = torch.zeros(train.size, dtype=torch.bool)
+    kept[torch.randperm(train.size, generator=generator)[:count]] = True
+    rows, number = kept[train.people], kept.long().cumsum(0) - 1
+    said = train.outcomes
+    outcomes = Outcomes(said.column[rows], said.towards[rows], said.strength[rows])
+    people = number[train.people[rows]]
+    return replace(world, train=Judgments(train.pairs[rows], people, train.prompts[rows], outcomes, int(kept.sum())))
+
+
+def measure(some: Sequence[World]) -> dict[str, Any]:
+    """Both methods on every world, then on all of them together."""
+    played = {world: (_played(world, "aggregate"), _played(world, "keel")) for world in some}
+    sets = [_entry(f"{world.name}, seed {world.seed}", world.train.size, *both) for world, both in played.items()]
+    every = [sample for base, _ in played.values() for sample in base]
+    mine = [sample for _, own in played.values() for sample in own]
+    sizes = [world.train.size for world in some]
+    sets.append(_entry("all", round(sum(sizes) / len(sizes)), every, mine))
+    return {
+        "study": "subsets",
+        "title": f"{some[0].name.split(' ')[0]}: {many(len(some), 'set')} of {min(sizes)} to {max(sizes)} people",
+        "sets": sets,
+        "columns": COLUMNS,
+        "rows": [_row(entry) for entry in sets],
+    }
+
+
+def _played(world: World, name: str) -> list[Sample]:
+    method = aggregate(world) if name == "aggregate" else fitted(world)
+    return samples_of([play(world, method, name, STAGES)])
+
+
+def _entry(name: str, people: int, base: Sequence[Sample], mine: Sequence[Sample]) -> dict[str, Any]:
+    measures = {kind: MEASURES[kind] for kind in ("auc", "nll")}
+    common, own = replicated(base, measures), replicated(mine, measures)
+    found = {kind: {str(k): _difference(own[kind][k] - common[kind][0]) for k in STAGES} for kind in measures}
+    return {"set": name, "people": people, "aggregate": round(float(common["auc"][0][0]), 4), **found}
+
+
+def _difference(replicates: Any) -> dict[str, Any]:
+    return {"value": round(float(replicates[0]), 4), "ci": [round(end, 4) for end in interval(replicates)]}
+
+
+def _row(entry: Mapping[str, Any]) -> list[str]:
+    aucs = [_spoken(entry["auc"][str(k)]) for k in (0, 10)]
+    return [
+        entry["set"],
+        str(entry["people"]),
+        f"{entry['aggregate']:.3f}",
+        *aucs,
+        *(_signed(entry["nll"][str(k)]["value"]) for k in STAGES),
+    ]
+
+
+def _spoken(found: Mapping[str, Any]) -> str:
+    low, high = found["ci"]
+    return f"{_signed(found['value'])} [{_signed(low)}, {_signed(high)}]"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(prog="python -m bench.studies.subsets", description=__doc__)
+    parser.add_argument("suite", choices=SUITES, help="whose people are held out")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the suite's data, or the folder above it")
+    parser.add_argument("--least", type=int, default=LEAST, help=f"fewest people to learn from (default {LEAST})")
+    parser.add_argument("--most", type=int, default=MOST, help=f"most people to learn from (default {MOST})")
+    parser.add_argument("--seeds", type=int, default=2, help="each draws people anew for every split (default 2)")
+    parser.add_argument("--first-seed", type=int, default=0, help="default 0, as published")
+    add_outputs(parser)
+    options = parser.parse_args(arguments)
+    some = []
+    for seed in range(options.first_seed, options.first_seed + options.seeds):
+        generator = torch.Generator().manual_seed(seed)
+        every = SUITES[options.suite](seed, quick=False, data=options.data)
+        some += [some_teachers(world, options.least, options.most, generator) for world in every]
+    result = measure(some)
+    result["command"] = (
+        f"python -m bench.studies.subsets {options.suite} --data DATA --least {options.least} --most {options.most} "
+        f"--seeds {options.seeds} --first-seed {options.first_seed}"
+    )
+    give(result, options)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
