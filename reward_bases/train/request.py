@@ -63,7 +63,7 @@ class Request:
         if self.prior not in (None, SHIPPED):
             raise InvalidInput(f"prior {self.prior!r}; it is {SHIPPED!r} (the shipped population), or left out")
         if self.prior and not self.named:
-            raise InvalidInput("a prior says how far people differ in the named heads, and --no-named leaves them out")
+            raise InvalidInput("a prior speaks of the named heads, and --no-named leaves them out; give one of both")
         for name, value, low, high in (
             ("label noise", self.label_noise, 0.0, 0.9),
             ("heads", self.heads, 0, K_MAX - 1),

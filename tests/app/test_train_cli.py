@@ -15,9 +15,11 @@ from app.http.api import create_app, default_engine
 from app.jobs import training
 from app.settings import Settings
 from app.storage.opening import open_store
+from elicitation.errors import InvalidInput
 from reward_bases.artifact import DEFAULT, load_artifact
 from reward_bases.bank import load_bank
 from reward_bases.sources.encoder_files import MINILM_SHA256
+from reward_bases.train.validate.choose import LABEL_NOISES
 
 pytestmark = pytest.mark.slow
 
@@ -100,10 +102,35 @@ def test_an_interrupted_run_says_where_it_stopped_and_how_to_go_on(
     assert CliRunner().invoke(cli.app, [*command, "--resume"]).exit_code == 0
 
 
-def test_a_number_of_heads_that_is_no_number_is_wrong_usage(command: list[str]) -> None:
-    refused = CliRunner().invoke(cli.app, [*command, "--heads", "many"])
+@pytest.mark.parametrize("option", ["--heads", "--label-noise"])
+def test_what_is_no_number_is_wrong_usage(command: list[str], option: str) -> None:
+    refused = CliRunner().invoke(cli.app, [*command, option, "many"])
     assert refused.exit_code == 2
     assert "neither chosen nor a number" in refused.stderr
+
+
+def test_the_share_of_random_judgments_can_be_chosen(command: list[str]) -> None:
+    done = CliRunner().invoke(cli.app, [*command, "--label-noise", "chosen", "--json"])
+    assert done.exit_code == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["arguments"]["label_noise"] is None
+    assert result["settings"]["label_noise"] in LABEL_NOISES
+    assert sum("decided" in name for name in result["scores"]) >= 2
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (("--label-noise", "0.95"), "label noise"),
+        (("--prior", "default"), "have none; leave it out"),
+        (("--prior", "mine"), "'default'"),
+        (("--prior", "default", "--no-named"), "--no-named"),
+    ],
+)
+def test_noise_and_prior_are_refused_with_a_remedy(command: list[str], added: tuple[str, ...], said: str) -> None:
+    refused = CliRunner().invoke(cli.app, [*command, *added])
+    assert isinstance(refused.exception, InvalidInput)
+    assert said in str(refused.exception)
 
 
 def judged(path: Path) -> Path:

@@ -32,6 +32,7 @@ from reward_bases.train.model.learn import population_from
 from reward_bases.train.model.training_people import load_people
 from reward_bases.train.request import UNFINISHED, Request
 from reward_bases.train.run import train
+from reward_bases.train.validate import choose
 
 pytestmark = pytest.mark.slow
 
@@ -226,6 +227,24 @@ def test_the_stored_people_give_the_population_again_and_only_their_owner_reads_
     assert fewer.crowd.size == people.crowd.size - 1 == len(fewer.user_ids)
     first = people.crowd.people == 0
     assert torch.equal(fewer.crowd.differences, people.crowd.differences[~first])
+
+
+def test_a_prior_is_stored_with_the_people_in_the_units_that_are_served(
+    pairs: Path, cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choose, "PRIOR_PEOPLE", (0.0, 50.0))
+    monkeypatch.setattr(choose.Trials, "served", lambda trials, settings: settings.prior_people)
+    out = tmp_path / "prior"
+    result = train(request(pairs, out, cache, prior="default"), False, RecordingListener())
+    artifact, people = load_artifact(out), load_people(out)
+    assert result["settings"]["prior_people"] == people.settings.prior_people == 50.0
+    again = population_from(people.crowd, artifact.choice_model, people.start, people.settings, people.given)
+    torch.testing.assert_close(again.covariance, artifact.population.covariance, atol=1e-6, rtol=1e-6)
+    nobody = replace(people.settings, prior_people=0.0)
+    without = population_from(people.crowd, artifact.choice_model, people.start, nobody, people.given)
+    spreads, own = (found.covariance.diagonal()[1:9].sqrt() for found in (again, without))
+    prior = torch.tensor(people.settings.prior_spreads)
+    torch.testing.assert_close(spreads.square(), (PEOPLE * own.square() + 50 * prior.square()) / (PEOPLE + 50))
 
 
 def test_a_run_broken_off_again_and_again_goes_on_to_the_same_result(
