@@ -48,7 +48,7 @@ def some_teachers(world: World, least: int, most: int, generator: torch.Generato
     return replace(world, train=Judgments(train.pairs[rows], people, train.prompts[rows], outcomes, int(kept.sum())))
 
 
-def measure(some: Sequence[World]) -> dict[str, Any]:
+def measure(some: Sequence[World], name: str) -> dict[str, Any]:
     """Both methods on every world, then on all of them together."""
     played = {world: (_played(world, "aggregate"), _played(world, "keel")) for world in some}
     sets = [_entry(f"{world.name}, seed {world.seed}", world.train.size, *both) for world, both in played.items()]
@@ -58,7 +58,7 @@ def measure(some: Sequence[World]) -> dict[str, Any]:
     sets.append(_entry("all", round(sum(sizes) / len(sizes)), every, mine))
     return {
         "study": "subsets",
-        "title": f"{some[0].name.split(' ')[0]}: {many(len(some), 'set')} of {min(sizes)} to {max(sizes)} people",
+        "title": f"{name}: {many(len(some), 'set')} of {min(sizes)} to {max(sizes)} people",
         "sets": sets,
         "columns": COLUMNS,
         "rows": [_row(entry) for entry in sets],
@@ -117,7 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         generator = torch.Generator().manual_seed(seed)
         every = SUITES[options.suite](seed, quick=False, data=options.data)
         some += [some_teachers(world, options.least, options.most, generator) for world in every]
-    result = measure(some)
+    result = measure(some, options.suite)
     result["command"] = (
         f"python -m bench.studies.subsets {options.suite} --data DATA --least {options.least} --most {options.most} "
         f"--seeds {options.seeds} --first-seed {options.first_seed}"
