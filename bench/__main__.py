@@ -52,7 +52,7 @@ WINDOW = (
     f"window if shorter); prompts and responses are cut to {TEXT_TOKENS} tokens each"
 )
 METHODS_MODULE = "bench.compare.methods"
-SEEDS, QUICK_SEEDS = 5, 1
+SEEDS, QUICK_SEEDS = 2, 1
 SLOW, QUICK_SLOW = Subsample(people=20, each=4, seeds=2), Subsample(people=3, each=1, seeds=1)
 
 

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from fitted_peers import fit_on_four_splits, outcomes
 from torch import Tensor
 
+from bench.compare.method import Method
 from bench.compare.world import HeldOut, Judgments, Pairs, World, differences
-from elicitation.choice import Outcomes
 
 FEATURES, DIRECTIONS, ITEMS, JUDGMENTS, ASKED, TARGETS = 8, 3, 40, 30, 40, 60
 TIES = 0.1
@@ -70,6 +71,26 @@ def taste_world(taste_directions: Tensor) -> Callable[..., World]:
     return build
 
 
-def outcomes(column: Tensor) -> Outcomes:
-    """Answers in the columns (left, same, right) without a stated strength."""
-    return Outcomes(column, 1.0 - column.double(), torch.zeros(len(column), dtype=torch.float64))
+@pytest.fixture(scope="session")
+def diverse(taste_world: Callable[..., World]) -> World:
+    """Everybody has a taste of their own."""
+    return taste_world()
+
+
+@pytest.fixture(scope="session")
+def alike(taste_world: Callable[..., World]) -> World:
+    """Tastes differ little."""
+    return taste_world(shared=2.0, own=0.7)
+
+
+@pytest.fixture(scope="session")
+def fitted_to(diverse: World, alike: World) -> Callable[[str, World], Method]:
+    """Every method fitted at most once per world."""
+    kept: dict[tuple[str, World], Method] = {}
+
+    def fit(name: str, world: World) -> Method:
+        if (name, world) not in kept:
+            kept[name, world] = fit_on_four_splits(name, world)
+        return kept[name, world]
+
+    return fit
