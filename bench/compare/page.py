@@ -44,8 +44,8 @@ PROSE = {
     "other splits of the same people. The method of this version was changed after results of 0.1.0 on few people and "
     "on statements known by text, and was decided on seeds 5 to 9.\n\n"
     "The slow methods were run in ukp, llmfao and captions; where a command names methods, they were left out. On two "
-    "cores that also did other work, two seeds took 26 minutes in polis-text, 15 in llmfao and in polis, 10 in ukp, 9 "
-    "in captions and 7 in bank; five seeds of attributes took 9.",
+    "cores that also did other work, two seeds took 26 minutes in polis-text, 21 in dices, 15 in llmfao and in polis, "
+    "10 in ukp, 9 in captions, 7 in bank and 6 in mtbench; five seeds of attributes took 9.",
     "attributes": "PReF's design: 84 simulated people. Each likes two of 14 signed traits that were written into "
     "real answers. People with opposite tastes are held out together, so that the aggregate is at chance. Heads "
     "are learned from 50 judgments of each of 50 people. The tastes do not depend on the features.",
@@ -66,7 +66,9 @@ PROSE = {
     "random ones. The head that Keel holds its mean at is learned from ties too, which the aggregate leaves out.",
     "captions": "People compare two captions of a picture: few people and few pictures, divided as in llmfao. People "
     "differ most in how they like length.",
-    "mtbench": "People compare two language models' answers, in two turns. Divided as in llmfao.",
+    "mtbench": "People compare two language models' answers, in two turns. Divided as in llmfao. Answers do not help: "
+    "nothing that lasts from one question to the next tells these people apart. VPL is ahead of Keel without answers, "
+    "and its probabilities are worse there.",
     "dices": "People say whether a chatbot's replies are unsafe. Two worlds: replies known by other people's votes, "
     "and replies known by their text.",
     "few": "Which step of Keel's fit gives what, on the people of llmfao and captions. Each row takes one step out; "
