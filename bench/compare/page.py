@@ -66,9 +66,8 @@ PROSE = {
     "random ones. The head that Keel holds its mean at is learned from ties too, which the aggregate leaves out.",
     "captions": "People compare two captions of a picture: few people and few pictures, divided as in llmfao. People "
     "differ most in how they like length.",
-    "mtbench": "People compare two language models' answers, in two turns. Divided as in llmfao. Answers do not help: "
-    "nothing that lasts from one question to the next tells these people apart. VPL is ahead of Keel without answers, "
-    "and its probabilities are worse there.",
+    "mtbench": "People compare two language models' answers, in two turns. Divided as in llmfao. Answers do not help "
+    "here, and move next to nothing. VPL is ahead of Keel by 0.022 without answers.",
     "dices": "People say whether a chatbot's replies are unsafe. Two worlds: replies known by other people's votes, "
     "and replies known by their text.",
     "few": "Which step of Keel's fit gives what, on the people of llmfao and captions. Each row takes one step out; "

@@ -24,7 +24,7 @@ from bench.compare.simulate import Trajectory, play
 from bench.compare.terminal import many
 from bench.compare.world import World
 from bench.compare.worlds import captions, llmfao
-from bench.studies.table import add_outputs, give
+from bench.studies.table import add_outputs, give, signed_interval
 from elicitation.acquisition import Rule
 from reward_bases.train.model.learn import Learned, LearnSettings, learn
 from reward_bases.train.validate.choose import LEAST, choose_settings
@@ -112,12 +112,8 @@ def _stages(values: Mapping[int, Any], base: Any) -> dict[str, dict[str, Any]]:
 def _row(what: str, found: Mapping[str, Any]) -> list[str]:
     """AUC after STAGES answers, then the differences that matter."""
     values = " / ".join(f"{found['auc'][str(k)]['value']:.3f}" for k in STAGES)
-    return [what, values, *(_difference(found[kind][str(k)]) for k in (0, 10) for kind in ("auc", "nll"))]
-
-
-def _difference(found: Mapping[str, Any]) -> str:
-    low, high = found["ci"]
-    return f"{found['difference']:+.3f} [{low:+.3f}, {high:+.3f}]".replace("-", "−")
+    apart = [found[kind][str(k)] for k in (0, 10) for kind in ("auc", "nll")]
+    return [what, values, *(signed_interval(one["difference"], one["ci"]) for one in apart)]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

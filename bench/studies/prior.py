@@ -21,8 +21,8 @@ from scipy.stats import t as student
 from bench.compare.terminal import many
 from bench.compare.worlds import captions, llmfao
 from bench.compare.worlds.text import CACHE
-from bench.studies.fitted import fitted, without_prior
-from bench.studies.table import add_outputs, give
+from bench.studies.table import add_outputs, give, signed
+from bench.studies.training import trained, without_prior
 from reward_bases.train.data.reading import Data
 from reward_bases.train.fitting import Fit
 from reward_bases.train.request import SHIPPED, Request
@@ -75,7 +75,7 @@ def gathered(data: Data, folder: Path) -> Materials:
 def drawn(materials: Materials, people: int, seed: int) -> Draw:
     """The figures of one draw of ``people``."""
     split = held_out(materials, people, torch.Generator().manual_seed(seed))
-    fit = fitted(materials.without(split), split.new_prompts, seed)
+    fit = trained(materials.without(split), split.new_prompts, seed)
     return Draw(fit.settings.prior_people, *_stages(split, seed, fit, without_prior(fit)))
 
 
@@ -132,7 +132,7 @@ class Row:
     @property
     def spoken(self) -> list[str]:
         aucs = [f"{value:.3f}" for value in self.values.values()]
-        apart = [f"{value:+.3f} ± {half:.3f}".replace("-", "−") for value, half in self.differences.values()]
+        apart = [f"{signed(value)} ± {half:.3f}" for value, half in self.differences.values()]
         return [str(self.people), str(self.answers), *aucs, *apart]
 
     @property

@@ -22,7 +22,7 @@ from bench.compare.terminal import many
 from bench.compare.world import Judgments, World
 from bench.compare.worlds import llmfao, polis, polis_text, ukp
 from bench.studies.few import fitted
-from bench.studies.table import add_outputs, give
+from bench.studies.table import add_outputs, give, signed, signed_interval
 from elicitation.choice import Outcomes
 
 SUITES = {"polis": polis.worlds, "polis-text": polis_text.worlds, "ukp": ukp.worlds, "llmfao": llmfao.worlds}
@@ -82,23 +82,14 @@ def _difference(replicates: Any) -> dict[str, Any]:
 
 
 def _row(entry: Mapping[str, Any]) -> list[str]:
-    aucs = [_spoken(entry["auc"][str(k)]) for k in (0, 10)]
+    aucs = [entry["auc"][str(k)] for k in (0, 10)]
     return [
         entry["set"],
         str(entry["people"]),
         f"{entry['aggregate']:.3f}",
-        *aucs,
-        *(_signed(entry["nll"][str(k)]["value"]) for k in STAGES),
+        *(signed_interval(one["value"], one["ci"]) for one in aucs),
+        *(signed(entry["nll"][str(k)]["value"]) for k in STAGES),
     ]
-
-
-def _spoken(found: Mapping[str, Any]) -> str:
-    low, high = found["ci"]
-    return f"{_signed(found['value'])} [{_signed(low)}, {_signed(high)}]"
-
-
-def _signed(value: float) -> str:
-    return f"{value:+.3f}".replace("-", "−")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,17 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     """``--json`` and ``--out``."""
     parser.add_argument("--json", action="store_true", help="one JSON object on standard output")
     parser.add_argument("--out", type=Path, help="also write the JSON object to this file")
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """With its sign, a true minus."""
+    return f"{value:+.{digits}f}".replace("-", "−")
+
+
+def signed_interval(value: float, ends: Sequence[float]) -> str:
+    """A difference and the two ends of its interval."""
+    low, high = ends
+    return f"{signed(value)} [{signed(low)}, {signed(high)}]"
 
 
 def give(result: Mapping[str, Any], options: argparse.Namespace) -> None:

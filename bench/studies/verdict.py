@@ -24,8 +24,8 @@ import torch
 from scipy.stats import binomtest
 
 from bench.compare.terminal import many
-from bench.studies.fitted import fitted
-from bench.studies.table import add_outputs, give
+from bench.studies.table import add_outputs, give, signed
+from bench.studies.training import trained
 from elicitation.choice import Outcomes
 from elicitation.statistics import Interval
 from reward_bases.train.data.judgments import InMemory, Judgments
@@ -150,7 +150,7 @@ def judged_by(judged: Judgments, seed: int) -> Evaluation:
     """How ``keel train`` with this ``seed`` judges given features on these judgments."""
     splits = tests(judged, torch.Generator().manual_seed(seed))
     materials = Materials(judged, splits, None, keeps_named=False)
-    predictions = [fitted(materials.without(split), split.new_prompts, seed).predictions(split) for split in splits]
+    predictions = [trained(materials.without(split), split.new_prompts, seed).predictions(split) for split in splits]
     return evaluate(predictions, judged.size, torch.Generator().manual_seed(seed))
 
 
@@ -183,21 +183,19 @@ def _title(crowd: Crowd, runs: Sequence[Run]) -> str:
     gain, added = (fmean(getattr(run, kind).value for run in runs) for kind in ("gain", "added"))
     return (
         f"{crowd.text}; labels dealt out at random in {many(len(runs), 'run')}. Mean gain in log-likelihood, nats per "
-        f"judgment: {_signed(gain)} on the aggregate, {_signed(added)} on no answers."
+        f"judgment: {signed(gain, 4)} on the aggregate, {signed(added, 4)} on no answers."
     )
 
 
 def _row(verdict: str, runs: Sequence[Run]) -> list[str]:
     having = [run for run in runs if run.verdict == verdict]
     share = binomtest(len(having), len(runs)).proportion_ci(0.95, method="wilson")
-    gains = [_signed(fmean(getattr(run, kind).value for run in having)) if having else "" for kind in ("gain", "added")]
+    gains = [
+        signed(fmean(getattr(run, kind).value for run in having), 4) if having else "" for kind in ("gain", "added")
+    ]
     most = str(allowed(len(runs))) if verdict in ERRORS else ""
     interval = f"{share.low:.1%} to {share.high:.1%}"
     return [verdict, str(len(having)), most, f"{len(having) / len(runs):.1%}", interval, *gains]
-
-
-def _signed(nats: float) -> str:
-    return f"{nats:+.4f}".replace("-", "−")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -69,14 +69,14 @@ class Materials:
         splits: one, or one for each fold of the people, to judge by.
         text_features: None for judgments without texts.
         keeps_named: whether the named heads are given.
-        has_prior: whether the shipped population says how far people differ along them.
+        prior_spreads: how far people differ along them, as known before; none if nothing was.
     """
 
     judged: Judgments
     splits: tuple[Split, ...]
     text_features: TextFeatures | None
     keeps_named: bool
-    has_prior: bool = False
+    prior_spreads: tuple[float, ...] = ()
 
     @property
     def in_folds(self) -> bool:
@@ -102,7 +102,7 @@ class Materials:
         if self.text_features is None:
             return _of_given_features(teach, teachers)
         found = _of_texts(teach, teachers, self.text_features, self.keeps_named)
-        return replace(found, prior_spreads=shipped_spreads()) if self.has_prior else found
+        return replace(found, prior_spreads=self.prior_spreads)
 
 
 def gather(data: Data, request: Request, folder: Path, listener: ProgressListener) -> Materials:
@@ -115,7 +115,8 @@ def gather(data: Data, request: Request, folder: Path, listener: ProgressListene
             raise InvalidInput("--prior speaks of the named heads, and judgments without texts have none; leave it out")
         return Materials(replace(judged, items=FeatureTable.open(data.table)), splits, None, request.named)
     text_features, rows = _encoded(data, splits[0], request, folder, listener)
-    return Materials(replace(judged, items=rows), splits, text_features, request.named, request.prior is not None)
+    spreads = shipped_spreads() if request.prior else ()
+    return Materials(replace(judged, items=rows), splits, text_features, request.named, spreads)
 
 
 def _of_given_features(teach: Judgments, teachers: Tensor) -> TrainingSet:

@@ -272,7 +272,8 @@ def test_settings_keep_their_names_in_files() -> None:
     assert (stored["strength"], stored["calm"]) == (0.3, 0.7)
     assert stored.keys() == {
         *("learned", "ridge", "aggregate_ridge", "rounds", "population_rounds", "consistency"),
-        *("components", "strength", "fixed_scale", "mean_held", "calm", "label_noise", "seed"),
+        *("components", "strength", "fixed_scale", "mean_held", "calm", "label_noise"),
+        *("prior_spreads", "prior_people", "seed"),
     }
     assert LearnSettings.of_stored(stored) == settings
 

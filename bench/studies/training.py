@@ -12,7 +12,7 @@ from reward_bases.train.validate.choose import MOST_JUDGMENTS, MOST_PEOPLE, choo
 from reward_bases.train.validate.split import some_people
 
 
-def fitted(of: TrainingSet, new_prompts: bool, seed: int) -> Fit:
+def trained(of: TrainingSet, new_prompts: bool, seed: int) -> Fit:
     """Settings chosen on the training set, and heads learned from it."""
     chosen_on = some_people(of.teach, MOST_PEOPLE, MOST_JUDGMENTS, torch.Generator().manual_seed(seed))
     start = LearnSettings(seed=seed, prior_spreads=of.prior_spreads)
