@@ -10,13 +10,14 @@ import argparse
 import importlib
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from bench.compare.counts import at_least
 from bench.compare.judges.endpoint import KEY
 from bench.compare.judges.opening import CONTEXT, JudgeName, try_out
 from bench.compare.judges.prompts import TEXT_TOKENS
@@ -152,14 +153,14 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("suite", nargs="?", choices=[*SUITES, *TOOLS], default="speed", metavar="SUITE", help="one of the list below")
     add("--data", type=Path, help="file or folder with the data of the suite (pairs: a file, votes: a folder)")
-    add("--seeds", type=_at_least(1), help=f"number of splits into training and held-out people (default {SEEDS})")
-    add("--first-seed", type=_at_least(0), default=0, help="first random seed (default 0, as published)")
+    add("--seeds", type=at_least(1), help=f"number of splits into training and held-out people (default {SEEDS})")
+    add("--first-seed", type=at_least(0), default=0, help="first random seed (default 0, as published)")
     add("--quick", action="store_true", help="one seed and fewer people: a small run, within three minutes")
     add("--methods", help="names of methods, separated by commas (default: all)")
     judge = parser.add_argument_group("methods in-context and persona (llmfao, captions, mtbench, pairs of texts)")
     judge.add_argument("--judge", help=JUDGE)
     judge.add_argument("--judge-model", metavar="NAME", help="the model's name, where --judge is an endpoint")
-    judge.add_argument("--judge-context", metavar="TOKENS", type=_at_least(1), default=CONTEXT, help=WINDOW)
+    judge.add_argument("--judge-context", metavar="TOKENS", type=at_least(1), default=CONTEXT, help=WINDOW)
     add("--json", action="store_true", help="print one JSON object on standard output")
     add("--out", type=Path, help="also write the JSON object to this file")
     add("--results", type=Path, default=Path("docs/benchmarks"), help="page: folder of the suites' JSON files")
@@ -169,16 +170,6 @@ def _parser() -> argparse.ArgumentParser:
 
 def _suites() -> str:
     return "\n".join(["suites:", *(f"  {name:<12}{text}" for name, text in (SUITES | TOOLS).items())])
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def integer(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"{value} is less than {least}")
-        return value
-
-    return integer
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ import argparse
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from bench.compare.simulate import Trajectory, play
 from bench.compare.terminal import many
 from bench.compare.world import World
 from bench.compare.worlds import captions, llmfao
+from bench.studies.people import add_people, add_seeds, seeds_of
 from bench.studies.table import add_outputs, give, signed_interval
 from elicitation.acquisition import Rule
 from reward_bases.train.model.learn import Learned, LearnSettings, learn
@@ -119,14 +119,13 @@ def _row(what: str, found: Mapping[str, Any]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.studies.few", description=__doc__)
-    parser.add_argument("suite", choices=SUITES, help="whose people are held out")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the suite's data, or the folder above it")
-    parser.add_argument("--seeds", type=int, default=SEEDS, help=f"every seed holds everybody out (default {SEEDS})")
-    parser.add_argument("--first-seed", type=int, default=0, help="default 0, as published")
+    add_people(parser, SUITES)
+    add_seeds(parser, SEEDS)
     add_outputs(parser)
     options = parser.parse_args(arguments)
-    drawn = range(options.first_seed, options.first_seed + options.seeds)
-    some = [world for seed in drawn for world in SUITES[options.suite](seed, quick=False, data=options.data)]
+    some = [
+        world for seed in seeds_of(options) for world in SUITES[options.suite](seed, quick=False, data=options.data)
+    ]
     command = f"python -m bench.studies.few {options.suite} --data DATA --seeds {options.seeds}"
     result = {**measure(some, STEPS), "command": command}
     give(result, options)

@@ -18,9 +18,11 @@ from typing import Any
 import torch
 from scipy.stats import t as student
 
+from bench.compare.counts import at_least
 from bench.compare.terminal import many
 from bench.compare.worlds import captions, llmfao
 from bench.compare.worlds.text import CACHE
+from bench.studies.people import add_people
 from bench.studies.table import add_outputs, give, signed
 from bench.studies.training import trained, without_prior
 from reward_bases.train.data.reading import Data
@@ -176,14 +178,13 @@ def _interval(values: Sequence[float]) -> tuple[float, float]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.studies.prior", description=__doc__)
-    parser.add_argument("suite", choices=SUITES, help="whose people are drawn")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the suite's data, or the folder above it")
-    parser.add_argument("--people", type=int, nargs="+", default=(20, 40), help="numbers of people (default 20 40)")
-    parser.add_argument("--draws", type=int, default=DRAWS, help=f"of each number of people (default {DRAWS})")
+    add_people(parser, SUITES)
+    parser.add_argument(
+        "--people", type=at_least(1), nargs="+", default=(20, 40), help="numbers of people (default 20 40)"
+    )
+    parser.add_argument("--draws", type=at_least(2), default=DRAWS, help=f"of each number of people (default {DRAWS})")
     add_outputs(parser)
     options = parser.parse_args(arguments)
-    if options.draws < 2:
-        parser.error(f"--draws {options.draws}; an interval over draws takes at least 2")
     with TemporaryDirectory() as folder:
         materials = gathered(SUITES[options.suite](options.data), Path(folder))
         result = measure(materials, options.people, options.draws, options.suite)

@@ -6,15 +6,16 @@ tuned aggregate head, paired; 95 % intervals by bootstrap over people.
 """
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
+from bench.compare.counts import at_least
 from bench.compare.intervals import Sample, interval, replicated
 from bench.compare.measure import MEASURES
+from bench.compare.method import Method
 from bench.compare.peers.aggregate import aggregate
 from bench.compare.report import samples_of
 from bench.compare.simulate import play
@@ -22,12 +23,14 @@ from bench.compare.terminal import many
 from bench.compare.world import Judgments, World
 from bench.compare.worlds import llmfao, polis, polis_text, ukp
 from bench.studies.few import fitted
+from bench.studies.people import add_people, add_seeds, seeds_of
 from bench.studies.table import add_outputs, give, signed, signed_interval
 from elicitation.choice import Outcomes
 
 SUITES = {"polis": polis.worlds, "polis-text": polis_text.worlds, "ukp": ukp.worlds, "llmfao": llmfao.worlds}
 STAGES = (0, 5, 10, 20)
 LEAST, MOST = 15, 60
+SEEDS = 2
 COLUMNS = ("set", "people", "aggregate", "AUC at 0", "AUC at 10", *(f"NLL at {k}" for k in STAGES))
 """After the aggregate's AUC, differences from it."""
 
@@ -50,7 +53,7 @@ def some_teachers(world: World, least: int, most: int, generator: torch.Generato
 
 def measure(some: Sequence[World], name: str) -> dict[str, Any]:
     """Both methods on every world, then on all of them together."""
-    played = {world: (_played(world, "aggregate"), _played(world, "keel")) for world in some}
+    played = {world: (_played(world, aggregate), _played(world, fitted)) for world in some}
     sets = [_entry(f"{world.name}, seed {world.seed}", world.train.size, *both) for world, both in played.items()]
     every = [sample for base, _ in played.values() for sample in base]
     mine = [sample for _, own in played.values() for sample in own]
@@ -65,9 +68,8 @@ def measure(some: Sequence[World], name: str) -> dict[str, Any]:
     }
 
 
-def _played(world: World, name: str) -> list[Sample]:
-    method = aggregate(world) if name == "aggregate" else fitted(world)
-    return samples_of([play(world, method, name, STAGES)])
+def _played(world: World, fit: Callable[[World], Method]) -> list[Sample]:
+    return samples_of([play(world, fit(world), fit.__name__, STAGES)])
 
 
 def _entry(name: str, people: int, base: Sequence[Sample], mine: Sequence[Sample]) -> dict[str, Any]:
@@ -95,16 +97,16 @@ def _row(entry: Mapping[str, Any]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.studies.subsets", description=__doc__)
-    parser.add_argument("suite", choices=SUITES, help="whose people are held out")
-    parser.add_argument("--data", type=Path, required=True, help="folder of the suite's data, or the folder above it")
-    parser.add_argument("--least", type=int, default=LEAST, help=f"fewest people to learn from (default {LEAST})")
-    parser.add_argument("--most", type=int, default=MOST, help=f"most people to learn from (default {MOST})")
-    parser.add_argument("--seeds", type=int, default=2, help="each draws people anew for every split (default 2)")
-    parser.add_argument("--first-seed", type=int, default=0, help="default 0, as published")
+    add_people(parser, SUITES)
+    add_seeds(parser, SEEDS)
+    parser.add_argument("--least", type=at_least(1), default=LEAST, help=f"fewest training people (default {LEAST})")
+    parser.add_argument("--most", type=at_least(1), default=MOST, help=f"most training people (default {MOST})")
     add_outputs(parser)
     options = parser.parse_args(arguments)
+    if options.least > options.most:
+        parser.error(f"--least {options.least} is more than --most {options.most}")
     some = []
-    for seed in range(options.first_seed, options.first_seed + options.seeds):
+    for seed in seeds_of(options):
         generator = torch.Generator().manual_seed(seed)
         every = SUITES[options.suite](seed, quick=False, data=options.data)
         some += [some_teachers(world, options.least, options.most, generator) for world in every]

@@ -23,6 +23,7 @@ from typing import Any
 import torch
 from scipy.stats import binomtest
 
+from bench.compare.counts import at_least
 from bench.compare.terminal import many
 from bench.studies.table import add_outputs, give, signed
 from bench.studies.training import trained
@@ -201,11 +202,13 @@ def _row(verdict: str, runs: Sequence[Run]) -> list[str]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table."""
     parser = argparse.ArgumentParser(prog="python -m bench.studies.verdict", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, help=f"how often labels are dealt out (default {RUNS})")
-    parser.add_argument("--people", type=int, default=Crowd.people, help=f"number of people (default {Crowd.people})")
-    parser.add_argument("--each", type=int, default=Crowd.each, help=f"judgments of each (default {Crowd.each})")
-    parser.add_argument("--seed", type=int, default=0, help="of features, questions and all runs (default 0)")
-    parser.add_argument("--workers", type=int, default=1, help="processes that share the runs (default 1)")
+    parser.add_argument("--runs", type=at_least(1), default=RUNS, help=f"dealings of labels (default {RUNS})")
+    parser.add_argument("--people", type=at_least(2), default=Crowd.people, help=f"how many (default {Crowd.people})")
+    parser.add_argument(
+        "--each", type=at_least(1), default=Crowd.each, help=f"judgments of a person (default {Crowd.each})"
+    )
+    parser.add_argument("--seed", type=at_least(0), default=0, help="of features, questions and all runs (default 0)")
+    parser.add_argument("--workers", type=at_least(1), default=1, help="processes that share the runs (default 1)")
     add_outputs(parser)
     options = parser.parse_args(arguments)
     crowd = Crowd(people=options.people, each=options.each, seed=options.seed)

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 import torch
@@ -83,9 +82,3 @@ def test_the_table_has_a_row_for_every_size_and_number_of_answers(
     assert {row[5] for row in result["rows"]} == {"+0.000 ± 0.000"}
     assert "10: 0, 0; 12: 0, 0" in result["title"]
     assert "## prior\n" in render([], None, PROSE, "plots", [result | {"command": "python -m bench.studies.prior"}])
-
-
-def test_an_interval_takes_two_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        prior.main(["llmfao", "--data", str(tmp_path), "--draws", "1"])
-    assert "at least 2" in capsys.readouterr().err
