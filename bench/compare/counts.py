@@ -1,4 +1,4 @@
-"""Numbers on the command line."""
+"""Counts on the command line."""
 
 import argparse
 from collections.abc import Callable

@@ -23,7 +23,7 @@ from bench.compare.simulate import Trajectory, play
 from bench.compare.terminal import many
 from bench.compare.world import World
 from bench.compare.worlds import captions, llmfao
-from bench.studies.people import add_people, add_seeds, seeds_of
+from bench.studies.people import add_people, add_seeds, asked_seeds
 from bench.studies.table import add_outputs, give, signed_interval
 from elicitation.acquisition import Rule
 from reward_bases.train.model.learn import Learned, LearnSettings, learn
@@ -124,9 +124,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_outputs(parser)
     options = parser.parse_args(arguments)
     some = [
-        world for seed in seeds_of(options) for world in SUITES[options.suite](seed, quick=False, data=options.data)
+        world for seed in asked_seeds(options) for world in SUITES[options.suite](seed, quick=False, data=options.data)
     ]
     command = f"python -m bench.studies.few {options.suite} --data DATA --seeds {options.seeds}"
+    command += f" --first-seed {options.first_seed}" if options.first_seed else ""
     result = {**measure(some, STEPS), "command": command}
     give(result, options)
     return 0

@@ -13,6 +13,7 @@
 import argparse
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from app.jobs.tuning import ground_of
+from bench.compare.counts import at_least
 from elicitation.population import Component, Population
 from elicitation.posterior import Evidence, infer
 from elicitation.simulate import TraitPerson, draw_people
@@ -40,16 +42,16 @@ LOOSE = Budget(divergence=1e6, starc=1.0)
 NO_BAND = 1e6  # nats
 
 
-def main() -> None:
+def main(words: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--random", type=int, default=10_000, help="number of random coefficient vectors")
+    parser.add_argument("--random", type=at_least(1), default=10_000, help="number of random coefficient vectors")
     parser.add_argument(
-        "--optimised", type=int, default=100, help="number of coefficient vectors found by optimisation"
+        "--optimised", type=at_least(1), default=100, help="number of coefficient vectors found by optimisation"
     )
-    parser.add_argument("--people", type=int, default=60, help="number of simulated people with the traits of the bank")
-    parser.add_argument("--flatterers", type=int, default=10, help="number of simulated flatterers")
+    parser.add_argument("--people", type=at_least(1), default=60, help="simulated people with the traits of the bank")
+    parser.add_argument("--flatterers", type=at_least(1), default=10, help="number of simulated flatterers")
     parser.add_argument("--plot", type=Path, help="only draw the curve of guard.json into this file")
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     torch.set_num_threads(1)
     if arguments.plot is not None:
         draw(json.loads((DEFAULT / "guard.json").read_text(encoding="utf-8")), arguments.plot)

@@ -10,12 +10,14 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.compare.counts import at_least
 from reward_bases.train.request import Request
 from reward_bases.train.run import train
 
@@ -68,14 +70,14 @@ def peak_gigabytes() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Returns the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.studies.million", description=__doc__)
-    parser.add_argument("--people", type=int, default=100_000, help="number of simulated people")
-    parser.add_argument("--judgments", type=int, default=1_000_000, help="number of judgments")
-    parser.add_argument("--heads", type=int, help="number of heads to learn (default: cross-validation)")
-    parser.add_argument("--seed", type=int, default=0, help="random seed")
-    options = parser.parse_args()
+    parser.add_argument("--people", type=at_least(2), default=100_000, help="number of simulated people")
+    parser.add_argument("--judgments", type=at_least(1), default=1_000_000, help="number of judgments")
+    parser.add_argument("--heads", type=at_least(0), help="number of heads to learn (default: cross-validation)")
+    parser.add_argument("--seed", type=at_least(0), default=0, help="random seed")
+    options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "data").mkdir()

@@ -19,6 +19,6 @@ def add_seeds(parser: argparse.ArgumentParser, default: int) -> None:
     parser.add_argument("--first-seed", type=at_least(0), default=0, help="default 0, as published")
 
 
-def seeds_of(options: argparse.Namespace) -> range:
+def asked_seeds(options: argparse.Namespace) -> range:
     """The seeds that the ``options`` of ``add_seeds`` ask for."""
     return range(options.first_seed, options.first_seed + options.seeds)

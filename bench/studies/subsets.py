@@ -23,7 +23,7 @@ from bench.compare.terminal import many
 from bench.compare.world import Judgments, World
 from bench.compare.worlds import llmfao, polis, polis_text, ukp
 from bench.studies.few import fitted
-from bench.studies.people import add_people, add_seeds, seeds_of
+from bench.studies.people import add_people, add_seeds, asked_seeds
 from bench.studies.table import add_outputs, give, signed, signed_interval
 from elicitation.choice import Outcomes
 
@@ -106,7 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.least > options.most:
         parser.error(f"--least {options.least} is more than --most {options.most}")
     some = []
-    for seed in seeds_of(options):
+    for seed in asked_seeds(options):
         generator = torch.Generator().manual_seed(seed)
         every = SUITES[options.suite](seed, quick=False, data=options.data)
         some += [some_teachers(world, options.least, options.most, generator) for world in every]

@@ -47,7 +47,7 @@ class TrainingSet:
         named: how many of them have names.
         text_features: None for judgments without texts.
         directions: the directions with names in these features, None for judgments without texts.
-        prior_spreads: how far people differ along the named heads, nats per unit, as known before; none if nothing was.
+        prior_spreads: how far people differ along the named heads before any judgment, nats per unit; empty without a prior.
     """
 
     teach: Judgments
@@ -69,7 +69,7 @@ class Materials:
         splits: one, or one for each fold of the people, to judge by.
         text_features: None for judgments without texts.
         keeps_named: whether the named heads are given.
-        prior_spreads: how far people differ along them, as known before; none if nothing was.
+        prior_spreads: how far the shipped people differ along them, nats per unit; empty without a prior.
     """
 
     judged: Judgments

@@ -66,6 +66,8 @@ def test_the_command_names_its_suite(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     found = json.loads(out.read_text())
     assert found["command"] == "python -m bench.studies.few llmfao --data DATA --seeds 2"
     assert found["title"].startswith("small: 6 people tested in 2 splits of 2 seeds")
+    assert few.main(["llmfao", "--data", str(tmp_path), "--seeds", "1", "--first-seed", "5", "--out", str(out)]) == 0
+    assert json.loads(out.read_text())["command"].endswith("--data DATA --seeds 1 --first-seed 5")
 
 
 def test_the_table_has_a_row_per_variant_and_no_difference_of_the_aggregate_from_itself() -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from bench.studies import few, prior, subsets, verdict
+from bench.studies import few, guard, million, prior, subsets, verdict
 
-Main = Callable[[list[str]], int]
+Main = Callable[[list[str]], int | None]
 
 
 @pytest.mark.parametrize(
@@ -31,10 +31,17 @@ def test_a_count_that_gives_no_table_is_refused(
 
 
 @pytest.mark.parametrize(
-    "words",
-    [["--runs", "0"], ["--people", "1"], ["--each", "0"], ["--seed", "-1"], ["--workers", "0"], ["--runs", "x"]],
+    ("main", "words"),
+    [
+        *(
+            (verdict.main, words)
+            for words in ("--runs 0", "--people 1", "--each 0", "--seed -1", "--workers 0", "--runs x")
+        ),
+        *((guard.main, words) for words in ("--random 0", "--optimised 0", "--people 0", "--flatterers 0")),
+        *((million.main, words) for words in ("--people 1", "--judgments 0", "--heads -1", "--seed -1")),
+    ],
 )
-def test_the_study_of_verdicts_refuses_them_too(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+def test_studies_of_simulated_people_refuse_it_too(main: Main, words: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="2"):
-        verdict.main(words)
-    assert words[0] in capsys.readouterr().err
+        main(words.split())
+    assert words.split()[0] in capsys.readouterr().err
