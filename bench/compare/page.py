@@ -86,6 +86,8 @@ PROSE = {
     "prior": "`keel train --prior default` on people of llmfao. Of 20 or 40 people heads and population are learned, "
     "on all others they are tested, on prompts held out. The difference between the columns `prior` and `no prior` is "
     "the prior alone. Intervals are over draws of people.",
+    "verdict": "How often `keel train` finds something where there is nothing to find. Labels are dealt out by lot: "
+    "better or worse is an error then. Each may come up in one run of twenty. Gains are nats per judgment.",
     "speed": "Measured in turns within one run.",
     "data": "`--data DIR` names the folder of a set below, or the folder above it; for polis and ukp the folder above. "
     "Files are CSV with a header, plain or gzip. Other columns are passed over.\n\n"
