@@ -47,7 +47,8 @@ class TrainingSet:
         named: how many of them have names.
         text_features: None for judgments without texts.
         directions: the directions with names in these features, None for judgments without texts.
-        prior_spreads: how far people differ along the named heads before any judgment, nats per unit; empty without a prior.
+        prior_spreads: how far people differ along the named heads before any judgment, nats per unit; empty without
+            a prior.
     """
 
     teach: Judgments
