@@ -1,13 +1,16 @@
 """How long a service keeps its health waiting by its own work.
 
-Measured in processor time of the service's process, all threads together: other work on the machine does not count, and
-whatever holds the event loop or Python's lock does.
+Other work on the machine does not count, and whatever holds the event loop or Python's lock does. A stall is the
+smaller of two: the processor time of the service's process, all threads together, and the time of the reply without
+what the probe and the event loop waited for a processor. The first alone would grow with whatever the encoder computes
+while other work keeps the probe waiting.
 """
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import pytest
@@ -24,9 +27,26 @@ def processor_seconds(pid: int) -> float:
         pytest.skip("another process's clock can be read on Linux alone")
 
 
+def queued_seconds(threads: Iterable[int]) -> float:
+    """What the threads have waited for a processor."""
+    try:
+        return sum(int(Path(f"/proc/{thread}/schedstat").read_text().split()[1]) for thread in threads) / 1e9
+    except OSError:
+        pytest.skip("how long a thread waited can be read on Linux alone")
+
+
+def stall(client: httpx.Client, pid: int) -> float:
+    """Seconds by which the service with ``pid`` delays the reply of its health."""
+    threads = (pid, threading.get_native_id())
+    used, queued, start = processor_seconds(pid), queued_seconds(threads), time.monotonic()
+    client.get("/health/live").raise_for_status()
+    passed = time.monotonic() - start
+    return min(processor_seconds(pid) - used, passed - (queued_seconds(threads) - queued))
+
+
 @contextmanager
 def probed(address: str, pid: int) -> Iterator[list[float]]:
-    """Processor seconds of ``pid`` during each health reply, from the start of the block to its end."""
+    """Stalls of the service with ``pid``, one of each health reply, from the start of the block to its end."""
     stalls: list[float] = []
     faults: list[BaseException] = []
     begun, done = threading.Event(), threading.Event()
@@ -35,9 +55,7 @@ def probed(address: str, pid: int) -> Iterator[list[float]]:
         try:
             with httpx.Client(base_url=address, timeout=60) as client:
                 while not done.is_set():
-                    start = processor_seconds(pid)
-                    client.get("/health/live").raise_for_status()
-                    stalls.append(processor_seconds(pid) - start)
+                    stalls.append(stall(client, pid))
                     begun.set()
                     time.sleep(PROBE_EVERY)
         except BaseException as error:

@@ -10,7 +10,7 @@ from stalls import probed
 
 pytestmark = pytest.mark.slow
 STALL_SECONDS = 0.2
-"""Processor time of the service during one reply of its health."""
+"""By which the service may delay one reply of its health."""
 ADA = "/v1/users/ada"
 PAIR = {"prompt": "Basil?", "response": "Water it."}
 SCORED = {"prompts": ["Basil?"] * 8, "completions": [f"Water it {n} times." for n in range(8)]}

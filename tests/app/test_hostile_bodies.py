@@ -26,7 +26,7 @@ JSON = {"content-type": "application/json"}
 SMALL_REPLY = 20_000
 MEBIBYTE = 2**20
 STALL_SECONDS = 0.2
-"""Processor time of the service during one reply of its health."""
+"""By which the service may delay one reply of its health."""
 
 
 def posts(app: FastAPI) -> dict[str, list[str]]:

@@ -21,7 +21,7 @@ SECONDS = 20
 """For one reply. The slowest takes 2 s on two idle cores."""
 SMALL_REPLY = 20_000
 STALL_SECONDS = 0.2
-"""Processor time of the service during one reply of its health."""
+"""By which the service may delay one reply of its health."""
 
 
 @pytest.fixture(scope="module")
