@@ -40,14 +40,17 @@ from keel.replies import (
     Undone,
 )
 from keel.reward import AsyncReward, Reward, keel_reward
+from keel.vector_reward import AsyncVectorReward, ComponentReward, VectorReward
 from keel.wire import Retry
 
 __all__ = [
     "AsyncClient",
     "AsyncReward",
+    "AsyncVectorReward",
     "Band",
     "Client",
     "Comparison",
+    "ComponentReward",
     "Conflict",
     "CurvePoint",
     "Detail",
@@ -76,5 +79,6 @@ __all__ = [
     "Unavailable",
     "Undone",
     "Unreachable",
+    "VectorReward",
     "keel_reward",
 ]

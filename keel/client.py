@@ -139,13 +139,14 @@ class Client:
         beta: float | None = None,
         kappa: float | None = None,
         detail: bool = False,
+        components: bool = False,
     ) -> Scores:
         """Rewards of completions, for one person, for one person per row, or without either for the aggregate.
 
         ``profile_versions`` pins several people (person → version). ``mix`` is the weight of the aggregate in the
         reward; ``normalize`` (none, group or reference) and ``bounded`` shape ``rewards`` alone. Of ``baseline``
         responses, or of one list per row in ``baselines``, the mean reward is taken off; ``beta`` (temperature) and
-        ``kappa`` go into the details.
+        ``kappa`` go into the details. ``components`` takes rewards apart: a share for each head and one for the gate.
         """
         call = calls.score(
             prompts,
@@ -163,6 +164,7 @@ class Client:
             beta=beta,
             kappa=kappa,
             detail=detail or None,
+            components=components or None,
         )
         return self.send(call)
 

@@ -153,13 +153,17 @@ class Detail:
 
 @dataclass(frozen=True)
 class Scores:
-    """``rewards`` in nats and ``scores`` in 0–1, in the order of the completions."""
+    """``rewards`` in nats and ``scores`` in 0–1, in the order of the completions.
+
+    ``components`` are shares of the rewards in nats, by name, in the same order; None unless asked for.
+    """
 
     rewards: tuple[float, ...]
     scores: tuple[float, ...]
     basis_version: str
     profile_versions: dict[str, str]
     details: tuple[Detail, ...] | None = None
+    components: dict[str, tuple[float, ...]] | None = None
 
 
 @dataclass(frozen=True)

@@ -7,252 +7,83 @@ Written for TRL 1.16: GRPO, RLOO and AsyncGRPO take both variants, OnlineDPO the
 imported. An error never becomes a number: what passes is waited for, what does not pass ends the run.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any, Literal, cast, overload
+from dataclasses import dataclass
+from typing import Any, Literal, overload
 
-from keel import messages, wire
-from keel.async_client import AsyncClient
-from keel.calls import Text
-from keel.client import Client
-from keel.errors import InvalidArgument, Problem
-from keel.replies import Detail, Scores
+from keel import wire
+from keel.errors import InvalidArgument
+from keel.replies import Detail
+from keel.reward_function import AsyncFunction, Components, RewardFunction, SyncFunction
+from keel.vector_reward import AsyncVectorReward, VectorReward
 
 Rewards = list[float | None]
-LogMetric = Callable[[str, float], None]
-UNSENT = {"_client", "_loop"}
-ENDS = {
-    401: "the run ends: pass the service's key to keel_reward(key=...)",
-    403: "the run ends: the key lacks the scope score or is bound to another person; make another key for this run",
-    404: "the run ends: somebody in this batch is unknown or was erased; take their rows out and start again",
-    409: "the run ends: the service serves another basis, population or guard than the run began with; serve the "
-    "earlier one, or start a new run",
-    410: "the run ends: the version it began with was retired because somebody was erased; start a new run",
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """One completion; ``user_id`` None is the aggregate."""
-
-    user_id: str | None
-    prompt: Text
-    completion: str
 
 
 @dataclass(eq=False, kw_only=True)
-class _Reward:
-    """Options of a reward function.
+class _OneNumber(RewardFunction[float]):
+    """A row's reward.
 
-    base_url, key:      where the service is, and the key it may ask for
-    user_column:        the dataset column that names the person of each row; None for the aggregate's reward
-    head:               this base reward's share of the reward alone; the shares of all heads sum to the reward
-    mix:                weight of the aggregate in the reward, 0 to 1
-    normalize, bounded: as in ``Client.score``; group is by the prompts of one call
-    gated:              skip a row that the gate rejects (None), or give it the floor reward
-    basis_version, profile_versions: what to score with; what is not given is pinned at first use, so that a profile
-                        that changes meanwhile moves no reward. Several processes pin one by one: give both there
-    name:               what the trainer logs it as; keel or keel_{head} by default
-    batch_size:         completions per request; completions of one prompt that stand together are never torn apart
-    timeout, attempts, time_limit: seconds for one attempt; attempts, and seconds, for a request with all retries
-
-    Raises InvalidArgument for options or columns that contradict each other.
+    head: this base reward's share of the reward alone, in nats; the shares of all heads sum to the reward
     """
 
-    base_url: str = wire.DEFAULT_URL
-    key: str | None = field(default=None, repr=False)
-    user_column: str | None = "user_id"
     head: str | None = None
-    mix: float | None = None
-    normalize: Literal["none", "group", "reference"] = "none"
-    bounded: bool = False
-    gated: Literal["skip", "floor"] = "skip"
-    basis_version: str | None = None
-    profile_versions: Mapping[str, str] = field(default_factory=dict)
-    name: str | None = None
-    batch_size: int = 64
-    timeout: float = 60.0
-    attempts: int = 60
-    time_limit: float = 300.0
 
     def __post_init__(self) -> None:
-        if self.head is not None and (self.normalize != "none" or self.bounded or self.gated == "floor"):
+        super().__post_init__()
+        if self.head is None:
+            return
+        if self.normalize != "none" or self.bounded or self.gated == "floor":
             raise InvalidArgument("head gives a share of the plain reward; leave out normalize, bounded and gated")
-        self.profile_versions = dict(self.profile_versions)
-        self.__name__ = self.name or ("keel" if self.head is None else f"keel_{self.head}")
+        self.__name__ = self.name or f"keel_{self.head}"
 
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name not in UNSENT}
-
-    def _settings(self) -> dict[str, Any]:
-        retry = wire.Retry(self.attempts, self.time_limit)
-        return {"url": self.base_url, "key": self.key, "timeout": self.timeout, "retry": retry}
-
-    def _batches(
-        self, prompts: Sequence[Any], completions: Sequence[Any], columns: Mapping[str, Any]
-    ) -> Iterator[list[Row]]:
-        people = self._people(len(completions), columns)
-        rows = map(Row, people, map(messages.prompt, prompts), map(messages.completion, completions))
-        batch: list[Row] = []
-        for _, group in groupby(rows, key=lambda row: (row.user_id, row.prompt)):
-            together = list(group)
-            if batch and len(batch) + len(together) > self.batch_size:
-                yield batch
-                batch = []
-            batch += together
-        if batch:
-            yield batch
-
-    def _people(self, n: int, columns: Mapping[str, Any]) -> Sequence[str | None]:
-        if self.user_column is None:
-            return [None] * n
-        if self.user_column not in columns:
-            raise InvalidArgument(f"the dataset has no column {self.user_column!r}; name the person's with user_column")
-        people: Sequence[Any] = columns[self.user_column]
-        nameless = [place for place, name in enumerate(people) if not isinstance(name, str)]
-        if nameless:
-            raise InvalidArgument(
-                f"{self.user_column!r} of row {nameless[0]} is {people[nameless[0]]!r}, not a person's id"
-            )
-        return people
-
-    def _request(self, batch: Sequence[Row]) -> dict[str, Any]:
-        people = [row.user_id for row in batch]
-        pins = {name: version for name, version in self.profile_versions.items() if name in people}
-        return {
-            "prompts": [row.prompt for row in batch],
-            "completions": [row.completion for row in batch],
-            "user_ids": None if self.user_column is None else people,
-            "profile_versions": pins or None,
-            "basis_version": self.basis_version,
-            "mix": self.mix,
-            "normalize": self.normalize,
-            "bounded": self.bounded,
-            "detail": True,
-        }
-
-    def _pins(self, scores: Scores) -> bool:
-        """Pin what was scored with; False when another thread has pinned something else meanwhile."""
-        pinned = cast(dict[str, str], self.profile_versions)
-        self.basis_version = self.basis_version or scores.basis_version
-        kept = [pinned.setdefault(name, version) == version for name, version in scores.profile_versions.items()]
-        return all(kept) and self.basis_version == scores.basis_version
-
-    def _read(self, replies: Sequence[Scores], log_metric: LogMetric | None) -> Rewards:
-        details = [detail for scores in replies for detail in scores.details or ()]
-        rewards = [reward for scores in replies for reward in scores.rewards]
-        if log_metric is not None:
-            passed = [detail for detail in details if detail.gate.passed]
-            log_metric(f"{self.__name__}/gated", 1 - len(passed) / len(details))
-            if passed:
-                log_metric(f"{self.__name__}/aggregate", _mean([detail.aggregate or 0.0 for detail in passed]))
-                log_metric(f"{self.__name__}/uncertainty", _mean([detail.std for detail in passed]))
-        return [self._value(reward, detail) for reward, detail in zip(rewards, details, strict=True)]
-
-    def _value(self, reward: float, detail: Detail) -> float | None:
-        if not detail.gate.passed and self.gated == "skip":
-            return None
+    def _value(self, reward: float, detail: Detail, components: Components) -> float:
         if self.head is None:
             return reward
-        if self.head not in detail.heads:
+        if self.head not in components:
             raise InvalidArgument(f"the basis has no head {self.head!r}; it has {', '.join(detail.heads)}")
-        return detail.heads[self.head]
+        return components[self.head]
 
 
-class Reward(_Reward):
-    """The synchronous reward function; ``close`` it, or let the process end."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._client = Client(**self._settings())
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._client = Client(**self._settings())
-
-    def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[Any], *, log_metric: LogMetric | None = None, **columns: Any
-    ) -> Rewards:
-        """One reward per completion, None where the gate rejected it; columns other than the person's are ignored."""
-        with _explained():
-            replies = [self._scores(batch) for batch in self._batches(prompts, completions, columns)]
-        return self._read(replies, log_metric)
-
-    def _scores(self, batch: Sequence[Row]) -> Scores:
-        while True:
-            scores = self._client.score(**self._request(batch))
-            if self._pins(scores):
-                return scores
-
-    def close(self) -> None:
-        """Give the connection back."""
-        self._client.close()
+class Reward(_OneNumber, SyncFunction[float]):
+    """The synchronous reward function."""
 
 
-class AsyncReward(_Reward):
-    """The asynchronous reward function: the same, awaited; requests of one call go out together."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._loop: asyncio.AbstractEventLoop | None = None
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._loop = None
-
-    async def __call__(
-        self, prompts: Sequence[Any], completions: Sequence[Any], *, log_metric: LogMetric | None = None, **columns: Any
-    ) -> Rewards:
-        """One reward per completion, None where the gate rejected it; columns other than the person's are ignored."""
-        if self._loop is not asyncio.get_running_loop():
-            # A connection belongs to the event loop that opened it, and each trainer has one of its own.
-            self._client, self._loop = AsyncClient(**self._settings()), asyncio.get_running_loop()
-        with _explained():
-            batches = self._batches(prompts, completions, columns)
-            replies = await asyncio.gather(*(self._scores(batch) for batch in batches))
-        return self._read(replies, log_metric)
-
-    async def _scores(self, batch: Sequence[Row]) -> Scores:
-        while True:
-            scores = await self._client.score(**self._request(batch))
-            if self._pins(scores):
-                return scores
-
-    async def close(self) -> None:
-        """Give the connection back; on the loop that the function was called on."""
-        if self._loop is not None:
-            await self._client.close()
-            self._loop = None
+class AsyncReward(_OneNumber, AsyncFunction[float]):
+    """The asynchronous reward function."""
 
 
 @overload
-def keel_reward(base_url: str = ..., *, asynchronous: Literal[False] = ..., **options: Any) -> Reward: ...
+def keel_reward(
+    base_url: str = ..., *, asynchronous: Literal[False] = ..., vector: Literal[False] = ..., **options: Any
+) -> Reward: ...
 
 
 @overload
-def keel_reward(base_url: str = ..., *, asynchronous: Literal[True], **options: Any) -> AsyncReward: ...
+def keel_reward(
+    base_url: str = ..., *, asynchronous: Literal[True], vector: Literal[False] = ..., **options: Any
+) -> AsyncReward: ...
+
+
+@overload
+def keel_reward(
+    base_url: str = ..., *, asynchronous: Literal[False] = ..., vector: Literal[True], **options: Any
+) -> VectorReward: ...
+
+
+@overload
+def keel_reward(
+    base_url: str = ..., *, asynchronous: Literal[True], vector: Literal[True], **options: Any
+) -> AsyncVectorReward: ...
 
 
 def keel_reward(
-    base_url: str = wire.DEFAULT_URL, *, asynchronous: bool = False, **options: Any
-) -> Reward | AsyncReward:
-    """A picklable reward function; ``options`` are the fields that ``Reward`` documents, such as ``user_column``."""
+    base_url: str = wire.DEFAULT_URL, *, asynchronous: bool = False, vector: bool = False, **options: Any
+) -> Reward | AsyncReward | VectorReward | AsyncVectorReward:
+    """A picklable reward function; ``options`` are the fields that ``RewardFunction`` documents, as ``user_column``.
+
+    With ``vector`` a row's value is a list of its components, in the order of the function's ``names``; else one
+    number, and ``head`` asks for one component alone.
+    """
+    if vector:
+        return (AsyncVectorReward if asynchronous else VectorReward)(base_url=base_url, **options)
     return (AsyncReward if asynchronous else Reward)(base_url=base_url, **options)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Say what a problem means for the run."""
-    try:
-        yield
-    except Problem as problem:
-        if problem.status in ENDS:
-            problem.add_note(ENDS[problem.status])
-        raise
-
-
-def _mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)

@@ -58,6 +58,7 @@ class ScoreRequest(Strict):
     beta: Temperature = 1.0
     kappa: Kappa = 1.0
     detail: Flag = False
+    components: Flag = Field(default=False, description="adds `components` to the reply")
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -74,7 +75,10 @@ class ScoreRequest(Strict):
 
     @property
     def plain(self) -> bool:
-        """True if the request asks for plain rewards: in nats, of the profile alone, without details."""
+        """True if the request asks for plain rewards: in nats, of the profile alone, without details.
+
+        Plain rewards may have components.
+        """
         shaped = self.mix or self.bounded or self.conciseness or self.normalize is not Normalization.NONE
         return not (shaped or self.contrastive or self.detail)
 
@@ -117,6 +121,11 @@ class ScoreReply(Reply):
     basis_version: str
     profile_versions: dict[str, str] = Field(description="person → version; empty for the aggregate")
     details: list[DetailReply] | None = None
+    components: dict[str, list[float]] | None = Field(
+        default=None,
+        description="each head's share of every reward, and the gate's, in nats: they sum to the reward before "
+        "`normalize`, `bounded` and `conciseness`. The gate's is the floor reward of a response that it rejects",
+    )
 
 
 class CompareRequest(Strict):

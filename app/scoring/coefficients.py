@@ -42,6 +42,15 @@ class CoefficientBatch:
         reward = (phi * self.guarded[self.rows]).sum(-1)
         return torch.where(passed, torch.maximum(reward, self.lowest[self.rows]), self.floor[self.rows])
 
+    def shares(self, phi: Tensor, passed: Tensor) -> Tensor:
+        """Rewards (n,) of φ (n, K) taken apart (n, K + 1): a column for each head, and last the gate's.
+
+        The gate's share is the floor, and where a response passes what lifts its reward to the lowest, mostly zero.
+        """
+        heads = torch.where(passed[:, None], phi * self.guarded[self.rows], 0.0)
+        lift = (self.lowest[self.rows] - heads.sum(-1)).clamp_min(0)
+        return torch.cat([heads, torch.where(passed, lift, self.floor[self.rows])[:, None]], -1)
+
     def at(self, rows: Tensor) -> "CoefficientBatch":
         """The same people's constants for other rows: (m,) places of this table's."""
         return replace(self, rows=self.rows[rows])

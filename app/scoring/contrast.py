@@ -20,9 +20,10 @@ from reward_bases.text import Conversation
 
 @dataclass(frozen=True, eq=False)
 class Baseline:
-    """Baseline of each row: mean ``rewards`` (n,), nats, and mean ``phi`` (n, K)."""
+    """Baseline of each row: mean ``rewards`` (n,) and their ``shares`` (n, K + 1), nats, and mean ``phi`` (n, K)."""
 
     rewards: Tensor
+    shares: Tensor
     phi: Tensor
 
 
@@ -36,7 +37,7 @@ async def against(
     """The request's baselines of each row of ``batch``; without any, the reference mean: zeros."""
     n, k = len(conversations), batch.guarded.shape[1]
     if not request.contrastive:
-        return Baseline(torch.zeros(n, dtype=torch.float64), torch.zeros(n, k, dtype=torch.float64))
+        return Baseline(*(torch.zeros(*shape, dtype=torch.float64) for shape in ((n,), (n, k + 1), (n, k))))
     texts = _texts(request, n, settings)
     owner = torch.arange(n).repeat_interleave(torch.tensor([len(row) for row in texts]))
     bounds.require_at_most("baseline responses over all rows", len(owner), "max_items", settings)
@@ -50,9 +51,11 @@ async def against(
         row = int((count == 0).nonzero()[0])
         raise InvalidInput(f"row {row} has no baseline that the gate accepts; send at least one real response for it")
     phi, passed = stack_items([item for _, item in accepted])
-    rewards = torch.zeros(n, dtype=torch.float64).index_add(0, owner, batch.at(owner).rewards(phi, passed))
+    own = batch.at(owner)
+    rewards = torch.zeros(n, dtype=torch.float64).index_add(0, owner, own.rewards(phi, passed))
+    shares = torch.zeros(n, k + 1, dtype=torch.float64).index_add(0, owner, own.shares(phi, passed))
     means = torch.zeros(n, k, dtype=torch.float64).index_add(0, owner, phi)
-    return Baseline(rewards / count, means / count[:, None])
+    return Baseline(rewards / count, shares / count[:, None], means / count[:, None])
 
 
 def _texts(request: ScoreRequest, rows: int, settings: Settings) -> list[list[str]]:

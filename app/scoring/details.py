@@ -10,9 +10,17 @@ from app.scoring.contrast import Baseline
 from app.scoring.engine import Item
 from elicitation.anchors import preferred
 from reward_bases.artifact import Artifact
+from reward_bases.basis import Basis
 from safeguards.robust.values import lower_bound, pessimistic
 
 OUT_OF_DOMAIN = "out_of_domain"
+GATE = "gate"
+"""The component beside the heads: the floor reward of what the gate rejects, so that components sum to the reward."""
+
+
+def component_names(basis: Basis) -> list[str]:
+    """The columns of ``CoefficientBatch.shares``."""
+    return [*basis.names, GATE]
 
 
 def details(

@@ -21,7 +21,7 @@ from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, Score
 from app.scoring import bounds
 from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.contrast import Baseline, against
-from app.scoring.details import details
+from app.scoring.details import component_names, details
 from app.scoring.engine import Engine, Item
 from app.scoring.gatekeeping import Gatekeeper
 from app.scoring.ranking import Candidates, curve_of, rank_set
@@ -62,11 +62,16 @@ class Scoring:
         if request.plain:
             with stage("reward"):
                 cached = self._reward_cache.of([profiles[distinct[name]] for name in people], items)
+                shares = None
+                if request.components:
+                    batch = CoefficientBatch.of(profiles, [distinct[name] for name in people])
+                    shares = batch.shares(*stack_items(items))
             return ScoreReply(
                 rewards=[one.reward for one in cached],
                 scores=[one.score for one in cached],
                 basis_version=self._engine.artifact.basis.version,
                 profile_versions=served,
+                components=self._components(shares),
             )
         mixed = [self._profiles.model.mixed(profile, request.mix) for profile in profiles]
         batch = CoefficientBatch.of(mixed, [distinct[name] for name in people])
@@ -86,6 +91,7 @@ class Scoring:
             basis_version=self._engine.artifact.basis.version,
             profile_versions=served,
             details=await self._details(tenant_id, request, items, batch, baseline, distinct, profiles),
+            components=self._components(batch.shares(phi, passed) - baseline.shares if request.components else None),
         )
 
     async def rank(self, tenant_id: str, request: RankRequest, user_id: str | None) -> RankReply:
@@ -182,6 +188,12 @@ class Scoring:
         ]
         noise = [own.noise if own is not None and own.known else None for own in found]
         return details(request, items, batch, baseline, self._profiles.artifact, noise)
+
+    def _components(self, shares: Tensor | None) -> dict[str, list[float]] | None:
+        """Columns of shares (n, K + 1), if any, by name."""
+        if shares is None:
+            return None
+        return dict(zip(component_names(self._engine.artifact.basis), shares.T.tolist(), strict=True))
 
     def _binding(self, profile: Profile) -> str:
         """What limits a profile's rewards: the aggregate has none of its own, and the guard holds back the others."""

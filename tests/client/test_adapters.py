@@ -42,13 +42,14 @@ def conversation(answer: str) -> list[dict[str, str]]:
 
 def test_verl_gets_one_number_per_sample_and_the_floor_for_a_gated_one(live: str, rewards: list[float]) -> None:
     extra = {"user_id": "ada", "prompt": PROMPT, "index": 3}
-    assert verl.compute_score("source", ANSWERS[0], None, extra, base_url=live) == {
-        "score": pytest.approx(rewards[0]),
-        "gated": 0.0,
-    }
+    scored = verl.compute_score("source", ANSWERS[0], None, extra, base_url=live)
+    assert (scored["score"], scored["gated"]) == (pytest.approx(rewards[0]), 0.0)
     empty = verl.compute_score("source", "", None, extra, base_url=live)
     assert empty["gated"] == 1.0
     assert empty["score"] < min(rewards)
+    assert empty.keys() == scored.keys(), "verl makes one array of each key"
+    for score in (scored, empty):
+        assert sum(value for name, value in score.items() if name.startswith("keel_")) == pytest.approx(score["score"])
     verl._reward(verl._key({"base_url": live})).close()
 
 
@@ -68,6 +69,8 @@ def test_openrlhf_gets_tensors_for_templated_text(live: str, rewards: list[float
     torch.testing.assert_close(reply["rewards"], torch.tensor(rewards))
     assert bool(((reply["scores"] > 0) & (reply["scores"] < 1)).all())
     assert all(len(values) == 2 for values in reply["extra_logs"].values())
+    shares = [values for name, values in reply["extra_logs"].items() if name != "keel_score"]
+    torch.testing.assert_close(torch.stack(shares).sum(0), torch.tensor(rewards))
     function.close()
 
 

@@ -44,7 +44,11 @@ def tokenizer() -> PreTrainedTokenizerFast:
 def trainer(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> Callable[..., GRPOTrainer]:
     """Builds a trainer whose batches hold two people; what it samples is added to ``seen``, step by step."""
 
-    def build(reward: Any, conversational: bool, seen: list[Any], *callbacks: TrainerCallback) -> GRPOTrainer:
+    def build(
+        reward: Any, conversational: bool, seen: list[Any], *callbacks: TrainerCallback, **options: Any
+    ) -> GRPOTrainer:
+        functions = reward if isinstance(reward, list) else [reward]
+
         def watch(prompts: list[Any], completions: list[Any], user_id: list[str], **_: Any) -> list[float]:
             seen.append((prompts, completions, user_id))
             return [0.0] * len(completions)
@@ -60,16 +64,17 @@ def trainer(tokenizer: PreTrainedTokenizerFast, tmp_path: Path) -> Callable[...,
             per_device_train_batch_size=2 * GROUP,
             num_generations=GROUP,
             max_completion_length=8,
-            reward_weights=[1.0, 0.0],
+            reward_weights=[1.0] * len(functions) + [0.0],
             logging_steps=1,
             save_strategy="no",
             report_to="none",
             disable_tqdm=True,
             shuffle_dataset=False,
+            **options,
         )
         return GRPOTrainer(
             LlamaForCausalLM(LlamaConfig(vocab_size=len(tokenizer), **size)),
-            reward_funcs=[reward, watch],
+            reward_funcs=[*functions, watch],
             args=config,
             train_dataset=Dataset.from_dict({"prompt": prompts, "user_id": [name for _, name in rows]}),
             processing_class=tokenizer,
@@ -97,8 +102,12 @@ class AfterFirstStep(TrainerCallback):
             self._happening()
 
 
+def steps(trainer: GRPOTrainer) -> list[dict[str, float]]:
+    return [row for row in trainer.state.log_history if "reward" in row]
+
+
 def logged(trainer: GRPOTrainer) -> list[float]:
-    return [row["rewards/keel/mean"] for row in trainer.state.log_history if "rewards/keel/mean" in row]
+    return [row["rewards/keel/mean"] for row in steps(trainer)]
 
 
 def expected(client: Client, seen: list[Any]) -> list[float]:
@@ -131,6 +140,20 @@ def test_a_run_with_two_people_in_one_batch_gets_each_row_s_own_reward(
     last = [row for row in run.state.log_history if "keel/gated" in row][-1]
     assert 0 <= last["keel/gated"] < 1
     assert math.isfinite(last["keel/uncertainty"])
+
+
+def test_a_run_normalises_each_component_alone_for_one_request_a_step(
+    server: Server, trainer: Callable[..., GRPOTrainer]
+) -> None:
+    seen: list[Any] = []
+    reward = keel_reward(server.url, vector=True)
+    run = trainer(reward.functions(), False, seen, multi_objective_aggregation="normalize_then_sum")
+    run.train()
+    assert server.paths.count("/v1/score") == STEPS
+    columns = [[row[f"rewards/keel_{name}/mean"] for row in steps(run)] for name in reward.names]
+    with Client(server.url) as client:
+        assert [sum(shares) for shares in zip(*columns, strict=True)] == pytest.approx(expected(client, seen), abs=1e-4)
+    reward.close()
 
 
 def test_the_run_survives_a_restart_of_the_service(

@@ -2,7 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -69,12 +69,12 @@ class Row(NamedTuple):
 
 @dataclass(frozen=True)
 class Scored:
-    """Per row ``rewards`` in nats and ``scores`` in 0–1; ``details`` where the dialect asks for them, by ``heads``."""
+    """Per row ``rewards`` in nats and ``scores`` in 0–1; ``details`` and ``components`` where the dialect asks."""
 
     rewards: Sequence[float]
     scores: Sequence[float]
     details: Sequence[DetailReply]
-    heads: Sequence[str]
+    components: Mapping[str, Sequence[float]]
 
     def numbers(self, raw: bool | None) -> Sequence[float]:
         """Rewards in nats, or the increasing map of them to 0–1."""
@@ -107,7 +107,8 @@ class ForeignRequest(BaseModel, ABC):
     """A request in a dialect; fields that Keel does not know are ignored. All that name a person must agree."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
-    detailed: ClassVar[bool] = False
+    asks: ClassVar[frozenset[Literal["detail", "components"]]] = frozenset()
+    """What the reply has room for beside rewards: flags of ``ScoreRequest``."""
 
     model: ModelName | None = Field(default=None, description="anything; `keel/{id}` names a person")
     user: UserId | None = Field(default=None, description="the person")

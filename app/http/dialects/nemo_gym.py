@@ -1,7 +1,7 @@
 """NeMo-Gym's ``/verify``: a prompt and what a model made of it, in OpenAI's Responses format, echoed with a reward."""
 
 import json
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 from pydantic import ConfigDict, Field, model_validator
 
@@ -18,10 +18,6 @@ from app.http.dialects.foreign import (
     conversation_of,
 )
 from app.schemas.base import SAID, JsonSchema, Many, Message, Messages, Reply, Text, Unicode, UserId, Words, limit
-
-GATE = "gate"
-"""The component that is the whole reward of a rejected response, so that components sum to the reward."""
-
 
 ASKED = limit("max_messages", **BY_USER)
 SAID_BY_INPUT: JsonSchema = {"anyOf": [{"type": "string", **SAID}, {"type": "array", **SPOKEN}]}
@@ -54,7 +50,7 @@ class Output(Echoed):
 class VerifyRequest(ForeignRequest):
     """The dataset's row may name the person as ``user_id``."""
 
-    detailed: ClassVar[bool] = True
+    asks = frozenset({"detail", "components"})
 
     responses_create_params: CreateParams
     response: Output
@@ -98,13 +94,9 @@ class VerifyRequest(ForeignRequest):
 
     def reply(self, scored: Scored) -> "Verified":
         reward, detail = scored.rewards[0], scored.details[0]
-        shares = {name: detail.heads.get(name, 0.0) for name in scored.heads}
+        components = {name: shares[0] for name, shares in scored.components.items()}
         echo = self.model_dump(exclude_unset=True)
-        own = {
-            "reward": reward,
-            "mask_sample": False,
-            "reward_components": {**shares, GATE: reward - sum(shares.values())},
-        }
+        own = {"reward": reward, "mask_sample": False, "reward_components": components}
         reasons = {} if detail.gate.passed else {"failure_reason": f"gate: {', '.join(detail.gate.reasons)}"}
         return Verified.model_validate(echo | own | reasons)
 

@@ -14,6 +14,8 @@ from elicitation.errors import InvalidInput
 class GetReward(ForeignRequest):
     """The response is ``query`` without its prompt and without the tokens that end a text."""
 
+    asks = frozenset({"components"})
+
     query: Many[Annotated[Unicode, Field(json_schema_extra=RENDERED)]] = Field(
         min_length=1, description="prompt and response, special tokens kept", json_schema_extra=ROWS
     )
@@ -44,7 +46,8 @@ class GetReward(ForeignRequest):
 
     def reply(self, scored: Scored) -> "Rewarded":
         scores = list(scored.scores)
-        return Rewarded(rewards=list(scored.rewards), scores=scores, extra_logs={"keel_score": scores})
+        logs = {f"keel_{name}": list(shares) for name, shares in scored.components.items()}
+        return Rewarded(rewards=list(scored.rewards), scores=scores, extra_logs={"keel_score": scores} | logs)
 
     def labels_of_rows(self) -> Sequence[object]:
         return self.labels or ()
@@ -53,4 +56,6 @@ class GetReward(ForeignRequest):
 class Rewarded(ForeignReply):
     rewards: list[float] = Field(description="nats")
     scores: list[float] = Field(description="the same in 0–1")
-    extra_logs: dict[str, list[float]] = Field(description="what the trainer logs beside the reward")
+    extra_logs: dict[str, list[float]] = Field(
+        description="what the trainer logs beside the reward: keel_score, and keel_{name} for each component"
+    )

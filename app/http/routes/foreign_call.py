@@ -56,25 +56,24 @@ class ForeignCall:
         rows = await self._rows(asked)
         people = asked.people(len(rows), self.envelope.user_id)
         require_person(self.grant, *people)
-        request = self._request(rows, asked.detailed)
-        scored, fallback = await self._scored(request, people)
-        names = self.service.engine.artifact.basis.names
-        reply = asked.reply(Scored(scored.rewards, scored.scores, scored.details or (), names))
+        scored, fallback = await self._scored(self._request(rows, asked), people)
+        reply = asked.reply(Scored(scored.rewards, scored.scores, scored.details or (), scored.components or {}))
         if fallback and isinstance(reply, ForeignReply):
             reply = reply.model_copy(update={"fallback": AGGREGATE})
         # A reply is a model of ours, or a list of them: FastAPI need not validate it again.
         headers = {"X-Keel-Fallback": AGGREGATE} if fallback else None
         return Response(to_json(reply), headers=headers, media_type="application/json")
 
-    def _request(self, rows: list[Row], detailed: bool) -> ScoreRequest:
+    def _request(self, rows: list[Row], asked: ForeignRequest) -> ScoreRequest:
         """The rows as a request of ours; RequestValidationError where they break its schema."""
+        flags: dict[str, Any] = dict.fromkeys(asked.asks, True)
         try:
             return ScoreRequest(
                 prompts=[row.prompt for row in rows],
                 completions=[row.response for row in rows],
                 profile_version=self.envelope.profile_version,
                 basis_version=self.envelope.basis_version,
-                detail=detailed,
+                **flags,
             )
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from error

@@ -13,6 +13,7 @@ from app.http.access import ScopedRoute
 from app.http.reference import HEADERS, reference_page
 from app.http.routes.common import Serving, problems
 from app.schemas.ranking import RankRule
+from app.scoring.details import component_names
 from elicitation.acquisition import Rule
 
 
@@ -66,6 +67,7 @@ async def info(serving: Serving) -> dict[str, Any]:
         "bank_version": artifact.bank.version,
         "encoder": {"name": basis.encoder_name, "sha256": basis.encoder_sha256, "ready": serving.engine.ready},
         "heads": [asdict(head) for head in basis.heads],
+        "components": component_names(basis),
         "choice_model": asdict(artifact.choice_model),
         "budget": asdict(serving.profiles.policy.budget),
         "question_rules": [rule.value for rule in Rule],
