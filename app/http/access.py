@@ -46,6 +46,7 @@ ADMIN_OR_OWN = Need(frozenset({Scope.ADMIN}), own=frozenset({Scope.ELICIT}))
 DELEGATE = Need(frozenset({Scope.DELEGATE}))
 
 NEEDS: dict[str, Need | None] = {
+    "GET /health": OPEN,
     "GET /health/live": OPEN,
     "GET /health/ready": OPEN,
     "GET /docs": OPEN,

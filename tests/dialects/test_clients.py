@@ -136,7 +136,17 @@ def test_openai_reads_the_reward_as_an_embedding(service: httpx.Client, address:
         client.embeddings.create(model="keel", input=texts, user="nobody")
 
 
-def openrlhf_executor(url: str) -> Any:
+def test_openai_lists_the_names_that_a_model_may_have_and_no_person(service: httpx.Client, address: str) -> None:
+    import openai
+
+    for url in (f"{address}/v1", f"{address}/u/ada/v1"):
+        models = openai.OpenAI(api_key="unused", base_url=url, max_retries=0).models.list().data
+        assert [model.id for model in models] == ["keel", "keel/{user_id}"]
+        assert {model.object for model in models} == {"model"}
+
+
+@pytest.fixture(scope="module")
+def openrlhf_executor() -> Any:
     """OpenRLHF's own HTTP client, without the trainer around it: its package imports DeepSpeed, Ray and vLLM."""
     spec = importlib.util.find_spec("openrlhf")
     if spec is None or not spec.submodule_search_locations:
@@ -146,10 +156,12 @@ def openrlhf_executor(url: str) -> Any:
         package = types.ModuleType(name)
         package.__path__ = [str(folder)]
         sys.modules[name] = package
-    return importlib.import_module("openrlhf.utils.agent").SingleTurnAgentExecutor(url)
+    return importlib.import_module("openrlhf.utils.agent").SingleTurnAgentExecutor
 
 
-def test_openrlhfs_own_client_reads_reward_score_and_logs(address: str, service: httpx.Client) -> None:
+def test_openrlhfs_own_client_reads_reward_score_and_logs(
+    address: str, service: httpx.Client, openrlhf_executor: Any
+) -> None:
     executor = openrlhf_executor(f"{address}/get_reward")
     native = {"prompts": [PROMPT] * 3, "completions": DOCUMENTS, "user_id": "ada"}
     expected = service.post("/v1/score", json=native).json()
@@ -170,3 +182,10 @@ def test_openrlhfs_own_client_reads_reward_score_and_logs(address: str, service:
     assert all(
         isinstance(value, float) for reply in found for values in reply["extra_logs"].values() for value in values
     )
+
+
+def test_openrlhfs_own_client_may_have_more_addresses_than_queries(address: str, openrlhf_executor: Any) -> None:
+    executor = openrlhf_executor([f"{address}/get_reward", f"{address}/u/ada/get_reward"])
+    query = f"{chatml(TURNS)}{DOCUMENTS[0]}<|im_end|>"
+    replies = asyncio.run(executor._fetch_rewards_via_http([query], [chatml(TURNS)], [""]))
+    assert [len(reply["rewards"]) for reply in replies] in ([1], [1, 0]), "to 0.11.0 it sends an empty list"

@@ -24,7 +24,9 @@ HALF = "\ud800"
 BAD: dict[str, tuple[str, Any, str]] = {
     "no fields": ("/get_reward", {}, "query: required"),
     "no list": ("/get_reward", {"query": "x"}, "list"),
-    "no rows": ("/get_reward", {"query": [], "prompts": []}, "at least 1"),
+    "prompts without queries": ("/get_reward", {"query": [], "prompts": ["a"]}, "1 prompts for 0 queries"),
+    "labels without queries": ("/get_reward", {"query": [], "labels": [1]}, "labels for 0 rows"),
+    "no conversations, as LLaMA-Factory refuses": ("/v1/score/evaluation", {"messages": []}, "at least 1"),
     "more prompts than queries": ("/get_reward", {"query": ["a"], "prompts": ["a", "b"]}, "2 prompts for 1 queries"),
     "fewer labels than queries": ("/get_reward", {"query": ["ab"] * 2, "prompts": ["a"] * 2, "labels": [1]}, "labels"),
     "another prompt": ("/get_reward", {"query": ["ab"], "prompts": ["c"]}, "does not begin with its prompt"),

@@ -32,6 +32,22 @@ def test_openrlhf_0_11_sends_one_decoded_query_and_reads_numbers(service: httpx.
     assert all(len(values) == 1 for values in reply["extra_logs"].values())
 
 
+def test_openrlhf_sends_an_empty_list_to_an_address_too_many(service: httpx.Client) -> None:
+    for body in ({"query": [], "prompts": [], "labels": []}, {"query": []}):
+        reply = posted(service, "/get_reward", body)
+        assert reply == {"rewards": [], "scores": [], "extra_logs": {"keel_score": []}}
+
+
+def test_openrlhf_logs_every_component_of_the_reward(service: httpx.Client, reward: float) -> None:
+    body = {"query": [f"{CHATML}{ANSWER}<|im_end|>", CHATML], "prompts": [CHATML] * 2, "user": "ada"}
+    reply = posted(service, "/get_reward", body)
+    names = [f"keel_{name}" for name in service.get("/info").json()["components"]]
+    assert list(reply["extra_logs"]) == ["keel_score", *names]
+    rows = zip(*(reply["extra_logs"][name] for name in names), strict=True)
+    assert [sum(row) for row in rows] == pytest.approx(reply["rewards"], abs=1e-12)
+    assert reply["rewards"][0] == pytest.approx(reward, abs=1e-9)
+
+
 def test_older_openrlhf_sends_big_batches(service: httpx.Client, reward: float) -> None:
     body = {
         "query": [f"{CHATML}{ANSWER}<|im_end|>"] * 40,

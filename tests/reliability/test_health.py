@@ -49,6 +49,8 @@ def await_readiness(http: httpx.Client, status: int, said: str = "") -> None:
     while (reply := http.get("/health/ready")).status_code != status or said not in reply.json().get("detail", ""):
         assert time.monotonic() < deadline, f"still {reply.status_code}, {reply.text}"
         time.sleep(0.05)
+    bare = http.get("/health")
+    assert (bare.status_code, bare.content == b"") == (status, status == 200), "as other servers of models say it"
 
 
 def score(http: httpx.Client, response: str) -> int:

@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
@@ -75,6 +75,11 @@ class Scored:
     scores: Sequence[float]
     details: Sequence[DetailReply]
     components: Mapping[str, Sequence[float]]
+
+    @classmethod
+    def nothing(cls) -> Self:
+        """No rows at all."""
+        return cls((), (), (), {})
 
     def numbers(self, raw: bool | None) -> Sequence[float]:
         """Rewards in nats, or the increasing map of them to 0–1."""

@@ -24,6 +24,15 @@ SAID_BY_INPUT: JsonSchema = {"anyOf": [{"type": "string", **SAID}, {"type": "arr
 INSTRUCTED: JsonSchema = {"properties": {"instructions": {"type": "string", **SAID}}, "required": ["instructions"]}
 
 
+def echoable(body: object) -> object:
+    """A body that can be sent back; raises ValueError for one that no JSON holds."""
+    try:
+        json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, ValueError) as error:
+        raise ValueError("the body holds NaN, infinity or half a character; send whole JSON") from error
+    return body
+
+
 class CreateParams(Echoed):
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"properties": {"input": SAID_BY_INPUT}}, INSTRUCTED]})
 
@@ -71,13 +80,7 @@ class VerifyRequest(ForeignRequest):
     @model_validator(mode="before")
     @classmethod
     def _can_be_echoed(cls, body: object) -> object:
-        if not isinstance(body, dict):
-            return body
-        try:
-            json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
-        except (UnicodeEncodeError, ValueError) as error:
-            raise ValueError("the body holds NaN, infinity or half a character; send whole JSON") from error
-        return body
+        return echoable(body)
 
     def rows(self, template: str | None) -> list[Row]:
         params = self.responses_create_params

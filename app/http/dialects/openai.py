@@ -1,12 +1,13 @@
-"""OpenAI's ``/v1/embeddings``, with the reward in nats as an embedding of one number."""
+"""OpenAI's ``/v1/embeddings``, with the reward in nats as an embedding of one number, and its ``/v1/models``."""
 
 import base64
 import struct
+import time
 from typing import Literal
 
 from pydantic import ConfigDict, Field
 
-from app.http.dialects.foreign import ForeignReply, Scored, Usage
+from app.http.dialects.foreign import MODEL_PREFIX, ForeignReply, Scored, Usage
 from app.http.dialects.inputs import ONE_OF_BOTH, InputRequest
 from app.schemas.base import Reply
 
@@ -45,6 +46,23 @@ class Embeddings(ForeignReply):
     model: str
     data: list[Embedding]
     usage: Usage = Usage()
+
+
+class Model(Reply):
+    id: str
+    object: str = "model"
+    created: int
+    owned_by: str = "keel"
+
+
+class Models(Reply):
+    object: str = "list"
+    data: list[Model]
+
+
+_STARTED = int(time.time())
+MODELS = Models(data=[Model(id=name, created=_STARTED) for name in ("keel", f"{MODEL_PREFIX}{{user_id}}")])
+"""The aggregate, and the form of a person's name: who they are is told to nobody."""
 
 
 def _packed(reward: float) -> str:

@@ -12,14 +12,17 @@ from elicitation.errors import InvalidInput
 
 
 class GetReward(ForeignRequest):
-    """The response is ``query`` without its prompt and without the tokens that end a text."""
+    """The response is ``query`` without its prompt and without the tokens that end a text.
+
+    A trainer with more addresses than queries sends an empty list to some of them, as OpenRLHF to 0.11.0 does.
+    """
 
     asks = frozenset({"components"})
 
     query: Many[Annotated[Unicode, Field(json_schema_extra=RENDERED)]] = Field(
-        min_length=1, description="prompt and response, special tokens kept", json_schema_extra=ROWS
+        description="prompt and response, special tokens kept; an empty list gets empty lists", json_schema_extra=ROWS
     )
-    prompts: Annotated[Many[Said], Field(json_schema_extra=ROWS | {"minItems": 1})] | None = Field(
+    prompts: Annotated[Many[Said], Field(json_schema_extra=ROWS)] | None = Field(
         default=None, description="the prompts as the model was given them"
     )
     labels: Annotated[list[Any], Field(json_schema_extra=ROWS | {"items": PERSON_OF_LABEL})] | None = Field(

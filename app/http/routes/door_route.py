@@ -37,10 +37,14 @@ DOCUMENTED = {
 }
 
 
-class DoorRoute(ScopedRoute):
-    """Documents the parameters that ``call_of`` reads."""
+class RunRoute(ScopedRoute):
+    """What a client asks for around its rewards."""
 
     otherwise = SCORE
+
+
+class DoorRoute(RunRoute):
+    """Documents the parameters that ``call_of`` reads."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options | {"openapi_extra": DOCUMENTED})

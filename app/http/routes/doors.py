@@ -2,17 +2,31 @@
 
 from fastapi import APIRouter, Response
 
-from app.http.dialects import llama_factory, nemo_gym, openai, openrlhf, rerank, sglang, slime, tei, vllm
+from app.http.dialects import (
+    llama_factory,
+    nemo_gym,
+    nemo_gym_metrics,
+    nemo_gym_session,
+    openai,
+    openrlhf,
+    rerank,
+    sglang,
+    slime,
+    tei,
+    vllm,
+)
 from app.http.dialects.shapes import ClassifyBody, RerankBody
 from app.http.routes.common import problems
-from app.http.routes.door_route import DoorRoute, OpenAIRoute, TeiRoute
+from app.http.routes.door_route import DoorRoute, OpenAIRoute, RunRoute, TeiRoute
 from app.http.routes.foreign_call import Calling
 
+BODY = problems(413, 422)
 REFUSALS = problems(401, 403, 404, 409, 410, 413, 422, 429, 503)
 router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=DoorRoute)
 tei_router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=TeiRoute)
 openai_router = APIRouter(tags=["doors"], responses=REFUSALS, route_class=OpenAIRoute)
-ROUTERS = (router, openai_router, tei_router)
+run_router = APIRouter(tags=["doors"], responses=problems(401, 403), route_class=RunRoute)
+ROUTERS = (router, openai_router, tei_router, run_router)
 
 
 @router.post("/get_reward", summary="OpenRLHF", response_model=openrlhf.Rewarded)
@@ -88,3 +102,34 @@ async def predict(request: tei.PredictRequest, call: Calling) -> Response:
 async def verify(request: nemo_gym.VerifyRequest, call: Calling) -> Response:
     """The request with its reward in nats and the heads' shares, which sum to it."""
     return await call.answer(request)
+
+
+@run_router.get("/v1/models", summary="OpenAI: models")
+async def models() -> openai.Models:
+    """`keel` scores by the aggregate, and `keel/{user_id}` for that person. No person is listed."""
+    return openai.MODELS
+
+
+@run_router.post("/seed_session", summary="NeMo-Gym: begin", responses=BODY)
+async def seed_session(request: nemo_gym_session.Seed) -> nemo_gym_session.Seeded:
+    """An agent sends its row here before `/verify`. Nothing is kept: a reward needs no session."""
+    return nemo_gym_session.Seeded(resources_session_id=request.resources_session_id)
+
+
+@run_router.post("/close_session", summary="NeMo-Gym: end", responses=BODY)
+async def close_session(request: nemo_gym_session.Close) -> nemo_gym_session.Closed:
+    """Nothing was kept."""
+    return nemo_gym_session.Closed(resources_session_id=request.resources_session_id)
+
+
+@run_router.get("/reverify_mode", summary="NeMo-Gym: whether a row can be verified again")
+async def reverify_mode() -> nemo_gym_session.ReverifyMode:
+    """It can: a reward depends on the row alone."""
+    return nemo_gym_session.REVERIFY_MODE
+
+
+# On a thread of its own: it takes time over many rollouts.
+@run_router.post("/aggregate_metrics", summary="NeMo-Gym: metrics of a run", responses=BODY)
+def aggregate_metrics(request: nemo_gym_metrics.Rollouts) -> nemo_gym_metrics.Aggregated:
+    """Mean, max, min, median and standard deviation of every number of the rollouts, per task and over all."""
+    return request.aggregated()

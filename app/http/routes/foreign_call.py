@@ -56,8 +56,8 @@ class ForeignCall:
         rows = await self._rows(asked)
         people = asked.people(len(rows), self.envelope.user_id)
         require_person(self.grant, *people)
-        scored, fallback = await self._scored(self._request(rows, asked), people)
-        reply = asked.reply(Scored(scored.rewards, scored.scores, scored.details or (), scored.components or {}))
+        scored, fallback = await self._scored(rows, asked, people) if rows else (Scored.nothing(), False)
+        reply = asked.reply(scored)
         if fallback and isinstance(reply, ForeignReply):
             reply = reply.model_copy(update={"fallback": AGGREGATE})
         # A reply is a model of ours, or a list of them: FastAPI need not validate it again.
@@ -85,7 +85,12 @@ class ForeignCall:
             return await asyncio.to_thread(asked.rows, self.envelope.template)
         return asked.rows(self.envelope.template)
 
-    async def _scored(self, request: ScoreRequest, people: list[str | None]) -> tuple[ScoreReply, bool]:
+    async def _scored(self, rows: list[Row], asked: ForeignRequest, people: list[str | None]) -> tuple[Scored, bool]:
+        """The numbers of some rows, and whether unknown people got the aggregate's reward."""
+        reply, fallback = await self._replied(self._request(rows, asked), people)
+        return Scored(reply.rewards, reply.scores, reply.details or (), reply.components or {}), fallback
+
+    async def _replied(self, request: ScoreRequest, people: list[str | None]) -> tuple[ScoreReply, bool]:
         """The reply, and whether unknown people got the aggregate's reward, as the settings may allow."""
         scoring, tenant = self.service.scoring, self.grant.tenant
         try:

@@ -41,6 +41,13 @@ async def ready(serving: Serving) -> dict[str, str]:
     return {"status": "ready"}
 
 
+@router.get("/health", summary="Ready, without a body", response_class=Response, responses=problems(503))
+async def health(serving: Serving) -> Response:
+    """Return 200 with nothing in it when ready, as vLLM, SGLang and text-embeddings-inference do."""
+    await serving.health.require_ready()
+    return Response()
+
+
 # Both on a thread of their own: it takes time to make the document, and to write it.
 @router.get("/openapi.json", include_in_schema=False)
 def openapi(request: Request) -> JSONResponse:
