@@ -25,7 +25,9 @@ INSTRUCTED: JsonSchema = {"properties": {"instructions": {"type": "string", **SA
 
 
 def echoable(body: object) -> object:
-    """A body that can be sent back; raises ValueError for one that no JSON holds."""
+    """The body, if it can be sent back or is no object at all; raises ValueError where no JSON holds it."""
+    if not isinstance(body, dict):
+        return body
     try:
         json.dumps(body, allow_nan=False, ensure_ascii=False).encode()
     except (UnicodeEncodeError, ValueError) as error:
