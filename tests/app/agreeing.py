@@ -85,7 +85,7 @@ def _begin_with_prompts(body: Body) -> None:
 
 def _be_parallel(body: Body) -> None:
     rows = next((body[name] for name in ROWS if isinstance(body.get(name), list)), [REAL])
-    conversation = rows is not body.get("documents") and isinstance(rows[0], dict)
+    conversation = rows is not body.get("documents") and bool(rows) and isinstance(rows[0], dict)
     pair = rows is body.get("inputs") and not any(isinstance(one, list) for one in rows)
     number = 1 if conversation or pair else len(rows)
     for name in PARALLEL:
