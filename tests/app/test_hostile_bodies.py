@@ -25,6 +25,8 @@ from reward_bases.sources.encoder import Encoder
 JSON = {"content-type": "application/json"}
 SMALL_REPLY = 20_000
 MEBIBYTE = 2**20
+TAKES_ANYTHING = "/seed_session"
+"""An agent's row may hold anything, and nothing of it is read."""
 STALL_SECONDS = 0.2
 """By which the service may delay one reply of its health."""
 
@@ -114,7 +116,8 @@ def test_bodies_that_break_parsers_are_refused_on_every_route(service: httpx.Cli
     for path in posts(app):
         for body in (BROKEN[case],):
             reply = service.post(path, content=body, headers=JSON)
-            assert 400 <= reply.status_code < 500 or (path.endswith("questions") and reply.status_code == 200), path
+            ignored = path.endswith(("questions", TAKES_ANYTHING)) and reply.status_code == 200
+            assert 400 <= reply.status_code < 500 or ignored, path
             assert len(reply.content) < SMALL_REPLY
 
 
@@ -149,7 +152,8 @@ def test_a_megabyte_of_rubbish_gets_a_small_reply(service: httpx.Client, app: Fa
         unknown = "{" + ",".join(f'"unknown {n}":{n}' for n in range(60_000)) + "}"
         for case, body in [("unknown names", unknown), *rubbish(names)]:
             reply = service.post(path, content=body, headers=JSON)
-            assert 400 <= reply.status_code < 500, (path, case, reply.text[:500])
+            ignored = path == TAKES_ANYTHING and reply.status_code == 200
+            assert 400 <= reply.status_code < 500 or ignored, (path, case, reply.text[:500])
             assert len(reply.content) < SMALL_REPLY, (path, case)
             assert len(reply.json().get("errors", [])) <= 10
 

@@ -60,8 +60,9 @@ def test_a_statistic_that_no_number_holds_is_left_out(service: httpx.Client) -> 
     ("path", "body", "reason"),
     [
         ("/aggregate_metrics", {}, "verify_responses: required"),
-        ("/aggregate_metrics", {"verify_responses": [{"_ng_task_index": "a"}]}, "_ng_task_index"),
-        ("/aggregate_metrics", {"verify_responses": [{"\ud800": 1}]}, "half a character"),
+        ("/aggregate_metrics", {"verify_responses": [{"reward": 1, "_ng_task_index": "a"}]}, "_ng_task_index"),
+        ("/aggregate_metrics", {"verify_responses": [{"_ng_task_index": 0}]}, "reward: required"),
+        ("/aggregate_metrics", {"verify_responses": [{"reward": 1, "\ud800": 1}]}, "half a character"),
         ("/seed_session", {"resources_session_id": ""}, "at least 1"),
         ("/close_session", {"episode_id": "e-1"}, "resources_session_id: required"),
     ],

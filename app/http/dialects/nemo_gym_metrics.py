@@ -16,7 +16,7 @@ from pydantic import ConfigDict, Field, StrictInt, model_validator
 
 from app.http.dialects.foreign import Echoed
 from app.http.dialects.nemo_gym import echoable
-from app.schemas.base import Flag, Reply
+from app.schemas.base import Flag, Many, Number, Reply
 
 TASK, ROLLOUT = "_ng_task_index", "_ng_rollout_index"
 Numbers = Mapping[str, float]
@@ -29,13 +29,15 @@ class Rollout(Echoed):
 
     task: StrictInt = Field(default=0, alias="_ng_task_index")
     rollout: StrictInt = Field(default=0, alias="_ng_rollout_index")
+    reward: Number
     mask_sample: Flag = False
     response: dict[str, Any] | None = None
 
     def numbers(self) -> Numbers:
         """Its numbers by name, those of ``response.usage`` among them; what begins with _ is no measurement."""
         usage = (self.response or {}).get("usage")
-        fields = chain((self.model_extra or {}).items(), usage.items() if isinstance(usage, dict) else ())
+        extra = {"reward": self.reward} | (self.model_extra or {})
+        fields = chain(extra.items(), usage.items() if isinstance(usage, dict) else ())
         return {
             name: int(value) if isinstance(value, bool) else value
             for name, value in fields
@@ -49,7 +51,7 @@ class Rollout(Echoed):
 
 
 class Rollouts(Echoed):
-    verify_responses: list[Rollout]
+    verify_responses: Many[Rollout]
 
     model_config = ConfigDict(
         json_schema_extra={
