@@ -15,7 +15,7 @@ A version is the first 12 digits of a SHA-256 of content, so that two artifacts 
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from reward_bases.basis import Basis, Head
 from reward_bases.population_codec import POPULATION_TENSORS, choice_model_of, population_of, population_tensors
 from reward_bases.regular import require_regular, require_regular_tree
 from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.entry import SourceEntry
 
 DEFAULT = Path(__file__).parent / "default"
 BASIS_TENSORS = ("components", "lowest", "highest", "weights", "mean", "spread")
@@ -59,6 +60,11 @@ class Artifact:
     budget: Mapping[str, float]
     agreement: Mapping[str, Any]
     card: Mapping[str, Any]
+
+    @property
+    def sources(self) -> tuple[SourceEntry, ...]:
+        """Whose columns the basis weighs after those of text and encoder, in their order."""
+        return tuple(SourceEntry.of_card(entry) for entry in self.card.get("sources", ()))
 
     @property
     def encoder_revision(self) -> str | None:
@@ -104,6 +110,12 @@ def version_of(tensors: Mapping[str, Tensor], names: tuple[str, ...], constants:
     return hashlib.sha256(save(chosen) + constant).hexdigest()[:12]
 
 
+def _constants(heads: Sequence[Any], card: Mapping[str, Any]) -> list[Any]:
+    """What decides φ beside tensors: heads, encoder and, if there are more, sources; where they lie does not."""
+    sources = [[entry[name] for name in ("name", "kind", "version", "columns")] for entry in card.get("sources", ())]
+    return [heads, card["encoder"]["sha256"], *([sources] if sources else [])]
+
+
 def save_artifact(
     folder: Path, tensors: Mapping[str, Tensor], heads: tuple[Head, ...], card: Mapping[str, Any]
 ) -> None:
@@ -112,7 +124,7 @@ def save_artifact(
     payload = save(stored)
     described = [asdict(head) for head in heads]
     versions = {
-        "basis_version": version_of(stored, BASIS_TENSORS, [described, card["encoder"]["sha256"]]),
+        "basis_version": version_of(stored, BASIS_TENSORS, _constants(described, card)),
         "population_version": version_of(stored, POPULATION_TENSORS, card["choice_model"]),
         "bank_version": load_bank(folder / "bank.json").version,
         "tensors_sha256": hashlib.sha256(payload).hexdigest(),
@@ -231,7 +243,7 @@ def _require_agreement(
         if tensors[name].shape[dimension] != width:
             raise ArtifactMismatch(f"{name} has shape {tuple(tensors[name].shape)}, the card names {k} heads")
     versions = {
-        "basis_version": version_of(tensors, BASIS_TENSORS, [card["heads"], card["encoder"]["sha256"]]),
+        "basis_version": version_of(tensors, BASIS_TENSORS, _constants(card["heads"], card)),
         "population_version": version_of(tensors, POPULATION_TENSORS, card["choice_model"]),
         "bank_version": bank.version,
     }

@@ -17,7 +17,8 @@ class Head:
     """One base reward. ``low`` and ``high`` complete "You prefer … answers".
 
     ``kind``: ``designed`` (taught by recorded traits of the bank), ``people`` or ``quality`` (learned from people's
-    judgments), ``surface`` (a fixed sum of surface features). A ``protected`` head is never personalised.
+    judgments), ``surface`` (a fixed sum of surface features), ``column`` (a fixed sum of columns that a recipe names).
+    A ``protected`` head is never personalised.
     """
 
     name: str

@@ -161,7 +161,7 @@ async def _rows(cells: Sequence[list[Cell]], prompts: int, phi: PhiOf) -> Tensor
     return found.reshape(len(cells), prompts, 2, found.shape[1])
 
 
-def rows_under(probes: ProbeTexts, basis: Basis, encoder: Encoder) -> dict[Stratum, ProbeRows]:
-    """φ of all probes under a basis, by the encoder it was learned on; for work without a service around it."""
-    sources = text_and_encoder(Reading(encoder.encode), basis.encoder_sha256, basis.components)
-    return asyncio.run(probe_rows(probes, lambda pairs: phi_of(pairs, basis, sources)))
+def rows_under(probes: ProbeTexts, artifact: Artifact, encoder: Encoder) -> dict[Stratum, ProbeRows]:
+    """φ of all probes under an artifact, by the encoder it was learned on; for work without a service around it."""
+    sources = sources_of(artifact, Reading(encoder.encode))
+    return asyncio.run(probe_rows(probes, lambda pairs: phi_of(pairs, artifact.basis, sources)))

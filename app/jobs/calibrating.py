@@ -90,7 +90,7 @@ def _phi(judged: Data, rows: Sequence[Tensor], artifact: Artifact, vectors: Vect
     every = torch.cat(list(rows))
     items = torch.cat([judged.left[every], judged.right[every]]).unique()
     basis, found = artifact.basis, dict[int, Tensor]()
-    sources = text_and_encoder(Reading(vectors.of), basis.encoder_sha256, basis.components)
+    sources = sources_of(artifact, Reading(vectors.of))
     for block in items.split(BLOCK):
         pairs = [Pair(judged.conversations[x], judged.responses[y]) for x, y in judged.items[block].tolist()]
         found |= dict(zip(block.tolist(), asyncio.run(phi_of(pairs, basis, sources)).phi, strict=True))

@@ -22,10 +22,11 @@ from app.observing.measured import stage
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.counted import CountedSource
 from app.sources.encoding import Encoder, EncodingQueue
+from app.sources.limited import LimitedSource
 from app.sources.turns import Limits
 from reward_bases.artifact import Artifact
+from reward_bases.artifact_sources import sources_of
 from reward_bases.reading import each
-from reward_bases.sources.features import text_and_encoder
 from reward_bases.sources.phi import Phi, phi_of
 from reward_bases.sources.source import Pair, Source
 from reward_bases.text import Conversation, digest
@@ -77,9 +78,9 @@ class Engine:
 
     def _sources_of(self, artifact: Artifact) -> tuple[Source, ...]:
         """The artifact's sources, read through the caches."""
-        basis = artifact.basis
-        text, encoder = text_and_encoder(self.encoding, basis.encoder_sha256, basis.components)
-        return CachedSource(CountedSource(text), self.columns), CountedSource(encoder)
+        text, encoder, *others = sources_of(artifact, self.encoding)
+        pinned = (CachedSource(CountedSource(LimitedSource(source)), self.columns) for source in others)
+        return CachedSource(CountedSource(text), self.columns), CountedSource(encoder), *pinned
 
     def with_artifact(self, artifact: Artifact) -> "Engine":
         """The same encoder under another artifact; Conflict when that one was learned on other weights."""

@@ -137,6 +137,12 @@ def with_peft() -> Iterator[Any]:
         yield peft
 
 
+def model_digest(folder: Path) -> str:
+    """SHA-256 of all that decides what a model in a folder says: its weights, configuration, tokenizer and template."""
+    setup = [folder / file for file in (*SETUP_FILES, "chat_template.jinja") if (folder / file).is_file()]
+    return _sha256([*sorted(folder.glob("*.safetensors")), *setup], named=True)
+
+
 def _sha256(files: Sequence[Path], named: bool = False) -> str:
     """SHA-256 over the content of files in their order, and over their names if ``named``; empty without files."""
     digest = hashlib.sha256()

@@ -52,6 +52,13 @@ def spread_of(values: Tensor, prompts: Tensor) -> Tensor:
     return torch.where(spread > 1e-9, spread, torch.ones_like(spread))
 
 
+def within_spread(values: Tensor) -> Tensor:
+    """Pooled within-prompt standard deviation (…,) of ``values`` (P, n, …), n responses to each of P prompts."""
+    centred = values - values.mean(1, keepdim=True)
+    spread: Tensor = (centred.square().sum((0, 1)) / (len(values) * (values.shape[1] - 1))).sqrt()
+    return spread
+
+
 def logistic_direction(pairs: Pairs, scale: Tensor, inverse_ridge: float) -> Tensor:
     """Ridge logistic fit of sign(labels) on ``differences / scale``, no intercept; weights (F,) on raw features."""
     said = pairs.labels != 0

@@ -1,0 +1,1 @@
+"""Recipes: the sources and heads of a basis, in a TOML file."""

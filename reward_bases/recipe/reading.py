@@ -1,0 +1,85 @@
+"""From a TOML file to a recipe; whatever is wrong in it is refused with its line."""
+
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from pydantic import ValidationError
+
+from elicitation.errors import InvalidInput
+from reward_bases.recipe.lines import line_of
+from reward_bases.recipe.recipe import HeadRecipe, Recipe, SourceRecipe
+from reward_bases.recipe.shape import HeadTable, RecipeTable, RewardModelTable, SourceTable
+
+DEFAULT = "default"
+STD = 1.0
+"""Of a head that is not protected and says nothing."""
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Paths in the file are relative to its folder. Raises InvalidInput with file, line and remedy."""
+    try:
+        text = path.read_text(encoding="utf-8")
+        said = tomllib.loads(text)
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidInput(f"recipe {path} cannot be read ({error}); mend the file, or name another") from error
+    reader = _Reader(path, text)
+    try:
+        return reader.recipe(RecipeTable.model_validate(said, strict=True))
+    except ValidationError as error:
+        first = error.errors()[0]
+        reader.refuse([str(part) for part in first["loc"]], first["msg"])
+
+
+class _Reader:
+    def __init__(self, path: Path, text: str) -> None:
+        self._path, self._text = path, text
+
+    def recipe(self, table: RecipeTable) -> Recipe:
+        (include,) = table.include
+        return Recipe(
+            include if include == DEFAULT else str(self._within(include)),
+            self._within(table.reference.file),
+            None if table.bank is None else self._within(table.bank.file),
+            tuple(self._source(name, source) for name, source in table.sources.items()),
+            tuple(self._head(name, head, table) for name, head in table.heads.items()),
+        )
+
+    def refuse(self, place: Sequence[str], why: str) -> NoReturn:
+        """``place`` is the path of tables and key."""
+        lines = (line_of(self._text, place[:cut], place[cut]) for cut in range(len(place) - 1, -1, -1))
+        header = (line_of(self._text, place[:cut]) for cut in range(len(place), 0, -1))
+        line = next((found for found in (*lines, *header) if found is not None), 1)
+        raise InvalidInput(f"{self._path.name}:{line}: {'.'.join(place)}: {why}; docs/sources.md lists all keys")
+
+    def _within(self, name: str) -> Path:
+        return (self._path.parent / name).resolve()
+
+    def _source(self, name: str, table: SourceTable) -> SourceRecipe:
+        settings = table.model_dump(exclude={"kind"}, exclude_none=True)
+        if isinstance(table, RewardModelTable):
+            settings["model"] = str(self._within(table.model))
+        return SourceRecipe(name, table.kind, settings)
+
+    def _head(self, name: str, table: HeadTable, whole: RecipeTable) -> HeadRecipe:
+        place = ("heads", name)
+        if table.protected and table.std:
+            self.refuse((*place, "std"), f"{table.std} on a protected head, which is never personalised; leave it out")
+        columns = self._columns(place, table)
+        for column in columns:
+            source, dot, rest = column.partition(".")
+            if not (dot and rest and source in whole.sources):
+                known = ", ".join(whole.sources) or "none"
+                self.refuse(
+                    (*place, "column" if table.column else "columns"),
+                    f"{column!r} is no column SOURCE.NAME of the recipe's sources, {known}",
+                )
+        std = 0.0 if table.protected else STD if table.std is None else table.std
+        signed = {column: table.sign * weight for column, weight in columns.items()}
+        return HeadRecipe(name, signed, table.low, table.high, table.part, table.protected, table.aggregate, std)
+
+    def _columns(self, place: tuple[str, str], table: HeadTable) -> dict[str, float]:
+        if (table.column is None) == (table.columns is None):
+            self.refuse(place, "needs column, or columns with a weight for each, and not both")
+        return dict(table.columns) if table.columns is not None else {str(table.column): 1.0}

@@ -1,0 +1,66 @@
+"""The shape of a recipe file: its tables, keys, types and defaults."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from reward_bases.sources.reward_model import WINDOW
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Table(BaseModel):
+    """A table without other keys than its own."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ReferenceTable(Table):
+    file: Text
+
+
+class BankTable(Table):
+    file: Text
+
+
+class FunctionTable(Table):
+    kind: Literal["function"]
+    call: Text
+
+
+class RewardModelTable(Table):
+    kind: Literal["reward_model"]
+    model: Text
+    outputs: list[Name] | None = None
+    device: Text = "cpu"
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    window: Annotated[int, Field(ge=16)] = WINDOW
+
+
+SourceTable = Annotated[FunctionTable | RewardModelTable, Field(discriminator="kind")]
+
+
+class HeadTable(Table):
+    """``column``, or ``columns`` with a weight for each; ``std`` is 1 where none is given and the head not protected."""
+
+    low: Text
+    high: Text
+    column: Text | None = None
+    columns: Annotated[dict[str, Finite], Field(min_length=1)] | None = None
+    sign: Literal[1, -1] = 1
+    part: Literal["taste", "substance"] = "taste"
+    protected: bool = False
+    aggregate: Finite = 0.0
+    std: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+
+
+class RecipeTable(Table):
+    """The whole file."""
+
+    reference: ReferenceTable
+    include: Annotated[list[Text], Field(min_length=1, max_length=1)] = ["default"]
+    bank: BankTable | None = None
+    sources: dict[Name, SourceTable] = {}
+    heads: dict[Name, HeadTable] = {}
