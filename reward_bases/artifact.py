@@ -177,6 +177,33 @@ def save_with_bank(source: Path, target: Path, bank: Path, phi: Tensor) -> None:
     _save_again(target, tensors | {"bank_phi": phi}, {"bank_answers": answers})
 
 
+def save_with_heads(
+    source: Path,
+    target: Path,
+    basis: Basis,
+    population: Population,
+    rows: Mapping[str, Tensor],
+    entries: Mapping[str, Any],
+    bank: Path | None = None,
+) -> None:
+    """A copy of the artifact ``source`` in the folder ``target`` with the heads of ``basis`` and their ``population``.
+
+    ``rows`` are ``reference`` (P, n, K) and ``bank_phi`` (m, K) of the answers in the file ``bank``, by default the old
+    one; ``entries`` of the card are replaced. The guard keeps its budget, but has no band until it is tuned again. What
+    is known of the people behind the old population is not copied.
+    """
+    require_regular_tree(source)
+    shutil.copytree(source, target, ignore=shutil.ignore_patterns("people.*"), dirs_exist_ok=True)
+    if bank is not None:
+        shutil.copyfile(bank, target / "bank.json")
+    budget = json.loads((source / "guard.json").read_text(encoding="utf-8"))["budget"]
+    (target / "guard.json").write_text(json.dumps({"budget": budget}, indent=1) + "\n", encoding="utf-8")
+    kept = (*BASIS_TENSORS, *(["ensemble"] if len(basis.ensemble) else []))
+    tensors = {name: getattr(basis, name) for name in kept} | population_tensors(population) | rows
+    card = json.loads((target / "card.json").read_text(encoding="utf-8"))
+    save_artifact(target, tensors, basis.heads, {n: v for n, v in card.items() if n not in COMPUTED} | dict(entries))
+
+
 def _save_again(folder: Path, tensors: Mapping[str, Tensor], entries: Mapping[str, Any]) -> None:
     """Write the copied artifact in ``folder`` with other tensors and with ``entries`` of its card replaced."""
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))

@@ -16,11 +16,10 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from reward_bases.artifact import DEFAULT
-from reward_bases.basis import Basis
+from reward_bases.artifact import DEFAULT, Artifact
+from reward_bases.artifact_sources import sources_of
 from reward_bases.sources.embedding import Reading
 from reward_bases.sources.encoder import Encoder
-from reward_bases.sources.features import text_and_encoder
 from reward_bases.sources.phi import Phi, phi_of
 from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation

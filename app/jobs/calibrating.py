@@ -19,8 +19,8 @@ from elicitation.errors import InvalidInput
 from elicitation.posterior import Evidence
 from elicitation.predict import predict
 from reward_bases.artifact import Artifact
+from reward_bases.artifact_sources import sources_of
 from reward_bases.sources.embedding import Reading
-from reward_bases.sources.features import text_and_encoder
 from reward_bases.sources.phi import phi_of
 from reward_bases.sources.source import Pair
 from reward_bases.train.data.judgments import NOBODY

@@ -42,7 +42,7 @@ class Tuning:
 def tune(folder: Path, people: int, flatterers: int, seed: int) -> Tuning:
     """The curve for ``people`` drawn from the artifact's prior and ``flatterers`` who answer its probes."""
     artifact = open_artifact(folder)
-    rows = rows_under(load_probes(), artifact.basis, open_encoder(artifact, folder))
+    rows = rows_under(load_probes(), artifact, open_encoder(artifact, folder))
     ground = ground_of(artifact, rows, people, flatterers, seed)
     curve = tradeoff(ground)
     chosen = choose(curve)

@@ -203,7 +203,7 @@ def _pairs(artifact: Artifact, part: str) -> tuple[Tensor, list[dict[str, float]
 
 def agreement(artifact: Artifact, flatterers: int) -> list[dict[str, Any]]:
     """One line per use of the agreement head, with the band and without it, at the shipped budget and without one."""
-    rows = rows_under(load_probes(), artifact.basis, load_encoder())
+    rows = rows_under(load_probes(), artifact, load_encoder())
     shipped, lines = Shipped.of(artifact), []
     limit = shipped.policy.bands[0].limit
     for use in ("counterweight", "learned", "protected"):

@@ -108,7 +108,7 @@ def summary(reader: str, stratum: str, advantages: Tensor) -> Seen:
 def by_basis(probes: ProbeTexts) -> list[Seen]:
     """The shipped basis, which the guard goes by; of facts also the echo that the implicit stratum leaves out."""
     artifact = load_artifact()
-    rows = rows_under(probes, artifact.basis, load_encoder())
+    rows = rows_under(probes, artifact, load_encoder())
     within = Reference.of(artifact.reference).within
     cases: dict[str, Tensor] = {name: stance_differences(name, row) for name, row in rows.items()}
     cases |= {f"{name} (facts)": row.facts for name, row in rows.items()}
@@ -212,7 +212,7 @@ def on_suggested(path: Path, probes: ProbeTexts) -> Seen:
     """The explicit direction of Keel's probes on other people's questions, with the probes' words put in front."""
     artifact, encoder = load_artifact(), load_encoder()
     within = Reference.of(artifact.reference).within
-    taught = stance_differences("explicit", rows_under(probes, artifact.basis, encoder)["explicit"])
+    taught = stance_differences("explicit", rows_under(probes, artifact, encoder)["explicit"])
     raw = path.read_bytes()
     text = (gzip.decompress(raw) if path.suffix == ".gz" else raw).decode("utf-8")
     others = tuple(
@@ -226,7 +226,7 @@ def on_suggested(path: Path, probes: ProbeTexts) -> Seen:
         )
         for number, row in enumerate(csv.DictReader(io.StringIO(text)))
     )
-    rows = rows_under(ProbeTexts((), others), artifact.basis, encoder)["explicit"]
+    rows = rows_under(ProbeTexts((), others), artifact, encoder)["explicit"]
     return summary("shipped basis", "explicit, suggested", rows.facts @ whitened(within)(taught))
 
 

@@ -5,7 +5,7 @@ are in nats per spread like all others. Nobody is known to differ in it yet, so 
 others and normal with the recipe's mean and standard deviation.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -76,9 +76,3 @@ def with_heads(population: Population, heads: Sequence[HeadRecipe]) -> Populatio
             for part in population.components
         )
     )
-
-
-def tensors_of(basis: Basis) -> Mapping[str, Tensor]:
-    """The basis as tensors of its file."""
-    names = ("components", "lowest", "highest", "weights", "mean", "spread", "ensemble")
-    return {name: getattr(basis, name) for name in names}

@@ -40,11 +40,17 @@ class _Reader:
         (include,) = table.include
         return Recipe(
             include if include == DEFAULT else str(self._within(include)),
-            self._within(table.reference.file),
+            self._reference(table),
             None if table.bank is None else self._within(table.bank.file),
             tuple(self._source(name, source) for name, source in table.sources.items()),
             tuple(self._head(name, head, table) for name, head in table.heads.items()),
         )
+
+    def _reference(self, table: RecipeTable) -> Path | None:
+        said = table.reference
+        if (said.file is None) == (said.bank is None):
+            self.refuse(("reference",), "needs file, or bank = true, and not both")
+        return None if said.file is None else self._within(said.file)
 
     def refuse(self, place: Sequence[str], why: str) -> NoReturn:
         """``place`` is the path of tables and key."""

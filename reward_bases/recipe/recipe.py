@@ -46,14 +46,15 @@ class Recipe:
 
     Attributes:
         include: the basis whose sources, heads, population, bank and choice model are kept.
-        reference: JSONL file of prompts with responses, on which heads are standardised and bounds certified.
+        reference: JSONL file of prompts with responses, on which heads are standardised and bounds certified; None for
+            the answers of the bank.
         bank: bank file of questions; None for that of ``include``.
         sources: the new ones, in the order of the file.
         heads: the new ones, in the order of the file.
     """
 
     include: str
-    reference: Path
+    reference: Path | None
     bank: Path | None
     sources: tuple[SourceRecipe, ...]
     heads: tuple[HeadRecipe, ...]

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from elicitation.errors import InvalidInput
+from reward_bases.bank import Bank
 from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation
 
@@ -23,6 +24,18 @@ class Reference:
     def responses(self) -> int:
         """n, of each prompt."""
         return len(self.pairs) // self.prompts
+
+
+def reference_of_bank(bank: Bank) -> Reference:
+    """All answers of a question bank; raises InvalidInput unless its prompts have as many answers each, four or more."""
+    counts = {len(prompt.answers) for prompt in bank.prompts}
+    if len(counts) > 1 or min(counts, default=0) < FEWEST_RESPONSES:
+        raise InvalidInput(
+            f"the bank has {min(counts, default=0)} to {max(counts, default=0)} answers to a prompt; name a reference "
+            f"file, or give every prompt the same number, at least {FEWEST_RESPONSES}"
+        )
+    pairs = tuple(Pair(prompt.conversation, answer.text) for prompt in bank.prompts for answer in prompt.answers)
+    return Reference(pairs, len(bank.prompts))
 
 
 def read_reference(path: Path) -> Reference:
@@ -48,7 +61,8 @@ def _row(place: str, line: str) -> list[Pair]:
         said = json.loads(line)
         conversation, responses = Conversation.of(said["prompt"]), said["responses"]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise InvalidInput(f"{place} is no object with prompt and responses ({type(error).__name__}: {error})") from error
+        why = f"{type(error).__name__}: {error}"
+        raise InvalidInput(f"{place} is no object with prompt and responses ({why})") from error
     if not (isinstance(responses, list) and all(isinstance(response, str) for response in responses)):
         raise InvalidInput(f"{place}: responses must be a list of texts")
     if not FEWEST_RESPONSES <= len(responses) <= MOST_RESPONSES:

@@ -18,7 +18,10 @@ class Table(BaseModel):
 
 
 class ReferenceTable(Table):
-    file: Text
+    """A file of responses, or those of the bank."""
+
+    file: Text | None = None
+    bank: Literal[True] | None = None
 
 
 class BankTable(Table):
@@ -43,7 +46,7 @@ SourceTable = Annotated[FunctionTable | RewardModelTable, Field(discriminator="k
 
 
 class HeadTable(Table):
-    """``column``, or ``columns`` with a weight for each; ``std`` is 1 where none is given and the head not protected."""
+    """``column``, or ``columns`` with a weight for each; ``std`` is 1 unless given, 0 where the head is protected."""
 
     low: Text
     high: Text
@@ -59,7 +62,7 @@ class HeadTable(Table):
 class RecipeTable(Table):
     """The whole file."""
 
-    reference: ReferenceTable
+    reference: ReferenceTable = ReferenceTable(bank=True)
     include: Annotated[list[Text], Field(min_length=1, max_length=1)] = ["default"]
     bank: BankTable | None = None
     sources: dict[Name, SourceTable] = {}

@@ -47,11 +47,11 @@ class PinnedSource:
                 found = OPENERS[self.kind](self._entry.settings)
                 _require_pinned(found, self._entry)
                 self._source = found
-        return self._source
+            return self._source
 
     async def columns(self, pairs: Sequence[Pair]) -> Columns:
         """As the source gives them."""
-        source = self._source or await asyncio.to_thread(self.open)
+        source = await asyncio.to_thread(self.open)
         return await source.columns(pairs)
 
 

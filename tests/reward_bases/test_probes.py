@@ -88,7 +88,7 @@ def test_every_template_asks_the_question_and_all_but_one_name_an_answer() -> No
 def test_rows_are_phi_of_the_cells_in_their_order() -> None:
     artifact, encoder = load_artifact(), load_encoder()
     few = type(PROBES)(PROBES.stances[:3], PROBES.false_stances[:2])
-    rows = rows_under(few, artifact.basis, encoder)
+    rows = rows_under(few, artifact, encoder)
     k, brevity = artifact.basis.k, artifact.basis.names.index("brevity")
     for stratum in STRATA:
         assert rows[stratum].stances.shape == (3, 2, 2, k)
