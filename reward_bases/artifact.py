@@ -199,7 +199,7 @@ def save_with_heads(
     budget = json.loads((source / "guard.json").read_text(encoding="utf-8"))["budget"]
     (target / "guard.json").write_text(json.dumps({"budget": budget}, indent=1) + "\n", encoding="utf-8")
     kept = (*BASIS_TENSORS, *(["ensemble"] if len(basis.ensemble) else []))
-    tensors = {name: getattr(basis, name) for name in kept} | population_tensors(population) | rows
+    tensors = {name: getattr(basis, name) for name in kept} | population_tensors(population) | dict(rows)
     card = json.loads((target / "card.json").read_text(encoding="utf-8"))
     save_artifact(target, tensors, basis.heads, {n: v for n, v in card.items() if n not in COMPUTED} | dict(entries))
 

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
+from app.jobs.listening import listening
 from app.terminal import Screen, say, table
 from reward_bases.train.request import UNFINISHED, Request
 
@@ -17,51 +17,17 @@ WITH_INTERVAL = ("auc", "accuracy", "log_likelihood")
 WITHOUT = ("brier", "ece")
 
 
-class Rate(ProgressColumn):
-    """Steps per second."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        return Text("" if speed is None else f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
-
-
-class TerminalListener:
-    """Stages and their progress on standard error."""
-
-    def __init__(self, console: Screen, progress: Progress) -> None:
-        self.name = "reading"
-        self._console, self._progress = console, progress
-        self._task = progress.add_task(self.name, total=None)
-
-    def stage(self, name: str) -> None:
-        """The bar before it stays as it ended."""
-        if name != self.name:
-            self._progress.update(self._task, total=1, completed=1, visible=False)
-            self._task = self._progress.add_task(name, total=None)
-            self.name = name
-
-    def progress(self, done: int, total: int) -> None:
-        self._progress.update(self._task, completed=done, total=total)
-
-    def say(self, text: str) -> None:
-        self._console.print(Text(text))
-
-
 def run(request: Request, resume: bool, as_json: bool) -> None:
     """Train and print the results; Ctrl-C ends with 130, after naming the stage."""
     from reward_bases.train.run import train
 
-    console = Screen(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as progress:
-        listener = TerminalListener(console, progress)
+    with listening() as listener:
         try:
             result = train(request, resume, listener)
         except KeyboardInterrupt:
-            progress.stop()
             begun = (request.out / UNFINISHED).is_dir()
             remedy = "the same command with --resume goes on from there" if begun else "nothing was written yet"
-            console.print(Text(f"keel: stopped while {listener.name}; {remedy}"))
+            listener.stop(f"keel: stopped while {listener.name}; {remedy}")
             raise typer.Exit(INTERRUPTED) from None
     if as_json:
         say(json.dumps({**result, "next": steps(result)}))

@@ -27,6 +27,15 @@ def weights_of(heads: Sequence[HeadRecipe], columns: Sequence[str]) -> Tensor:
     return torch.tensor(rows, dtype=torch.float64).reshape(len(heads), len(columns))
 
 
+def require_columns(heads: Sequence[HeadRecipe], columns: Sequence[str]) -> None:
+    """Raises InvalidInput for a head on a column that is not among ``columns``, by their full names."""
+    for head in heads:
+        if unknown := [column for column in head.columns if column not in columns]:
+            raise InvalidInput(
+                f"head {head.name} needs column {unknown[0]}; the recipe's sources give {', '.join(columns) or 'none'}"
+            )
+
+
 def extended(basis: Basis, heads: Sequence[HeadRecipe], columns: Sequence[str], reference: Tensor) -> Basis:
     """The basis and new ``heads`` on new ``columns`` (f,), which are ``reference`` (P, n, f) on the reference set.
 

@@ -13,6 +13,8 @@ from reward_bases.recipe.recipe import HeadRecipe, Recipe, SourceRecipe
 from reward_bases.recipe.shape import HeadTable, RecipeTable, RewardModelTable, SourceTable
 
 DEFAULT = "default"
+RESERVED = ("gate",)
+"""Components of a reward are called after their heads; these names are of components that are none."""
 STD = 1.0
 """Of a head that is not protected and says nothing."""
 
@@ -70,6 +72,8 @@ class _Reader:
 
     def _head(self, name: str, table: HeadTable, whole: RecipeTable) -> HeadRecipe:
         place = ("heads", name)
+        if name in RESERVED:
+            self.refuse(place, "a component of every reward has this name; give the head another")
         if table.protected and table.std:
             self.refuse((*place, "std"), f"{table.std} on a protected head, which is never personalised; leave it out")
         columns = self._columns(place, table)

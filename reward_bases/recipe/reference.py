@@ -27,7 +27,7 @@ class Reference:
 
 
 def reference_of_bank(bank: Bank) -> Reference:
-    """All answers of a question bank; raises InvalidInput unless its prompts have as many answers each, four or more."""
+    """All answers of a question bank; raises InvalidInput unless its prompts have as many answers each, at least 4."""
     counts = {len(prompt.answers) for prompt in bank.prompts}
     if len(counts) > 1 or min(counts, default=0) < FEWEST_RESPONSES:
         raise InvalidInput(

@@ -1,0 +1,26 @@
+"""``keel basis``: base rewards from sources of one's own."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.commands.options import Json
+
+commands = typer.Typer(no_args_is_help=True, help="Build a basis from a recipe.")
+
+
+@commands.command("build")
+def build(
+    recipe: Annotated[Path, typer.Option(help="TOML file of sources and heads: docs/sources.md")],
+    out: Annotated[Path, typer.Option(help="output folder (new)")],
+    seed: Annotated[int, typer.Option(help="random seed of the guard's tuning")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Read the bank and the reference set with the recipe's sources, and write a basis with its heads."""
+    from app.jobs import building, building_shown
+    from app.jobs.listening import listening
+
+    with listening() as listener:
+        built = building.build(recipe.expanduser(), out.expanduser(), seed, listener)
+    building_shown.present(built, as_json)
