@@ -123,7 +123,8 @@ async def _load(engine: Engine) -> None:
 def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engine:
     """The engine over an artifact, by default the one of the settings, and the encoder it was learned on.
 
-    A basis of the user's own is tried out at once, encoder included; the one shipped loads its encoder later.
+    A basis of the user's own is tried out at once, encoder and sources included; the one shipped loads its encoder
+    later.
     """
     served = artifact or open_artifact(settings.basis)
     load = partial(open_encoder, served, settings.basis)
@@ -136,7 +137,9 @@ def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engi
     sizes = (settings.cache_vectors, settings.cache_items, waiting)
     if settings.basis is not None:
         encoder = load()
-        return Engine(served, lambda: encoder, *sizes)
+        engine = Engine(served, lambda: encoder, *sizes)
+        engine.open_sources()
+        return engine
     return Engine(served, load, *sizes)
 
 
