@@ -31,7 +31,12 @@ def read_recipe(path: Path) -> Recipe:
         return reader.recipe(RecipeTable.model_validate(said, strict=True))
     except ValidationError as error:
         first = error.errors()[0]
-        reader.refuse([str(part) for part in first["loc"]], first["msg"])
+        reader.refuse(_place([str(part) for part in first["loc"]]), first["msg"])
+
+
+def _place(location: list[str]) -> list[str]:
+    """The path of tables and key; pydantic puts the kind of a source after its name."""
+    return [*location[:2], *location[3:]] if location[0] == "sources" else location
 
 
 class _Reader:
