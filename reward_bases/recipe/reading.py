@@ -92,7 +92,7 @@ class _Reader:
                 )
         std = 0.0 if table.protected else STD if table.std is None else table.std
         signed = {column: table.sign * weight for column, weight in columns.items()}
-        return HeadRecipe(name, signed, table.low, table.high, table.part, table.protected, table.aggregate, std)
+        return HeadRecipe(name, signed, table.low, table.high, table.protected, table.aggregate, std)
 
     def _columns(self, place: tuple[str, str], table: HeadTable) -> dict[str, float]:
         if (table.column is None) == (table.columns is None):

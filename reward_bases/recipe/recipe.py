@@ -24,7 +24,6 @@ class HeadRecipe:
         columns: full name of a column ("rm.helpful") -> its weight.
         low: completes "You prefer … answers" for little of it.
         high: the same for much of it.
-        part: ``taste`` or ``substance``.
         protected: whether it is never personalised.
         aggregate: its coefficient in λ̄, nats per spread.
         std: standard deviation of people's coefficients, nats per spread, until people have answered.
@@ -34,7 +33,6 @@ class HeadRecipe:
     columns: Mapping[str, float]
     low: str
     high: str
-    part: str = "taste"
     protected: bool = False
     aggregate: float = 0.0
     std: float = 1.0

@@ -53,7 +53,6 @@ class HeadTable(Table):
     column: Text | None = None
     columns: Annotated[dict[str, Finite], Field(min_length=1)] | None = None
     sign: Literal[1, -1] = 1
-    part: Literal["taste", "substance"] = "taste"
     protected: bool = False
     aggregate: Finite = 0.0
     std: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None

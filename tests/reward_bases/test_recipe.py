@@ -39,7 +39,7 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     found = read_recipe(recipe_of(tmp_path, SOURCES + HEAD))
     assert (found.include, found.reference, found.bank) == ("default", None, None)
     assert [(source.name, source.kind) for source in found.sources] == [("rm", "reward_model"), ("own", "function")]
-    assert found.heads == (HeadRecipe("good", {"rm.helpful": 1.0}, "worse", "better", "taste", False, 0.0, 1.0),)
+    assert found.heads == (HeadRecipe("good", {"rm.helpful": 1.0}, "worse", "better", False, 0.0, 1.0),)
 
 
 def test_paths_are_those_beside_the_file(tmp_path: Path) -> None:

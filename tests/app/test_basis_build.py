@@ -1,0 +1,160 @@
+"""From a reward model and a function of one's own to personal rewards: ``keel basis build``, served."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from shutil import copytree
+
+import httpx
+import pytest
+import torch
+from tiny_reward_model import save_reward_model
+from typer.testing import CliRunner
+
+from app import cli
+from app.http.api import create_app, default_engine
+from app.jobs import building
+from app.profiles.basis import open_artifact
+from app.settings import Settings
+from app.storage.opening import open_store
+from elicitation.errors import ArtifactMismatch
+from reward_bases.artifact import DEFAULT, Artifact, load_artifact
+from safeguards.policy import GuardPolicy
+
+pytestmark = pytest.mark.slow
+RECIPE = """
+[sources.rm]
+kind = "reward_model"
+model = "model"
+outputs = ["helpful", "safe"]
+
+[sources.own]
+kind = "function"
+call = "asking:asks"
+
+[heads.helpful]
+columns = { "rm.helpful" = 1.0, "rm.safe" = 0.5 }
+protected = true
+aggregate = 1.0
+low = "less helpful"
+high = "more helpful"
+
+[heads.asks]
+column = "own.asks"
+std = 2.0
+low = "that ask nothing"
+high = "that ask back"
+"""
+FUNCTION = """
+def asks(conversations, responses):
+    return {"asks": [float(said.count("?")) for said in responses]}
+
+
+asks.names, asks.version = ("asks",), "1"
+"""
+BODY = {
+    "prompts": ["Basil?"] * 3,
+    "completions": ["Water it.", "Is it pale? Does it droop?", "Give it light, and wait."],
+}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder that the command wrote."""
+    folder = tmp_path_factory.mktemp("recipe")
+    save_reward_model(folder / "model", ("helpful", "safe"))
+    (folder / "asking.py").write_text(FUNCTION)
+    (folder / "recipe.toml").write_text(RECIPE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(str(folder))
+        patch.setattr(building, "PEOPLE", 2)
+        patch.setattr(building, "FLATTERERS", 2)
+        recipe, out = str(folder / "recipe.toml"), str(folder / "basis")
+        ran = CliRunner().invoke(cli.app, ["basis", "build", "--recipe", recipe, "--out", out, "--json"])
+        assert ran.exit_code == 0, ran.stderr
+        said = json.loads(ran.stdout)
+        assert [head["name"] for head in said["heads"]] == ["helpful", "asks"]
+        assert "1120 pairs are read by each source: rm, own" in ran.stderr
+        yield Path(said["folder"])
+
+
+@pytest.fixture(scope="module")
+def artifact(built: Path) -> Artifact:
+    return open_artifact(built)
+
+
+@pytest.fixture
+async def http(built: Path, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    settings = Settings(basis=built, data_dir=tmp_path)
+    app = create_app(settings, open_store(settings), default_engine(settings), built)
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client,
+    ):
+        yield client
+
+
+def test_the_heads_that_were_there_keep_their_weights_and_units(artifact: Artifact) -> None:
+    shipped = load_artifact()
+    k, width = shipped.basis.weights.shape
+    assert artifact.basis.names == (*shipped.basis.names, "helpful", "asks")
+    assert torch.equal(artifact.basis.weights[:k, :width], shipped.basis.weights)
+    assert torch.equal(artifact.basis.spread[:k], shipped.basis.spread)
+    assert artifact.basis.version != shipped.basis.version
+    phi = torch.stack(list(artifact.bank_phi.values()))
+    assert torch.allclose(phi[:, :k], torch.stack(list(shipped.bank_phi.values())), atol=1e-5)
+    assert torch.allclose(artifact.reference.flatten(0, 1), phi)
+
+
+def test_the_guard_is_tuned_on_all_heads_and_holds_them(artifact: Artifact, built: Path) -> None:
+    assert json.loads((built / "guard.json").read_text())["rows"]
+    policy = GuardPolicy.of(artifact)
+    generator = torch.Generator().manual_seed(0)
+    aggregate = artifact.population.mean
+    own, base = (lambda c: policy.reference.phi @ c), policy.reference.phi @ aggregate
+    for _ in range(50):
+        mean = aggregate + 10 * torch.randn(len(aggregate), generator=generator, dtype=torch.float64)
+        found = policy.guarded(mean, artifact.population.covariance).coefficients
+        p = own(found).softmax(1)
+        divergence = (p * (own(found).log_softmax(1) - base.log_softmax(1))).sum(1).max()
+        assert float(divergence) <= artifact.budget["divergence"] + 1e-9
+        held = torch.tensor(artifact.basis.protected)
+        assert torch.equal(found[held], aggregate[held])
+
+
+async def test_a_reward_is_the_sum_of_its_components_those_of_the_recipe_among_them(http: httpx.AsyncClient) -> None:
+    reply = (await http.post("/v1/score", json={**BODY, "components": True})).raise_for_status().json()
+    assert set(reply["components"]) >= {"helpful", "asks", "brevity", "gate"}
+    for row, reward in enumerate(reply["rewards"]):
+        assert sum(shares[row] for shares in reply["components"].values()) == pytest.approx(reward)
+    assert len(set(reply["components"]["helpful"])) == 3
+
+
+async def test_answers_move_a_head_of_the_recipe(http: httpx.AsyncClient, artifact: Artifact) -> None:
+    place = artifact.basis.names.index("asks")
+    asked = {prompt.conversation.last_user: {a.text: a.id for a in prompt.answers} for prompt in artifact.bank.prompts}
+    for _ in range(8):
+        question = (await http.post("/v1/users/ada/questions", json={"force": True})).raise_for_status().json()
+        ids = asked[question["prompt"]]
+        left, right = (float(artifact.bank_phi[ids[question[side]]][place]) for side in ("left", "right"))
+        choice = "same" if left == right else "left" if left > right else "right"
+        answer = {"question_id": question["question_id"], "choice": choice}
+        (await http.post("/v1/users/ada/answers", json=answer)).raise_for_status()
+    heads = {head["name"]: head for head in (await http.get("/v1/users/ada/profile")).json()["heads"]}
+    assert heads["asks"]["mean"] > 0.3
+    assert heads["helpful"]["guarded"] == pytest.approx(heads["helpful"]["aggregate"])
+
+
+def test_a_service_refuses_another_model_than_the_basis_was_built_on(built: Path, tmp_path: Path) -> None:
+    changed = copytree(built, tmp_path / "basis")
+    model = save_reward_model(tmp_path / "model", ("helpful", "safe"), seed=1)
+    card = json.loads((changed / "card.json").read_text())
+    card["sources"][0]["settings"]["model"] = str(model)
+    (changed / "card.json").write_text(json.dumps(card))
+    with pytest.raises(ArtifactMismatch, match="source rm has version"):
+        default_engine(Settings(basis=changed, data_dir=tmp_path))
+
+
+def test_a_card_without_sources_has_the_version_that_it_always_had() -> None:
+    assert load_artifact(DEFAULT).basis.version == json.loads((DEFAULT / "card.json").read_text())["basis_version"]
+    assert load_artifact(DEFAULT).sources == ()
