@@ -15,12 +15,20 @@ KeelError
 │   └── StoreFailed      503   the database cannot be written or read
 ├── RubricFailed         503   a check of the deployer's own does not work
 ├── SourceFailed         503   a source of base rewards could not read a pair
+│   ├── CallFailed       503   a service that is a source gave no answer to one call
+│   │   └── CallRefused  503   it does not take a request of that form
+│   └── SourceChanged    503   another model answers than the one whose judgments are kept
 ├── NotFinite            500   a base reward came out as NaN or infinity
 ├── NotConverged         500   an iteration ended without reaching its tolerance
 └── ArtifactMismatch     500   a stored artifact contradicts its card
 """
 
+from typing import Literal
+
 from elicitation.errors import ArtifactMismatch, InvalidInput, KeelError, NotConverged, SourceFailed
+
+Missing = Literal["down", "timeout", "rate", "malformed", "unsure"]
+"""Why a service that is a source gave no numbers for a row."""
 
 
 class TooLarge(InvalidInput):
@@ -77,6 +85,28 @@ class Overloaded(NotReady):
 
 class StoreFailed(NotReady):
     """The database cannot be written or read now; nothing was stored."""
+
+
+class CallFailed(SourceFailed):
+    """A call to a service that is a source failed for ``reason``; ``seconds`` is the pause that it asked for, if any.
+
+    ``final``: the same call would fail again.
+    """
+
+    def __init__(self, message: str, reason: Missing, seconds: float = 0.0, final: bool = False) -> None:
+        super().__init__(message)
+        self.reason, self.seconds, self.final = reason, seconds, final
+
+
+class CallRefused(CallFailed):
+    """The service does not take a request of that form; it may take a plainer one."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "malformed", final=True)
+
+
+class SourceChanged(SourceFailed):
+    """Another model answers at a source's address than the one whose numbers are kept under its version."""
 
 
 class NotFinite(KeelError):

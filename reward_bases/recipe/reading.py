@@ -1,16 +1,10 @@
 """From a TOML file to a recipe; whatever is wrong in it is refused with its line."""
 
-import tomllib
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
-from pydantic import ValidationError
-
-from elicitation.errors import InvalidInput
-from reward_bases.recipe.lines import line_of
 from reward_bases.recipe.recipe import HeadRecipe, Recipe, SourceRecipe
-from reward_bases.recipe.shape import HeadTable, RecipeTable, RewardModelTable, SourceTable
+from reward_bases.recipe.shape import HeadTable, JudgeTable, RecipeTable, RewardModelTable, SourceTable
+from reward_bases.recipe.tables import Written, read_table
 
 DEFAULT = "default"
 RESERVED = ("gate",)
@@ -21,29 +15,15 @@ STD = 1.0
 
 def read_recipe(path: Path) -> Recipe:
     """Paths in the file are relative to its folder. Raises InvalidInput with file, line and remedy."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        said = tomllib.loads(text)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InvalidInput(f"recipe {path} cannot be read ({error}); mend the file, or name another") from error
-    reader = _Reader(path, text)
-    try:
-        return reader.recipe(RecipeTable.model_validate(said, strict=True))
-    except ValidationError as error:
-        first = error.errors()[0]
-        reader.refuse(_place([str(part) for part in first["loc"]]), first["msg"])
-
-
-def _place(location: list[str]) -> list[str]:
-    """The path of tables and key; pydantic puts the kind of a source after its name."""
-    return [*location[:2], *location[3:]] if location[0] == "sources" else location
+    return _Reader(read_table(path, "recipe", RecipeTable)).recipe()
 
 
 class _Reader:
-    def __init__(self, path: Path, text: str) -> None:
-        self._path, self._text = path, text
+    def __init__(self, written: Written[RecipeTable]) -> None:
+        self._table, self._path, self.refuse = written.table, written.path, written.refuse
 
-    def recipe(self, table: RecipeTable) -> Recipe:
+    def recipe(self) -> Recipe:
+        table = self._table
         (include,) = table.include
         return Recipe(
             include if include == DEFAULT else str(self._within(include)),
@@ -59,13 +39,6 @@ class _Reader:
             self.refuse(("reference",), "needs file, or bank = true, and not both")
         return None if said.file is None else self._within(said.file)
 
-    def refuse(self, place: Sequence[str], why: str) -> NoReturn:
-        """``place`` is the path of tables and key."""
-        lines = (line_of(self._text, place[:cut], place[cut]) for cut in range(len(place) - 1, -1, -1))
-        header = (line_of(self._text, place[:cut]) for cut in range(len(place), 0, -1))
-        line = next((found for found in (*lines, *header) if found is not None), 1)
-        raise InvalidInput(f"{self._path.name}:{line}: {'.'.join(place)}: {why}; docs/sources.md lists all keys")
-
     def _within(self, name: str) -> Path:
         return (self._path.parent / name).resolve()
 
@@ -73,6 +46,8 @@ class _Reader:
         settings = table.model_dump(exclude={"kind"}, exclude_none=True)
         if isinstance(table, RewardModelTable):
             settings["model"] = str(self._within(table.model))
+        if isinstance(table, JudgeTable):
+            settings["rubric"] = str(self._within(table.rubric))
         return SourceRecipe(name, table.kind, settings)
 
     def _head(self, name: str, table: HeadTable, whole: RecipeTable) -> HeadRecipe:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from reward_bases.sources.reward_model import WINDOW
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,63}$")]
 Text = Annotated[str, Field(min_length=1)]
 
@@ -42,7 +43,28 @@ class RewardModelTable(Table):
     window: Annotated[int, Field(ge=16)] = WINDOW
 
 
-SourceTable = Annotated[FunctionTable | RewardModelTable, Field(discriminator="kind")]
+class JudgeTable(Table):
+    """``key`` names an environment variable. Change ``revision`` when the model behind the address is another one.
+
+    ``timeout`` is of one call, in seconds; ``per_minute`` limits calls, ``max_tokens`` each reply.
+    """
+
+    kind: Literal["judge"]
+    url: Annotated[str, Field(pattern=r"^https?://[^\s@?#]+$")]
+    model: Text
+    rubric: Text
+    revision: str = ""
+    key: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    timeout: Positive = 60.0
+    concurrency: Annotated[int, Field(ge=1, le=1024)] = 8
+    per_minute: Positive | None = None
+    retries: Annotated[int, Field(ge=0, le=10)] = 3
+    temperature: Annotated[float, Field(ge=0, le=2)] = 0.0
+    max_tokens: Annotated[int, Field(ge=1)] = 1024
+    shared: bool = False
+
+
+SourceTable = Annotated[FunctionTable | JudgeTable | RewardModelTable, Field(discriminator="kind")]
 
 
 class HeadTable(Table):

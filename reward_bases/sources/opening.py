@@ -1,6 +1,7 @@
 """Sources by kind: opened from the settings of a recipe, or as a card pinned them.
 
-To add a kind that computes on this machine, write its source beside this file and name it in OPENERS.
+To add a kind that computes on this machine, write its source beside this file and name it in OPENERS. Kinds that need
+a network have openers of their own in ``app/sources``.
 """
 
 import asyncio
@@ -34,9 +35,9 @@ OPENERS: Mapping[str, Opener] = {
 class PinnedSource:
     """The source of an ``entry``, opened when it is first asked; another one than the card pins is refused."""
 
-    def __init__(self, entry: SourceEntry) -> None:
+    def __init__(self, entry: SourceEntry, openers: Mapping[str, Opener] = OPENERS) -> None:
         self.kind, self.names, self.version = entry.kind, entry.columns, entry.version
-        self._entry = entry
+        self._entry, self._openers = entry, openers
         self._source: Source | None = None
         self._opening = Lock()
 
@@ -44,7 +45,7 @@ class PinnedSource:
         """The opened source; a model takes seconds. Raises ArtifactMismatch unless it is the one of the entry."""
         with self._opening:
             if self._source is None:
-                found = OPENERS[self.kind](self._entry.settings)
+                found = self._openers[self.kind](self._entry.settings)
                 _require_pinned(found, self._entry)
                 self._source = found
             return self._source

@@ -1,0 +1,89 @@
+"""Judgments that were paid for, in a SQLite file of their own: numbers by digest, no text and no reason.
+
+Every vote is stored as it arrives, before anybody sees it, so that an interrupted run or a restart asks for none again.
+With the first vote of a source's version the file notes which model said it; a vote of another one is refused.
+"""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from sqlite_utils.db import Database
+
+from app.errors import SourceChanged
+from app.sources.flights import Flights
+from app.sources.judge.reply import Judgment, Numbers
+from app.storage.private import private_database, private_folder
+from app.storage.sqlite_connection import Connection
+
+FILE = "keel.db.judgments"
+"""In the data folder."""
+TABLES = """
+create table if not exists votes (
+    tenant text not null, version text not null, pair text not null, vote integer not null, numbers text not null,
+    primary key (tenant, version, pair, vote)
+) without rowid;
+create table if not exists judges (version text primary key, model text not null, fingerprint text not null)
+"""
+SHOWN = 100
+"""Characters of a model's name in a message."""
+
+
+class VoteKey(NamedTuple):
+    """A vote, numbered from 0, on the pair with that digest, by the source of that version, for a tenant."""
+
+    tenant: str
+    version: str
+    pair: str
+    vote: int
+
+
+class Judgments:
+    """The file at ``path``, and the votes under way in this process."""
+
+    def __init__(self, path: Path) -> None:
+        self.under_way: Flights[VoteKey, Numbers] = Flights()
+        self._path = path
+        self._connection = Connection(path, "journal_mode=WAL", "synchronous=FULL")
+
+    async def open(self) -> None:
+        """Make what is missing; comes before anything else."""
+        private_folder(self._path.parent)
+        private_database(self._path)
+        await self._connection.run(lambda db: db.executescript(TABLES))
+
+    async def close(self) -> None:
+        await self._connection.close()
+
+    async def kept(self, tenant: str, version: str, pairs: Iterable[str]) -> Mapping[VoteKey, Numbers]:
+        """All votes on the pairs with these digests."""
+        asked = [tenant, version, json.dumps(list(pairs))]
+        query = (
+            "select pair, vote, numbers from votes "
+            "where tenant = ? and version = ? and pair in (select value from json_each(?))"
+        )
+        rows = await self._connection.run(lambda db: db.execute(query, asked).fetchall())
+        return {VoteKey(tenant, version, pair, vote): json.loads(numbers) for pair, vote, numbers in rows}
+
+    async def keep(self, key: VoteKey, judgment: Judgment) -> None:
+        """Raises SourceChanged, and stores nothing, where another model said it than the first for this version."""
+        row = {**key._asdict(), "numbers": json.dumps(judgment.numbers)}
+
+        def insert(db: Database) -> None:
+            _require_same(db, key.version, judgment)
+            db.table("votes").insert(row, ignore=True)
+
+        await self._connection.write(insert)
+
+
+def _require_same(db: Database, version: str, judgment: Judgment) -> None:
+    now = {"model": judgment.model, "fingerprint": judgment.fingerprint}
+    db.table("judges").insert({"version": version, **now}, ignore=True)
+    first = next(db.table("judges").rows_where("version = ?", [version]))
+    for what, said in now.items():
+        if said and first[what] and said != first[what]:
+            raise SourceChanged(
+                f"the judge says that it is {what} {said[:SHOWN]!r}, the judgments kept are of {first[what][:SHOWN]!r}; "
+                "serve that one again, or set another revision in the recipe and build the basis again"
+            )
