@@ -84,6 +84,6 @@ def _require_same(db: Database, version: str, judgment: Judgment) -> None:
     for what, said in now.items():
         if said and first[what] and said != first[what]:
             raise SourceChanged(
-                f"the judge says that it is {what} {said[:SHOWN]!r}, the judgments kept are of {first[what][:SHOWN]!r}; "
+                f"the judge says it is {what} {said[:SHOWN]!r}, the judgments kept are of {first[what][:SHOWN]!r}; "
                 "serve that one again, or set another revision in the recipe and build the basis again"
             )
