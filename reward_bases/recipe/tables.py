@@ -4,7 +4,7 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, NoReturn, TypeVar
+from typing import Any, Generic, NoReturn, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -38,7 +38,18 @@ def read_table(path: Path, what: str, shape: type[T]) -> Written[T]:
         return Written(path, text, shape.model_validate(said, strict=True))
     except ValidationError as error:
         first = error.errors()[0]
-        raise _refusal(path, text, [str(part) for part in first["loc"]], first["msg"]) from error
+        raise _refusal(path, text, _place(said, first["loc"]), first["msg"]) from error
+
+
+def _place(said: Any, location: Sequence[str | int]) -> list[str]:
+    """The keys on the way to the last of ``location``, without the names of the shapes that were tried for them."""
+    place = []
+    for part in location:
+        known = part in said if isinstance(said, dict) else isinstance(said, list) and isinstance(part, int)
+        if known or part == location[-1]:
+            place.append(str(part))
+        said = said[part] if known else said
+    return place
 
 
 def _refusal(path: Path, text: str, place: Sequence[str], why: str) -> InvalidInput:

@@ -4,11 +4,13 @@ Every vote is stored as it arrives, before anybody sees it, so that an interrupt
 With the first vote of a source's version the file notes which model said it; a vote of another one is refused.
 """
 
+import asyncio
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import AsyncFileLock
 from sqlite_utils.db import Database
 
 from app.errors import SourceChanged
@@ -40,18 +42,13 @@ class VoteKey(NamedTuple):
 
 
 class Judgments:
-    """The file at ``path``, and the votes under way in this process."""
+    """The file at ``path``, made when it is first needed, and the votes under way in this process."""
 
     def __init__(self, path: Path) -> None:
         self.under_way: Flights[VoteKey, Numbers] = Flights()
         self._path = path
         self._connection = Connection(path, "journal_mode=WAL", "synchronous=FULL")
-
-    async def open(self) -> None:
-        """Make what is missing; comes before anything else."""
-        private_folder(self._path.parent)
-        private_database(self._path)
-        await self._connection.run(lambda db: db.executescript(TABLES))
+        self._made = False
 
     async def close(self) -> None:
         await self._connection.close()
@@ -63,6 +60,7 @@ class Judgments:
             "select pair, vote, numbers from votes "
             "where tenant = ? and version = ? and pair in (select value from json_each(?))"
         )
+        await self._make()
         rows = await self._connection.run(lambda db: db.execute(query, asked).fetchall())
         return {VoteKey(tenant, version, pair, vote): json.loads(numbers) for pair, vote, numbers in rows}
 
@@ -74,7 +72,20 @@ class Judgments:
             _require_same(db, key.version, judgment)
             db.table("votes").insert(row, ignore=True)
 
+        await self._make()
         await self._connection.write(insert)
+
+    async def _make(self) -> None:
+        if not self._made:
+            await asyncio.to_thread(self._make_private)
+            # SQLite does not wait where two processes switch a new file to WAL at once; it fails.
+            async with AsyncFileLock(f"{self._path}.lock", mode=0o600):
+                await self._connection.run(lambda db: db.executescript(TABLES))
+            self._made = True
+
+    def _make_private(self) -> None:
+        private_folder(self._path.parent)
+        private_database(self._path)
 
 
 def _require_same(db: Database, version: str, judgment: Judgment) -> None:
