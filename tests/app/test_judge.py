@@ -92,6 +92,15 @@ async def rows(source: JudgeSource, pairs: list[Pair] = PAIRS) -> Columns:
     return await source.columns(pairs)
 
 
+async def sent(server: JudgeServer, calls: int) -> None:
+    """Return when so many have come."""
+    for _ in range(2000):
+        if len(server.asked) >= calls:
+            return
+        await asyncio.sleep(0.005)
+    raise AssertionError(f"{len(server.asked)} calls came")
+
+
 # What a judge says.
 
 
@@ -134,7 +143,7 @@ async def test_a_judge_that_only_likes_one_end_of_the_scale_is_seen_to_be_noise(
     server.stubborn = 5
     source = judge(f"{ONE}votes = 2\n")
     assert (await rows(source)).values.tolist() == [[3.0]] * len(PAIRS)
-    assert (await source.noise(PAIRS)).tolist() == pytest.approx([[2.0]] * len(PAIRS))
+    assert (await source.noise(PAIRS)).tolist() == [[pytest.approx(2.0)]] * len(PAIRS)
 
 
 async def test_without_reasons_the_value_is_the_expectation_over_the_scales_tokens(
@@ -296,10 +305,10 @@ async def test_thousands_of_rows_do_not_each_wait_for_a_judge_that_is_away(
 async def test_another_model_behind_the_address_is_refused_with_both_names(judge: Make, server: JudgeServer) -> None:
     await rows(judge(), PAIRS[:4])
     server.model = "judge-2"
-    with pytest.raises(SourceChanged, match="'judge-2'.*'judge-1'"):
+    with pytest.raises(SourceChanged, match=r"'judge-2'.*'judge-1'"):
         await rows(judge(), PAIRS)
     server.model, server.fingerprint = "judge-1", "fp-2"
-    with pytest.raises(SourceChanged, match="'fp-2'.*'fp-1'"):
+    with pytest.raises(SourceChanged, match=r"'fp-2'.*'fp-1'"):
         await rows(judge(), PAIRS)
     assert (await rows(judge(), PAIRS[:4])).values[:, 0].tolist() == scores("cites", PAIRS[:4])
     server.fingerprint = ""
@@ -338,8 +347,7 @@ async def test_two_requests_at_once_and_a_restart_pay_for_each_vote_once(judge: 
 async def test_an_interrupted_run_keeps_the_votes_that_came(judge: Make, server: JudgeServer) -> None:
     server.seconds = 0.02
     run = asyncio.create_task(rows(judge(TWO, concurrency=2)))
-    while len(server.asked) < 10:
-        await asyncio.sleep(0.005)
+    await sent(server, 10)
     run.cancel()
     await asyncio.wait([run])
     await asyncio.sleep(0.2)
@@ -354,8 +362,7 @@ async def test_a_request_goes_on_when_the_one_that_began_it_ends(judge: Make, se
     source = judge(concurrency=2)
     began = asyncio.create_task(rows(source))
     joined = asyncio.create_task(rows(source))
-    while len(server.asked) < 4:
-        await asyncio.sleep(0.005)
+    await sent(server, 4)
     began.cancel()
     assert (await joined).values[:, 0].tolist() == scores("cites", PAIRS)
     assert len(server.asked) == len(PAIRS)
