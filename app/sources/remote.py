@@ -66,6 +66,11 @@ class Remote:
         self._shut: tuple[float, Missing] | None = None
         self._succeeded = 0.0
 
+    @property
+    def pause(self) -> float:
+        """Seconds for which all calls fail at once; 0 if they do not."""
+        return max(0.0, self._shut[0] - time.monotonic()) if self._shut else 0.0
+
     async def ask(self, body: Mapping[str, Any], read: Callable[[Any], T], wanted: Callable[[], bool]) -> T:
         """What ``read`` makes of the reply to ``body``.
 
@@ -99,7 +104,7 @@ class Remote:
     def _require_sense(self, wanted: Callable[[], bool]) -> None:
         if not wanted():
             raise ClientGone("nobody waits for this call any longer; it was not sent")
-        if self._shut is not None and time.monotonic() < self._shut[0]:
+        if self._shut is not None and self.pause:
             raise CallFailed("it has just failed in every try", self._shut[1])
 
     def _shut_for(self, error: CallFailed, began: float) -> None:

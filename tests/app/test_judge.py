@@ -231,7 +231,6 @@ async def test_a_judge_that_is_away_is_down_for_every_row(judge: Make) -> None:
         ("locked", "down"),
         ("elsewhere", "down"),
         ("throttled", "rate"),
-        ("throttled for an hour", "rate"),
         ("no JSON", "malformed"),
         ("no completion", "malformed"),
         ("cut off", "malformed"),
@@ -267,6 +266,15 @@ async def test_retry_after_is_waited_for(judge: Make, server: JudgeServer) -> No
     start = time.monotonic()
     assert not (await rows(judge(), PAIRS[:1])).failed
     assert time.monotonic() - start >= 1
+
+
+async def test_a_judge_that_asks_for_an_hour_is_left_alone_for_a_minute(judge: Make, server: JudgeServer) -> None:
+    server.faults = ["throttled for an hour"]
+    source = judge(concurrency=1)
+    assert source.pause == 0
+    assert (await rows(source)).failed == dict.fromkeys(range(len(PAIRS)), "rate")
+    assert len(server.asked) == 1
+    assert 50 < source.pause <= 60
 
 
 async def test_a_judge_that_cannot_tell_is_unsure_and_not_asked_again(judge: Make, server: JudgeServer) -> None:

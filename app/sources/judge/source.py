@@ -49,6 +49,11 @@ class JudgeSource:
         """In all."""
         return self._asking.remote.purse.total
 
+    @property
+    def pause(self) -> float:
+        """Seconds for which the judge is not asked, since it has just failed; 0 if it is."""
+        return self._asking.remote.pause
+
     async def columns(self, pairs: Sequence[Pair]) -> Columns:
         """Means over votes (n, f) float64, on each criterion's scale.
 
