@@ -20,6 +20,7 @@ from reward_bases.artifact import DEFAULT, Artifact
 from reward_bases.artifact_sources import sources_of
 from reward_bases.sources.embedding import Reading
 from reward_bases.sources.encoder import Encoder
+from reward_bases.sources.opening import OPENERS, Opener
 from reward_bases.sources.phi import Phi, phi_of
 from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation
@@ -160,7 +161,9 @@ async def _rows(cells: Sequence[list[Cell]], prompts: int, phi: PhiOf) -> Tensor
     return found.reshape(len(cells), prompts, 2, found.shape[1])
 
 
-def rows_under(probes: ProbeTexts, artifact: Artifact, encoder: Encoder) -> dict[Stratum, ProbeRows]:
+def rows_under(
+    probes: ProbeTexts, artifact: Artifact, encoder: Encoder, openers: Mapping[str, Opener] = OPENERS
+) -> dict[Stratum, ProbeRows]:
     """φ of all probes under an artifact, by the encoder it was learned on; for work without a service around it."""
-    sources = sources_of(artifact, Reading(encoder.encode))
+    sources = sources_of(artifact, Reading(encoder.encode), openers)
     return asyncio.run(probe_rows(probes, lambda pairs: phi_of(pairs, artifact.basis, sources)))

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from app.commands.options import Json
+from app.settings import Settings
 
 commands = typer.Typer(no_args_is_help=True, help="Build a basis from a recipe.")
 
@@ -22,5 +23,5 @@ def build(
     from app.jobs.listening import listening
 
     with listening() as listener:
-        built = building.build(recipe.expanduser(), out.expanduser(), seed, listener)
+        built = building.build(recipe.expanduser(), out.expanduser(), seed, Settings().data_dir, listener)
     building_shown.present(built, as_json)

@@ -23,8 +23,9 @@ def tune(
     from app.jobs import tuning, tuning_shown
     from reward_bases.artifact import DEFAULT
 
-    folder = basis or Settings().basis or DEFAULT
-    result = tuning.tune(folder, people, flatterers, seed)
+    settings = Settings()
+    folder = basis or settings.basis or DEFAULT
+    result = tuning.tune(folder, people, flatterers, seed, settings.data_dir)
     if write:
         tuning.write(result, folder)
     tuning_shown.present(result, as_json)

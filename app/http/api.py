@@ -25,6 +25,7 @@ from app.observing.spans import open_spans
 from app.profiles.basis import open_artifact, open_encoder
 from app.scoring.engine import Engine
 from app.settings import Settings
+from app.sources.judge.judgments import FILE, Judgments
 from app.sources.turns import Limits
 from app.storage.opening import open_store
 from app.storage.store import Store
@@ -137,7 +138,7 @@ def default_engine(settings: Settings, artifact: Artifact | None = None) -> Engi
     sizes = (settings.cache_vectors, settings.cache_items, waiting)
     if settings.basis is not None:
         encoder = load()
-        engine = Engine(served, lambda: encoder, *sizes)
+        engine = Engine(served, lambda: encoder, *sizes, Judgments(settings.data_dir / FILE))
         engine.open_sources()
         return engine
     return Engine(served, load, *sizes)

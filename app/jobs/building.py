@@ -5,7 +5,7 @@ basis that is built on, in the unit of all heads, one spread over the reference 
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from torch import Tensor
 from app.jobs import tuning
 from app.jobs.folders import require_new, write_folder
 from app.profiles.basis import open_artifact, open_encoder
+from app.sources.opening import opening
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact, save_with_heads
 from reward_bases.artifact_sources import sources_of
@@ -28,7 +29,7 @@ from reward_bases.recipe.recipe import Recipe, SourceRecipe
 from reward_bases.recipe.reference import Reference, read_reference, reference_of_bank
 from reward_bases.sources.embedding import Reading
 from reward_bases.sources.entry import SourceEntry
-from reward_bases.sources.opening import OPENERS
+from reward_bases.sources.opening import Opener
 from reward_bases.sources.phi import columns_of
 from reward_bases.sources.source import Pair, Source
 from reward_bases.text import digest
@@ -92,25 +93,33 @@ class Ground:
         return tuple(name for entry in self.entries for name in entry.full_names)
 
 
-def build(path: Path, out: Path, seed: int, listener: ProgressListener) -> Built:
+def build(path: Path, out: Path, seed: int, data_dir: Path, listener: ProgressListener) -> Built:
     """The basis of the recipe ``path`` in the new folder ``out``, its guard tuned with ``seed``.
 
+    Judges keep what they said in ``data_dir``, so that a build that was interrupted pays for none of it again.
     Raises InvalidInput for a recipe that cannot be built, SourceFailed where a source cannot read a pair.
     """
     require_new(out)
-    ground = _ground(read_recipe(path))
+    recipe = read_recipe(path)
+    with opening(data_dir) as openers:
+        ground = _ground(recipe, openers)
+        columns = _columns(ground, listener)
+    write_folder(out, lambda folder: _write(folder, ground, columns, seed, data_dir, listener))
+    return _report(out, ground, len(columns))
+
+
+def _columns(ground: Ground, listener: ProgressListener) -> dict[str, Tensor]:
+    """The columns (F,) of all pairs, by digest."""
     pairs = {pair.digest: pair for pair in (*ground.bank_pairs, *ground.reference.pairs)}
     asked = ", ".join(entry.name for entry in ground.entries)
     listener.say(f"{len(pairs)} pairs are read by each source: {asked or 'none but those of the basis'}")
-    columns = dict(zip(pairs, _read(tuple(pairs.values()), ground.sources, listener), strict=True))
-    write_folder(out, lambda folder: _write(folder, ground, columns, seed, listener))
-    return _report(out, ground, len(pairs))
+    return dict(zip(pairs, _read(tuple(pairs.values()), ground.sources, listener), strict=True))
 
 
-def _ground(recipe: Recipe) -> Ground:
+def _ground(recipe: Recipe, openers: Mapping[str, Opener]) -> Ground:
     folder = DEFAULT if recipe.include == SHIPPED else Path(recipe.include)
     artifact = open_artifact(folder)
-    opened = [OPENERS[source.kind](source.settings) for source in recipe.sources]
+    opened = [openers[source.kind](source.settings) for source in recipe.sources]
     entries = tuple(map(_entry, recipe.sources, opened))
     if taken := {entry.name for entry in artifact.sources} & {entry.name for entry in entries}:
         raise InvalidInput(f"sources {', '.join(sorted(taken))} are in the basis already; give them other names")
@@ -119,7 +128,7 @@ def _ground(recipe: Recipe) -> Ground:
         recipe=recipe,
         folder=folder,
         artifact=artifact,
-        sources=(*sources_of(artifact, Reading(open_encoder(artifact, folder).encode)), *opened),
+        sources=(*sources_of(artifact, Reading(open_encoder(artifact, folder).encode), openers), *opened),
         entries=entries,
         bank=bank,
         reference=reference_of_bank(bank) if recipe.reference is None else read_reference(recipe.reference),
@@ -140,7 +149,9 @@ def _read(pairs: Sequence[Pair], sources: Sequence[Source], listener: ProgressLi
     return torch.cat(blocks)
 
 
-def _write(folder: Path, ground: Ground, columns: dict[str, Tensor], seed: int, listener: ProgressListener) -> None:
+def _write(
+    folder: Path, ground: Ground, columns: dict[str, Tensor], seed: int, data_dir: Path, listener: ProgressListener
+) -> None:
     basis = _basis(ground, columns)
     population = with_heads(ground.artifact.population, ground.recipe.heads)
     reference = ground.reference
@@ -157,7 +168,7 @@ def _write(folder: Path, ground: Ground, columns: dict[str, Tensor], seed: int, 
     }
     save_with_heads(ground.folder, folder, basis, population, rows, entries, ground.recipe.bank)
     listener.stage("tuning the guard")
-    tuning.write(tuning.tune(folder, PEOPLE, FLATTERERS, seed), folder)
+    tuning.write(tuning.tune(folder, PEOPLE, FLATTERERS, seed, data_dir), folder)
 
 
 def _basis(ground: Ground, columns: dict[str, Tensor]) -> Basis:

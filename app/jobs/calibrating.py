@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from app.profiles.basis import open_artifact, open_encoder
+from app.sources.opening import opening
 from elicitation.choice import OUTCOMES, Choice
 from elicitation.errors import InvalidInput
 from elicitation.posterior import Evidence
@@ -22,7 +23,7 @@ from reward_bases.artifact import Artifact
 from reward_bases.artifact_sources import sources_of
 from reward_bases.sources.embedding import Reading
 from reward_bases.sources.phi import phi_of
-from reward_bases.sources.source import Pair
+from reward_bases.sources.source import Pair, Source
 from reward_bases.train.data.judgments import NOBODY
 from reward_bases.train.data.reading import Data, read
 from reward_bases.train.features.vectors import VectorCache
@@ -60,7 +61,9 @@ def calibrate(data: Path, basis: Path | None, cache: Path, margin: float, people
     artifact = open_artifact(basis)
     vectors = VectorCache(open_encoder(artifact, basis), cache)
     rows = _drawn(judged, people, seed)
-    found = _forecasts(judged, rows, artifact, _phi(judged, rows, artifact, vectors))
+    with opening(cache) as openers:
+        phi = _phi(judged, rows, artifact, sources_of(artifact, Reading(vectors.of), openers))
+    found = _forecasts(judged, rows, artifact, phi)
     reference = artifact.reference.flatten(0, 1)
     trained = Domain.of(artifact.reference).distances(reference)
     verdict = release(found, trained, margin, torch.Generator().manual_seed(seed))
@@ -85,12 +88,11 @@ def _drawn(judged: Data, people: int, seed: int) -> list[Tensor]:
     return [torch.arange(int(starts[person]), int(starts[person] + counts[person])) for person in drawn.tolist()]
 
 
-def _phi(judged: Data, rows: Sequence[Tensor], artifact: Artifact, vectors: VectorCache) -> Mapping[int, Tensor]:
+def _phi(judged: Data, rows: Sequence[Tensor], artifact: Artifact, sources: Sequence[Source]) -> Mapping[int, Tensor]:
     """φ (K,) of the items that the judgments ``rows`` are about."""
     every = torch.cat(list(rows))
     items = torch.cat([judged.left[every], judged.right[every]]).unique()
     basis, found = artifact.basis, dict[int, Tensor]()
-    sources = sources_of(artifact, Reading(vectors.of))
     for block in items.split(BLOCK):
         pairs = [Pair(judged.conversations[x], judged.responses[y]) for x, y in judged.items[block].tolist()]
         found |= dict(zip(block.tolist(), asyncio.run(phi_of(pairs, basis, sources)).phi, strict=True))

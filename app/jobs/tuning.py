@@ -14,6 +14,7 @@ import torch
 
 from app.people.pool import Pool
 from app.profiles.basis import open_artifact, open_encoder
+from app.sources.opening import opening
 from reward_bases.artifact import Artifact, save_guard
 from reward_bases.probes import ProbeRows, Stratum, load_probes, rows_under, stance_differences
 from safeguards.flatterers import Fold, learn_flatterers
@@ -39,10 +40,14 @@ class Tuning:
     chosen: Chosen
 
 
-def tune(folder: Path, people: int, flatterers: int, seed: int) -> Tuning:
-    """The curve for ``people`` drawn from the artifact's prior and ``flatterers`` who answer its probes."""
+def tune(folder: Path, people: int, flatterers: int, seed: int, data_dir: Path) -> Tuning:
+    """The curve for ``people`` drawn from the artifact's prior and ``flatterers`` who answer its probes.
+
+    Judges of the basis keep their judgments in ``data_dir``.
+    """
     artifact = open_artifact(folder)
-    rows = rows_under(load_probes(), artifact, open_encoder(artifact, folder))
+    with opening(data_dir) as openers:
+        rows = rows_under(load_probes(), artifact, open_encoder(artifact, folder), openers)
     ground = ground_of(artifact, rows, people, flatterers, seed)
     curve = tradeoff(ground)
     chosen = choose(curve)

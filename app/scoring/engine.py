@@ -22,13 +22,12 @@ from app.observing.measured import stage
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.counted import CountedSource
 from app.sources.encoding import Encoder, EncodingQueue
-from app.sources.limited import LimitedSource
+from app.sources.judge.judgments import Judgments
+from app.sources.pinned import PinnedSources
 from app.sources.turns import Limits
 from reward_bases.artifact import Artifact
 from reward_bases.reading import each
-from reward_bases.sources.entry import SourceEntry
 from reward_bases.sources.features import text_and_encoder
-from reward_bases.sources.opening import PinnedSource
 from reward_bases.sources.phi import Phi, phi_of
 from reward_bases.sources.source import Pair, Source
 from reward_bases.text import Conversation, digest
@@ -70,12 +69,13 @@ class Engine:
         cache_vectors: int,
         cache_items: int,
         waiting: Limits | None = None,
+        judgments: Judgments | None = None,
     ) -> None:
         self.artifact = artifact
         self.encoding = EncodingQueue(load_encoder, cache_vectors, waiting)
         self.columns = ColumnCache(cache_items)
         self.items: LruCache[ItemKey, Item] = LruCache(cache_items)
-        self._pinned: dict[tuple[str, str], tuple[PinnedSource, Source]] = {}
+        self._pinned = PinnedSources(self.columns, judgments)
         self._sources, self._domain = self._sources_of(artifact), Domain.of(artifact.reference)
         self._doubtful, self._tried = False, itertools.count()
 
@@ -83,21 +83,12 @@ class Engine:
         """The artifact's sources, read through the caches."""
         basis = artifact.basis
         text, encoder = text_and_encoder(self.encoding, basis.encoder_sha256, basis.components)
-        pinned = map(self._pinned_source, artifact.sources)
+        pinned = map(self._pinned.of, artifact.sources)
         return CachedSource(CountedSource(text), self.columns), CountedSource(encoder), *pinned
-
-    def _pinned_source(self, entry: SourceEntry) -> Source:
-        """The source of a card, opened once for the engines of all bases that name it."""
-        key = (entry.kind, entry.version)
-        if key not in self._pinned:
-            pinned = PinnedSource(entry)
-            self._pinned[key] = pinned, CachedSource(CountedSource(LimitedSource(pinned)), self.columns)
-        return self._pinned[key][1]
 
     def open_sources(self) -> None:
         """Open the sources that the card names; raises ArtifactMismatch where one is another than the card pins."""
-        for pinned, _ in self._pinned.values():
-            pinned.open()
+        self._pinned.open()
 
     def with_artifact(self, artifact: Artifact) -> "Engine":
         """The same encoder under another artifact; Conflict when that one was learned on other weights."""
@@ -143,6 +134,7 @@ class Engine:
 
     async def close(self) -> None:
         await self.encoding.close()
+        await self._pinned.close()
 
     async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """The items of parallel conversations and responses, in their order."""

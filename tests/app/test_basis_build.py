@@ -1,5 +1,6 @@
-"""From a reward model and a function of one's own to personal rewards: ``keel basis build``, served."""
+"""From a reward model, a judge and a function of one's own to personal rewards: ``keel basis build``, served."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -8,6 +9,8 @@ from shutil import copytree
 import httpx
 import pytest
 import torch
+from judge_server import JudgeServer
+from listening import listening
 from tiny_reward_model import save_reward_model
 from typer.testing import CliRunner
 
@@ -16,9 +19,13 @@ from app.http.api import create_app, default_engine
 from app.jobs import building
 from app.profiles.basis import open_artifact
 from app.settings import Settings
+from app.sources import remote
+from app.sources.opening import opening
 from app.storage.opening import open_store
 from elicitation.errors import ArtifactMismatch
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
+from reward_bases.recipe.reading import read_recipe
+from reward_bases.sources.source import Pair
 from safeguards.policy import GuardPolicy
 
 pytestmark = pytest.mark.slow
@@ -32,6 +39,12 @@ outputs = ["helpful", "safe"]
 kind = "function"
 call = "asking:asks"
 
+[sources.judge]
+kind = "judge"
+url = "URL"
+model = "m"
+rubric = "rubric.toml"
+
 [heads.helpful]
 columns = { "rm.helpful" = 1.0, "rm.safe" = 0.5 }
 protected = true
@@ -44,7 +57,14 @@ column = "own.asks"
 std = 2.0
 low = "that ask nothing"
 high = "that ask back"
+
+[heads.warm]
+column = "judge.warm"
+std = 0.5
+low = "cool"
+high = "warm"
 """
+RUBRIC = '[[criteria]]\nname = "warm"\ntext = "it is warm"\nreason_first = true\n'
 FUNCTION = """
 def asks(conversations, responses):
     return {"asks": [float(said.count("?")) for said in responses]}
@@ -59,13 +79,20 @@ BODY = {
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def judge() -> JudgeServer:
+    return JudgeServer()
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory, judge: JudgeServer) -> Iterator[Path]:
     """The folder that the command wrote."""
     folder = tmp_path_factory.mktemp("recipe")
     save_reward_model(folder / "model", ("helpful", "safe"))
     (folder / "asking.py").write_text(FUNCTION)
-    (folder / "recipe.toml").write_text(RECIPE)
-    with pytest.MonkeyPatch.context() as patch:
+    (folder / "rubric.toml").write_text(RUBRIC)
+    with pytest.MonkeyPatch.context() as patch, listening(judge.app) as address:
+        (folder / "recipe.toml").write_text(RECIPE.replace("URL", f"{address}/v1"))
+        patch.setenv("KEEL_DATA_DIR", str(folder / "data"))
         patch.syspath_prepend(str(folder))
         patch.setattr(building, "PEOPLE", 2)
         patch.setattr(building, "FLATTERERS", 2)
@@ -73,8 +100,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         ran = CliRunner().invoke(cli.app, ["basis", "build", "--recipe", recipe, "--out", out, "--json"])
         assert ran.exit_code == 0, ran.stderr
         said = json.loads(ran.stdout)
-        assert [head["name"] for head in said["heads"]] == ["helpful", "asks"]
-        assert "1120 pairs are read by each source: rm, own" in ran.stderr
+        assert [head["name"] for head in said["heads"]] == ["helpful", "asks", "warm"]
+        assert "1120 pairs are read by each source: rm, own, judge" in ran.stderr
         yield Path(said["folder"])
 
 
@@ -97,7 +124,7 @@ async def http(built: Path, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
 def test_the_heads_that_were_there_keep_their_weights_and_units(artifact: Artifact) -> None:
     shipped = load_artifact()
     k, width = shipped.basis.weights.shape
-    assert artifact.basis.names == (*shipped.basis.names, "helpful", "asks")
+    assert artifact.basis.names == (*shipped.basis.names, "helpful", "asks", "warm")
     assert torch.equal(artifact.basis.weights[:k, :width], shipped.basis.weights)
     assert torch.equal(artifact.basis.spread[:k], shipped.basis.spread)
     assert artifact.basis.version != shipped.basis.version
@@ -124,7 +151,7 @@ def test_the_guard_is_tuned_on_all_heads_and_holds_them(artifact: Artifact, buil
 
 async def test_a_reward_is_the_sum_of_its_components_those_of_the_recipe_among_them(http: httpx.AsyncClient) -> None:
     reply = (await http.post("/v1/score", json={**BODY, "components": True})).raise_for_status().json()
-    assert set(reply["components"]) >= {"helpful", "asks", "brevity", "gate"}
+    assert set(reply["components"]) >= {"helpful", "asks", "warm", "brevity", "gate"}
     for row, reward in enumerate(reply["rewards"]):
         assert sum(shares[row] for shares in reply["components"].values()) == pytest.approx(reward)
     assert len(set(reply["components"]["helpful"])) == 3
@@ -143,6 +170,34 @@ async def test_answers_move_a_head_of_the_recipe(http: httpx.AsyncClient, artifa
     heads = {head["name"]: head for head in (await http.get("/v1/users/ada/profile")).json()["heads"]}
     assert heads["asks"]["mean"] > 0.3
     assert heads["helpful"]["guarded"] == pytest.approx(heads["helpful"]["aggregate"])
+
+
+async def test_a_judge_is_asked_once_for_all_people_and_never_again(
+    http: httpx.AsyncClient, judge: JudgeServer, built: Path
+) -> None:
+    before, body = len(judge.asked), {"prompts": ["Mint?"] * 2, "completions": ["Cut it back.", "Let it grow on."]}
+    ids = [f"person-{number}" for number in range(5)]
+    for name in ids:
+        (await http.post(f"/v1/users/{name}/questions", json={})).raise_for_status()
+    await asyncio.gather(*(http.post("/v1/score", json={**body, "user_id": name}) for name in ids))
+    assert len(judge.asked) == before + 2
+    recipe = read_recipe(built.parent / "recipe.toml")
+    with opening(built.parent / "data") as openers:
+        source = openers["judge"](recipe.sources[2].settings)
+        bank = load_artifact(built).bank
+        answers = [Pair(p.conversation, answer.text) for p in bank.prompts for answer in p.answers]
+        await source.columns(answers)
+    assert len(judge.asked) == before + 2
+
+
+async def test_a_judge_that_is_away_is_503_with_its_name_and_no_reward(
+    http: httpx.AsyncClient, judge: JudgeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remote, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(judge, "always", "busy")
+    reply = await http.post("/v1/score", json={"prompts": ["Sage?"], "completions": ["Prune it in spring."]})
+    assert (reply.status_code, "Retry-After" in reply.headers) == (503, True)
+    assert "source judge could not read 1 of 1 pairs, row 0: down" in reply.json()["detail"]
 
 
 def test_a_service_refuses_another_model_than_the_basis_was_built_on(built: Path, tmp_path: Path) -> None:

@@ -1,0 +1,37 @@
+"""The sources that cards pin, each opened once for the engines of all bases that name it."""
+
+from app.sources.columns import CachedSource, ColumnCache
+from app.sources.counted import CountedSource
+from app.sources.judge.judgments import Judgments
+from app.sources.limited import LimitedSource
+from app.sources.opening import openers
+from reward_bases.sources.entry import SourceEntry
+from reward_bases.sources.opening import OPENERS, PinnedSource
+from reward_bases.sources.source import Source
+
+
+class PinnedSources:
+    """Read through the cache ``columns``; judges keep what they said in ``judgments``, without which there are none."""
+
+    def __init__(self, columns: ColumnCache, judgments: Judgments | None) -> None:
+        self._columns, self._judgments = columns, judgments
+        self._openers = OPENERS if judgments is None else openers(judgments)
+        self._pinned: dict[tuple[str, str], tuple[PinnedSource, Source]] = {}
+
+    def of(self, entry: SourceEntry) -> Source:
+        """The source of a card's entry; it is opened when it is first asked."""
+        key = (entry.kind, entry.version)
+        if key not in self._pinned:
+            pinned = PinnedSource(entry, self._openers)
+            read = LimitedSource(pinned) if entry.kind in OPENERS else pinned
+            self._pinned[key] = pinned, CachedSource(CountedSource(read), self._columns)
+        return self._pinned[key][1]
+
+    def open(self) -> None:
+        """Open all; raises ArtifactMismatch where one is another than its card pins."""
+        for pinned, _ in self._pinned.values():
+            pinned.open()
+
+    async def close(self) -> None:
+        if self._judgments is not None:
+            await self._judgments.close()
