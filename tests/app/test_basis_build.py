@@ -20,7 +20,8 @@ from app.jobs import building
 from app.profiles.basis import open_artifact
 from app.settings import Settings
 from app.sources import remote
-from app.sources.opening import opening
+from app.sources.judge.judgments import FILE, Judgments
+from app.sources.opening import openers
 from app.storage.opening import open_store
 from elicitation.errors import ArtifactMismatch
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
@@ -182,11 +183,10 @@ async def test_a_judge_is_asked_once_for_all_people_and_never_again(
     await asyncio.gather(*(http.post("/v1/score", json={**body, "user_id": name}) for name in ids))
     assert len(judge.asked) == before + 2
     recipe = read_recipe(built.parent / "recipe.toml")
-    with opening(built.parent / "data") as openers:
-        source = openers["judge"](recipe.sources[2].settings)
-        bank = load_artifact(built).bank
-        answers = [Pair(p.conversation, answer.text) for p in bank.prompts for answer in p.answers]
-        await source.columns(answers)
+    kept, bank = Judgments(built.parent / "data" / FILE), load_artifact(built).bank
+    answers = [Pair(p.conversation, answer.text) for p in bank.prompts for answer in p.answers]
+    await openers(kept)["judge"](recipe.sources[2].settings).columns(answers)
+    await kept.close()
     assert len(judge.asked) == before + 2
 
 
