@@ -166,10 +166,10 @@ def _require_success(reply: httpx.Response, content: bytes) -> None:
     status, seconds = reply.status_code, _seconds(reply.headers.get("Retry-After", ""))
     if reply.is_success:
         return
-    if status in REFUSALS or any(option in content for option in OPTIONS):
-        raise CallRefused(f"status {status}")
     if status == httpx.codes.TOO_MANY_REQUESTS:
         raise CallFailed(f"status {status}", "rate", seconds)
+    if status in REFUSALS or any(option in content for option in OPTIONS):
+        raise CallRefused(f"status {status}")
     again = reply.is_server_error or status == httpx.codes.REQUEST_TIMEOUT
     raise CallFailed(f"status {status}", "down", seconds, final=not again)
 

@@ -5,6 +5,8 @@ import json
 import math
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -32,6 +34,7 @@ FAULTS = {
     "busy": lambda: Response(status_code=503),
     "throttled": lambda: Response(status_code=429, headers={"Retry-After": "0"}),
     "throttled for a second": lambda: Response(status_code=429, headers={"Retry-After": "1"}),
+    "throttled until then": lambda: Response(status_code=429, headers={"Retry-After": _in(2)}),
     "throttled for an hour": lambda: Response(status_code=429, headers={"Retry-After": "3600"}),
     "no JSON": lambda: Response("{half"),
     "no completion": lambda: JSONResponse({"object": "list", "data": []}),
@@ -108,6 +111,11 @@ class JudgeServer:
             return self.stubborn
         value = score(response, name, int(low), int(high))
         return value if says == "not at all" else int(low) + int(high) - value
+
+
+def _in(seconds: int) -> str:
+    """The time then, as HTTP writes it: without fractions."""
+    return format_datetime(datetime.now(UTC) + timedelta(seconds=seconds), usegmt=True)
 
 
 def score(response: str, name: str, low: int = 1, high: int = 5) -> int:

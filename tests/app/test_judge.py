@@ -216,6 +216,11 @@ async def test_thoughts_are_not_read(judge: Make, server: JudgeServer) -> None:
     assert (await rows(judge(ONE))).values[:, 0].tolist() == scores("cites", PAIRS)
 
 
+async def test_a_thought_without_an_end_is_no_answer(judge: Make, server: JudgeServer) -> None:
+    server.thinks = "<think>Perhaps "
+    assert (await rows(judge(retries=0))).failed == dict.fromkeys(range(len(PAIRS)), "malformed")
+
+
 # Failure is an outcome of its own.
 
 
@@ -261,8 +266,9 @@ async def test_a_fault_that_passes_is_not_seen(judge: Make, server: JudgeServer,
     assert len(server.asked) == len(PAIRS) + 2
 
 
-async def test_retry_after_is_waited_for(judge: Make, server: JudgeServer) -> None:
-    server.faults = ["throttled for a second"]
+@pytest.mark.parametrize("fault", ["throttled for a second", "throttled until then"])
+async def test_retry_after_is_waited_for(judge: Make, server: JudgeServer, fault: str) -> None:
+    server.faults = [fault]
     start = time.monotonic()
     assert not (await rows(judge(), PAIRS[:1])).failed
     assert time.monotonic() - start >= 1

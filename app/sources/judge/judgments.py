@@ -64,8 +64,11 @@ class Judgments:
         rows = await self._connection.run(lambda db: db.execute(query, asked).fetchall())
         return {VoteKey(tenant, version, pair, vote): json.loads(numbers) for pair, vote, numbers in rows}
 
-    async def keep(self, key: VoteKey, judgment: Judgment) -> None:
-        """Raises SourceChanged, and stores nothing, where another model said it than the first for this version."""
+    async def keep(self, key: VoteKey, judgment: Judgment) -> Numbers:
+        """What is kept from now on: another process may have been first.
+
+        Raises SourceChanged, and stores nothing, where another model said it than the first for this version.
+        """
         row = {**key._asdict(), "numbers": json.dumps(judgment.numbers)}
 
         def insert(db: Database) -> None:
@@ -74,6 +77,7 @@ class Judgments:
 
         await self._make()
         await self._connection.write(insert)
+        return (await self.kept(key.tenant, key.version, [key.pair]))[key]
 
     async def _make(self) -> None:
         if not self._made:

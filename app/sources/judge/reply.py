@@ -20,7 +20,7 @@ from app.sources.judge.vote import Vote
 
 Numbers = Mapping[str, float | None]
 """Of each criterion that was asked, on its own scale; None where the judge cannot tell."""
-THOUGHT = "</think>"
+THINKING, THOUGHT = "<think>", "</think>"
 NUMBER = re.compile(r"\W*(\d+(?:\.\d+)?)\W*")
 
 
@@ -92,6 +92,8 @@ def _numbers(choice: Choice, vote: Vote) -> tuple[Numbers, bool]:
     if choice.message.refusal:
         return {criterion.name: None for criterion in vote.criteria}, True
     text = (choice.message.content or "").rpartition(THOUGHT)[2].strip()
+    if text.startswith(THINKING):
+        raise CallFailed("the judge has not thought to its end; raise max_tokens", "malformed")
     found, as_asked = _object(text)
     tokens = (choice.logprobs.content if choice.logprobs else None) or []
     numbers = {}

@@ -118,8 +118,7 @@ class JudgeSource:
             return kept[key]
         vote = Vote.of(self._rubric, key.pair, key.vote)
         judgment = await self._asking.ask(vote, pair, lambda: self._judgments.under_way.wanted(key))
-        await self._judgments.keep(key, judgment)
-        return judgment.numbers
+        return await self._judgments.keep(key, judgment)
 
 
 def _version(rubric: Rubric, sampling: Sampling) -> str:
