@@ -78,21 +78,21 @@ class Remote:
         where it is not ``wanted`` any longer. ``read`` raises CallFailed for a reply that it cannot use.
         """
         async with self._turns:
-            began = time.monotonic()
-            for tries_left in range(self.limits.retries, -1, -1):
+            began, tried = time.monotonic(), 0
+            while True:
                 self._require_sense(wanted)
                 await self._pace.turn()
                 try:
                     found = await self._try(body, read)
                 except CallFailed as error:
-                    if error.final or not tries_left or error.seconds > LONGEST_PAUSE:
+                    if error.final or tried == self.limits.retries or error.seconds > LONGEST_PAUSE:
                         self._shut_for(error, began)
                         raise
-                    await self._pause(error, self.limits.retries - tries_left)
+                    await self._pause(error, tried)
+                    tried += 1
                 else:
                     self._succeeded, self._shut = time.monotonic(), None
                     return found
-        raise AssertionError("the last try returns or raises")
 
     @property
     def _turns(self) -> asyncio.Semaphore:

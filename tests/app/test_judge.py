@@ -358,6 +358,16 @@ async def test_two_requests_at_once_and_a_restart_pay_for_each_vote_once(judge: 
     assert (spent.calls, spent.cached, spent.tokens) == (0, 2 * 3 * len(PAIRS), 0)
 
 
+async def test_a_vote_that_another_process_has_stored_meanwhile_is_not_asked_for(
+    judge: Make, server: JudgeServer
+) -> None:
+    server.seconds = 0.02
+    forward, backward = judge(concurrency=1), judge(concurrency=1)
+    one, two = await asyncio.gather(rows(forward), rows(backward, PAIRS[::-1]))
+    assert torch.equal(one.values, two.values.flip(0))
+    assert len(PAIRS) <= len(server.asked) <= len(PAIRS) + 2
+
+
 async def test_an_interrupted_run_keeps_the_votes_that_came(judge: Make, server: JudgeServer) -> None:
     server.seconds = 0.02
     run = asyncio.create_task(rows(judge(TWO, concurrency=2)))

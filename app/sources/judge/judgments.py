@@ -28,6 +28,8 @@ create table if not exists votes (
 ) without rowid;
 create table if not exists judges (version text primary key, model text not null, fingerprint text not null)
 """
+KEEP = "insert or ignore into votes values (:tenant, :version, :pair, :vote, :numbers)"
+FIRST = "insert or ignore into judges values (?, ?, ?)"
 SHOWN = 100
 """Characters of a model's name in a message."""
 
@@ -73,7 +75,7 @@ class Judgments:
 
         def insert(db: Database) -> None:
             _require_same(db, key.version, judgment)
-            db.table("votes").insert(row, ignore=True)
+            db.execute(KEEP, row)
 
         await self._make()
         await self._connection.write(insert)
@@ -93,12 +95,12 @@ class Judgments:
 
 
 def _require_same(db: Database, version: str, judgment: Judgment) -> None:
-    now = {"model": judgment.model, "fingerprint": judgment.fingerprint}
-    db.table("judges").insert({"version": version, **now}, ignore=True)
-    first = next(db.table("judges").rows_where("version = ?", [version]))
-    for what, said in now.items():
-        if said and first[what] and said != first[what]:
+    now = judgment.model, judgment.fingerprint
+    db.execute(FIRST, [version, *now])
+    first = db.execute("select model, fingerprint from judges where version = ?", [version]).fetchone()
+    for what, said, kept in zip(("model", "fingerprint"), now, first, strict=True):
+        if said and kept and said != kept:
             raise SourceChanged(
-                f"the judge says it is {what} {said[:SHOWN]!r}, the judgments kept are of {first[what][:SHOWN]!r}; "
+                f"the judge says it is {what} {said[:SHOWN]!r}, the judgments kept are of {kept[:SHOWN]!r}; "
                 "serve that one again, or set another revision in the recipe and build the basis again"
             )
