@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from judge_recipe import LIKELY, ONE, TWO, settings
 from judge_server import JudgeServer, expected, score
 from listening import listening
 from source_contract import Case, check_source
@@ -23,20 +24,16 @@ from app.sources.judge.judgments import FILE, Judgments
 from app.sources.judge.source import JudgeSource
 from app.sources.opening import openers
 from app.sources.spent import spending
-from elicitation.errors import InvalidInput
-from reward_bases.recipe.reading import read_recipe
+from elicitation.errors import ArtifactMismatch
 from reward_bases.sources.entry import SourceEntry
 from reward_bases.sources.opening import PinnedSource
 from reward_bases.sources.source import Columns, Pair
 from reward_bases.text import Conversation
 
-ONE = '[[criteria]]\nname = "cites"\ntext = "it names its sources"\nreason_first = true\n'
-TWO = f'{ONE}votes = 2\n\n[[criteria]]\nname = "warm"\ntext = "it is warm"\nreason_first = true\nvotes = 3\n'
-LIKELY = '[[criteria]]\nname = "cites"\ntext = "it names its sources"\n'
-RECIPE = '[reference]\nbank = true\n[sources.judge]\nkind = "judge"\n'
 PAIRS = [Pair(Conversation.of("How do I keep basil alive?"), f"Water it {n} times.") for n in range(12)]
 KEY = "sk-7f3a-never-shown"
 
+pytestmark = pytest.mark.slow
 Make = Callable[..., JudgeSource]
 
 
@@ -68,14 +65,6 @@ def judge(tmp_path: Path, url: str) -> Make:
         return source
 
     return make
-
-
-def settings(folder: Path, rubric: str, url: str, **keys: Any) -> dict[str, Any]:
-    (folder / "rubric.toml").write_text(rubric)
-    table = {"url": url, "model": "m", "rubric": "rubric.toml", **keys}
-    lines = [f"{key} = {json.dumps(value)}\n" for key, value in table.items()]
-    (folder / "recipe.toml").write_text(RECIPE + "".join(lines))
-    return dict(read_recipe(folder / "recipe.toml").sources[0].settings)
 
 
 def scores(name: str, pairs: list[Pair]) -> list[float]:
@@ -440,19 +429,7 @@ async def test_what_a_source_spends_is_counted(judge: Make, server: JudgeServer)
     assert (source.spent.calls, source.spent.cached) == (len(PAIRS) + 1, 2)
 
 
-# The version, the card and the key.
-
-
-def test_the_version_is_of_model_rubric_and_sampling_and_of_no_address_or_key(
-    judge: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("MY_JUDGE_KEY", KEY)
-    version = judge().version
-    assert judge(at="https://elsewhere.example/v1", key="MY_JUDGE_KEY", timeout=3, shared=True).version == version
-    others = [judge(TWO), judge(temperature=0.5), judge(max_tokens=9), judge(revision="2"), judge(model="n")]
-    others += [judge(ONE.replace("sources", "books")), judge(LIKELY), judge(f"{ONE}votes = 2\n")]
-    versions = [other.version for other in others]
-    assert len({version, *versions}) == 1 + len(versions)
+# The card and the key.
 
 
 async def test_a_card_opens_the_judge_again_and_refuses_another(judge: Make, tmp_path: Path, url: str) -> None:
@@ -461,7 +438,7 @@ async def test_a_card_opens_the_judge_again_and_refuses_another(judge: Make, tmp
     source = opening["judge"](said)
     entry = SourceEntry("judge", "judge", source.version, source.names, said)
     assert (await PinnedSource(entry, opening).columns(PAIRS)).values[:, 0].tolist() == scores("cites", PAIRS)
-    with pytest.raises(Exception, match="the basis was built on 'older'"):
+    with pytest.raises(ArtifactMismatch, match="the basis was built on 'older'"):
         await PinnedSource(replace(entry, version="older"), opening).columns(PAIRS)
 
 
@@ -490,52 +467,3 @@ async def test_the_key_is_sent_and_shown_nowhere(
     assert "MY_JUDGE_KEY" in recipe
     for text in (*shown, repr(source), str(changed.value), recipe, files, formatted, source.version):
         assert KEY not in text
-
-
-@pytest.mark.parametrize("value", [None, "", "two words", "schlüssel", "line\nbreak"])
-def test_a_key_that_cannot_be_sent_is_refused_without_being_shown(
-    judge: Make, monkeypatch: pytest.MonkeyPatch, value: str | None
-) -> None:
-    monkeypatch.delenv("MY_JUDGE_KEY", raising=False)
-    if value is not None:
-        monkeypatch.setenv("MY_JUDGE_KEY", value)
-    with pytest.raises(InvalidInput, match="MY_JUDGE_KEY holds no key") as refused:
-        judge(key="MY_JUDGE_KEY")
-    assert not value or value not in str(refused.value)
-
-
-# What is refused before anything is asked.
-
-
-@pytest.mark.parametrize(
-    ("rubric", "message"),
-    [
-        (ONE + "scale = [5, 1]\n", r"rubric.toml:5: criteria.0.scale: .*\[5, 1\] does not rise"),
-        (ONE + "scale = [1, 101]\n", r"rubric.toml:5: criteria.0.scale"),
-        (ONE + "votes = 0\n", r"rubric.toml:5: criteria.0.votes"),
-        (TWO + "vote = 1\n", r"rubric.toml:12: criteria.1.vote: Extra inputs"),
-        (ONE + ONE, r"rubric.toml:6: criteria.1.name: 'cites' is taken"),
-        (ONE.replace('text = "it names its sources"\n', ""), r"rubric.toml:1: criteria.0.text: Field required"),
-        ("criteria = []\n", r"rubric.toml:1: criteria"),
-        ("[[criteria]\n", r"rubric .*rubric.toml cannot be read \(.*line 1"),
-    ],
-)
-def test_a_rubric_is_refused_with_its_line(judge: Make, rubric: str, message: str) -> None:
-    with pytest.raises(InvalidInput, match=message):
-        judge(rubric)
-
-
-@pytest.mark.parametrize(
-    ("keys", "message"),
-    [
-        ({"url": "http://me:secret@host/v1"}, r"recipe.toml:5: sources.judge.url"),
-        ({"url": "ftp://host/v1"}, r"recipe.toml:5: sources.judge.url"),
-        ({"key": "sk-1234"}, r"recipe.toml:8: sources.judge.key"),
-        ({"timeout": 0}, r"recipe.toml:8: sources.judge.timeout"),
-        ({"api_key": "x"}, r"recipe.toml:8: sources.judge.api_key: Extra inputs"),
-    ],
-)
-def test_a_table_is_refused_with_its_line(judge: Make, keys: dict[str, Any], message: str) -> None:
-    at = keys.pop("url", "http://localhost/v1")
-    with pytest.raises(InvalidInput, match=message):
-        judge(at=at, **keys)
