@@ -93,7 +93,7 @@ class CallFailed(SourceFailed):
     ``final``: the same call would fail again.
     """
 
-    def __init__(self, message: str, reason: Missing, seconds: float = 0.0, final: bool = False) -> None:
+    def __init__(self, message: str, reason: Missing = "down", seconds: float = 0.0, final: bool = False) -> None:
         super().__init__(message)
         self.reason, self.seconds, self.final = reason, seconds, final
 

@@ -25,8 +25,8 @@ from app.observing.spans import open_spans
 from app.profiles.basis import open_artifact, open_encoder
 from app.scoring.engine import Engine
 from app.settings import Settings
-from app.sources.judge.judgments import FILE, Judgments
 from app.sources.turns import Limits
+from app.storage.judgments import FILE, Judgments
 from app.storage.opening import open_store
 from app.storage.store import Store
 from reward_bases.artifact import DEFAULT, Artifact

@@ -22,9 +22,9 @@ from app.observing.measured import stage
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.counted import CountedSource
 from app.sources.encoding import Encoder, EncodingQueue
-from app.sources.judge.judgments import Judgments
 from app.sources.pinned import PinnedSources
 from app.sources.turns import Limits
+from app.storage.judgments import Judgments
 from reward_bases.artifact import Artifact
 from reward_bases.reading import each
 from reward_bases.sources.features import text_and_encoder

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from app.sources.judge.judgments import FILE, Judgments
 from app.sources.judge.opening import open_judge
+from app.storage.judgments import FILE, Judgments
 from reward_bases.sources.opening import OPENERS, Opener
 
 

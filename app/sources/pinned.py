@@ -2,9 +2,9 @@
 
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.counted import CountedSource
-from app.sources.judge.judgments import Judgments
 from app.sources.limited import LimitedSource
 from app.sources.opening import openers
+from app.storage.judgments import Judgments
 from reward_bases.sources.entry import SourceEntry
 from reward_bases.sources.opening import OPENERS, PinnedSource
 from reward_bases.sources.source import Source

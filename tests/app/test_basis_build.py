@@ -20,8 +20,8 @@ from app.jobs import building
 from app.profiles.basis import open_artifact
 from app.settings import Settings
 from app.sources import remote
-from app.sources.judge.judgments import FILE, Judgments
 from app.sources.opening import openers
+from app.storage.judgments import FILE, Judgments
 from app.storage.opening import open_store
 from elicitation.errors import ArtifactMismatch
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact

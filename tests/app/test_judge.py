@@ -20,10 +20,10 @@ from source_contract import Case, check_source
 from app.caller import CALLER, Caller
 from app.errors import SourceChanged
 from app.sources import remote
-from app.sources.judge.judgments import FILE, Judgments
 from app.sources.judge.source import JudgeSource
 from app.sources.opening import openers
 from app.sources.spent import spending
+from app.storage.judgments import FILE, Judgments
 from elicitation.errors import ArtifactMismatch
 from reward_bases.sources.entry import SourceEntry
 from reward_bases.sources.opening import PinnedSource

@@ -15,8 +15,8 @@ import torch
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from app.sources.judge.judgments import FILE, Judgments
 from app.sources.opening import openers
+from app.storage.judgments import FILE, Judgments
 from reward_bases.recipe.reading import read_recipe
 from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation

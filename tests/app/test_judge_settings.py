@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from judge_recipe import LIKELY, ONE, TWO, settings
 
-from app.sources.judge.judgments import FILE, Judgments
 from app.sources.judge.source import JudgeSource
 from app.sources.opening import openers
+from app.storage.judgments import FILE, Judgments
 from elicitation.errors import InvalidInput
 
 URL = "http://localhost/v1"

@@ -8,11 +8,11 @@ from typing import Any
 import httpx
 
 from app.sources.judge.asking import Sampling
-from app.sources.judge.judgments import Judgments
 from app.sources.judge.rubric import read_rubric
 from app.sources.judge.source import JudgeSource
 from app.sources.remote import Limits, Remote
 from app.sources.spent import Purse
+from app.storage.judgments import Judgments
 from elicitation.errors import InvalidInput
 
 ROUTE = "/chat/completions"

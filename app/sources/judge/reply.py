@@ -17,9 +17,8 @@ from pydantic import BaseModel, Field, ValidationError
 from app.errors import CallFailed
 from app.sources.judge.rubric import Criterion
 from app.sources.judge.vote import Vote
+from app.storage.judgments import Numbers
 
-Numbers = Mapping[str, float | None]
-"""Of each criterion that was asked, on its own scale; None where the judge cannot tell."""
 THINKING, THOUGHT = "<think>", "</think>"
 NUMBER = re.compile(r"\W*(\d+(?:\.\d+)?)\W*")
 

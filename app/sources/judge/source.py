@@ -15,13 +15,12 @@ from torch import Tensor
 from app.caller import CALLER
 from app.errors import CallFailed
 from app.sources.judge.asking import Asking, Sampling
-from app.sources.judge.judgments import Judgments, VoteKey
-from app.sources.judge.reply import Numbers
 from app.sources.judge.rubric import Rubric
 from app.sources.judge.tally import Outcome, Tally, tally
 from app.sources.judge.vote import Vote
 from app.sources.remote import Remote
 from app.sources.spent import Spent
+from app.storage.judgments import Judgments, Numbers, VoteKey
 from reward_bases.sources.source import Columns, Pair
 from reward_bases.text import Conversation
 
@@ -118,7 +117,7 @@ class JudgeSource:
             return kept[key]
         vote = Vote.of(self._rubric, key.pair, key.vote)
         judgment = await self._asking.ask(vote, pair, lambda: self._judgments.under_way.wanted(key))
-        return await self._judgments.keep(key, judgment)
+        return await self._judgments.keep(key, judgment.numbers, judgment.model, judgment.fingerprint)
 
 
 def _version(rubric: Rubric, sampling: Sampling) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean, stdev
 
 from app.errors import Missing
-from app.sources.judge.reply import Numbers
+from app.storage.judgments import Numbers
 
 Outcome = Numbers | Missing
 """What came of a vote."""

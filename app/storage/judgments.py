@@ -14,11 +14,12 @@ from filelock import AsyncFileLock
 from sqlite_utils.db import Database
 
 from app.errors import SourceChanged
-from app.sources.flights import Flights
-from app.sources.judge.reply import Judgment, Numbers
+from app.flights import Flights
 from app.storage.private import private_database, private_folder
 from app.storage.sqlite_connection import Connection
 
+Numbers = Mapping[str, float | None]
+"""Of each criterion that was asked, on its own scale; None where the judge cannot tell."""
 FILE = "keel.db.judgments"
 """In the data folder."""
 TABLES = """
@@ -66,15 +67,15 @@ class Judgments:
         rows = await self._connection.run(lambda db: db.execute(query, asked).fetchall())
         return {VoteKey(tenant, version, pair, vote): json.loads(numbers) for pair, vote, numbers in rows}
 
-    async def keep(self, key: VoteKey, judgment: Judgment) -> Numbers:
+    async def keep(self, key: VoteKey, numbers: Numbers, model: str, fingerprint: str) -> Numbers:
         """What is kept from now on: another process may have been first.
 
         Raises SourceChanged, and stores nothing, where another model said it than the first for this version.
         """
-        row = {**key._asdict(), "numbers": json.dumps(judgment.numbers)}
+        row = {**key._asdict(), "numbers": json.dumps(numbers)}
 
         def insert(db: Database) -> None:
-            _require_same(db, key.version, judgment)
+            _require_same(db, key.version, model, fingerprint)
             db.execute(KEEP, row)
 
         await self._make()
@@ -94,8 +95,7 @@ class Judgments:
         private_database(self._path)
 
 
-def _require_same(db: Database, version: str, judgment: Judgment) -> None:
-    now = judgment.model, judgment.fingerprint
+def _require_same(db: Database, version: str, *now: str) -> None:
     db.execute(FIRST, [version, *now])
     first = db.execute("select model, fingerprint from judges where version = ?", [version]).fetchone()
     for what, said, kept in zip(("model", "fingerprint"), now, first, strict=True):
