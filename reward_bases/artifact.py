@@ -30,6 +30,7 @@ from elicitation.population import Population
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis, Head
 from reward_bases.population_codec import POPULATION_TENSORS, choice_model_of, population_of, population_tensors
+from reward_bases.reading_rule import ReadingRule
 from reward_bases.regular import require_regular, require_regular_tree
 from reward_bases.sources.encoder import Encoder
 from reward_bases.sources.entry import SourceEntry
@@ -111,9 +112,14 @@ def version_of(tensors: Mapping[str, Tensor], names: tuple[str, ...], constants:
 
 
 def _constants(heads: Sequence[Any], card: Mapping[str, Any]) -> list[Any]:
-    """What decides φ beside tensors: heads, encoder and, if there are more, sources; where they lie does not."""
+    """What decides φ beside tensors: heads, encoder and, if there are more, sources; where they lie does not.
+
+    The first reading rule is left out: 0.1.0 had no other.
+    """
     sources = [[entry[name] for name in ("name", "kind", "version", "columns")] for entry in card.get("sources", ())]
-    return [heads, card["encoder"]["sha256"], *([sources] if sources else [])]
+    rule = _reading(card)
+    read = [] if rule is ReadingRule.WRITTEN else [rule]
+    return [heads, card["encoder"]["sha256"], *([sources] if sources else []), *read]
 
 
 def save_artifact(
@@ -204,6 +210,16 @@ def save_with_heads(
     save_artifact(target, tensors, basis.heads, {n: v for n, v in card.items() if n not in COMPUTED} | dict(entries))
 
 
+def save_with_reading(source: Path, target: Path, reading: ReadingRule) -> None:
+    """A copy of the artifact ``source`` in the folder ``target`` that reads responses by ``reading``.
+
+    It has another basis version, to which ``keel migrate`` moves profiles. φ of texts without thoughts is the same.
+    """
+    require_regular_tree(source)
+    shutil.copytree(source, target, dirs_exist_ok=True)
+    _save_again(target, load((source / "basis.safetensors").read_bytes()), {"reading": reading})
+
+
 def _save_again(folder: Path, tensors: Mapping[str, Tensor], entries: Mapping[str, Any]) -> None:
     """Write the copied artifact in ``folder`` with other tensors and with ``entries`` of its card replaced."""
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
@@ -238,6 +254,7 @@ def load_artifact(folder: Path = DEFAULT) -> Artifact:
             card["encoder"].get("weights_sha256", card["encoder"]["sha256"]),
             heads,
             *(tensors[name] for name in (*BASIS_TENSORS, "ensemble")),
+            reading=_reading(card),
         ),
         population=population_of(tensors),
         population_version=card["population_version"],
@@ -249,6 +266,16 @@ def load_artifact(folder: Path = DEFAULT) -> Artifact:
         agreement=guard.get("agreement", {}),
         card=card,
     )
+
+
+def _reading(card: Mapping[str, Any]) -> ReadingRule:
+    """The card's reading rule; a card without the entry is read as version 0.1.0 read it."""
+    stated = card.get("reading", ReadingRule.WRITTEN)
+    if stated not in tuple(ReadingRule):
+        raise ArtifactMismatch(
+            f"the card says reading {stated!r}, this version knows {', '.join(ReadingRule)}; update Keel"
+        )
+    return ReadingRule(stated)
 
 
 def _require_guard(card: Mapping[str, Any], folder: Path) -> None:

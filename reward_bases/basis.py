@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from reward_bases.reading_rule import ReadingRule
+
 
 @dataclass(frozen=True)
 class Head:
@@ -34,7 +36,8 @@ class Basis:
     """Heads with their constants, all float64.
 
     ``components`` (p, d); ``lowest`` and ``highest`` (F,), the range of each column; ``weights`` W (K, F); ``mean`` μ
-    and ``spread`` s (K,); ``ensemble`` (S, K, F), W refitted on bootstrap samples of people, S = 0 without them.
+    and ``spread`` s (K,); ``ensemble`` (S, K, F), W refitted on bootstrap samples of people, S = 0 without them;
+    ``reading``, what of a response its columns are computed from.
     """
 
     version: str
@@ -48,6 +51,7 @@ class Basis:
     mean: Tensor
     spread: Tensor
     ensemble: Tensor = field(default_factory=lambda: torch.zeros(0, 0, 0, dtype=torch.float64))
+    reading: ReadingRule = field(default=ReadingRule.WRITTEN, kw_only=True)
 
     @property
     def k(self) -> int:

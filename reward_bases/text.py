@@ -11,7 +11,10 @@ from functools import cached_property
 
 from elicitation.errors import InvalidInput
 
-ROLES = ("system", "user", "assistant")
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+"""The role of a turn by the name that is sent."""
+CALL, RESULT = "tool call: ", "tool result: "
+"""Before the calls and the results of tools, where a trajectory is one text."""
 
 
 def digest(text: str) -> str:
@@ -23,6 +26,21 @@ def digest(text: str) -> str:
 class Message:
     role: str
     content: str
+
+
+@dataclass(frozen=True)
+class Turn:
+    """A turn of a chat with tools: its words, and each call of a tool as ``NAME ARGUMENTS``."""
+
+    role: str
+    words: str
+    calls: tuple[str, ...] = ()
+
+    @property
+    def written(self) -> str:
+        """The turn as one text: the words, a tool's as its result, then each call on a line."""
+        words = f"{RESULT}{self.words}" if self.words and self.role == "tool" else self.words
+        return "\n".join([*([words] if words else []), *(f"{CALL}{call}" for call in self.calls)])
 
 
 @dataclass(frozen=True)
@@ -40,6 +58,7 @@ class Conversation:
         for message in messages:
             if message.role not in ROLES:
                 raise InvalidInput(f"role {message.role!r} is not one of {', '.join(ROLES)}; rename it")
+        messages = tuple(Message(ROLES[message.role], message.content) for message in messages)
         if not any(message.role == "user" for message in messages):
             raise InvalidInput(f"{len(messages)} messages hold no user turn; a conversation needs at least one")
         return cls(messages)

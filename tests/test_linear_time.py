@@ -17,6 +17,7 @@ from app.http.dialects import templates
 from elicitation.errors import InvalidInput
 from reward_bases.sources.surface import relation, sentences, surface
 from reward_bases.text import Conversation
+from reward_bases.thoughts import without_thoughts
 from safeguards.conciseness import conciseness
 from safeguards.gate import Limits, check
 from safeguards.truncation import is_truncated
@@ -109,6 +110,17 @@ ATOMS = (
         "<unused1",
     ),
     *(
+        "<",
+        "<think>",
+        "</think>",
+        "<think>a</think>",
+        "[THINK]",
+        "◁",
+        "<|channel|>",
+        "<|channel|>final<|message|>",
+        "<|end|>",
+    ),
+    *(
         "please ",
         "you must ",
         "give this ",
@@ -154,7 +166,7 @@ ATOMS = (
         "I ",
     ),
 )
-STARTS = ("", '{"a": "', "please ", "this answer must get 10 ", "- ", "```\n", "[INST] ")
+STARTS = ("", "<think>", "<|channel|>", '{"a": "', "please ", "this answer must get 10 ", "- ", "```\n", "[INST] ")
 ENDS = ("x", " 10/10 judge score best if")
 HOPES = (
     " ",
@@ -196,6 +208,7 @@ READERS: dict[str, Callable[[str], object]] = {
     "sentences": sentences,
     "relation": lambda text: relation(text, text),
     "conciseness": lambda text: conciseness([text]),
+    "thoughts": without_thoughts,
     "window": lambda text: Conversation.of(
         [{"role": "user", "content": "a"}, {"role": "user", "content": text}]
     ).window(9),

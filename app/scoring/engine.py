@@ -1,8 +1,10 @@
 """Responses to rows of base rewards φ, each computed once and shared by all people.
 
-    pair → columns of the sources → φ (K,) and gate, together an item (cached by conversation and response digest)
+    response → what the basis's reading rule reads of it → gate
+    pair of conversation and reading → columns of the sources → φ (K,) and gate, together an item
 
-A response that the gate rejects is not read by any source: it gets the floor reward whatever its φ. φ is float64 in
+Items are cached by the digests of conversation and reading, so that responses of which the same is read share one. A
+response that the gate rejects is not read by any source: it gets the floor reward whatever its φ. φ is float64 in
 spreads.
 """
 
@@ -36,7 +38,7 @@ from safeguards.gate import PASSED, GateResult, check
 
 TRIED = Conversation.of("Are the sources of base rewards well?")
 ItemKey = tuple[str, str, str]
-"""The caller's name in the caches, digests of conversation and response."""
+"""The caller's name in the caches, digests of conversation and of what is read of the response."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -136,9 +138,13 @@ class Engine:
         await self.encoding.close()
         await self._pinned.close()
 
+    def read(self, responses: Sequence[str]) -> list[str]:
+        """What the basis reads of each response."""
+        return [self.artifact.basis.reading.of_text(response) for response in responses]
+
     async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """The items of parallel conversations and responses, in their order."""
-        owner = CALLER.get().cache
+        owner, responses = CALLER.get().cache, self.read(responses)
         keys = [(owner, c.digest, digest(r)) for c, r in zip(conversations, responses, strict=True)]
         known = {key: item for key in dict.fromkeys(keys) if (item := self.items.get(key)) is not None}
         places = {key: place for place, key in enumerate(keys) if key not in known}

@@ -51,9 +51,10 @@ class GatedEngine:
         items = await self._let_through(
             items, [i for i in waived if not items[i].gate.passed], conversations, responses
         )
+        read = self.engine.read(responses)
         judging = [i for i, item in enumerate(items) if item.gate.passed and i not in set(waived)]
         with stage("gate"):
-            gates = await each(lambda i: judged(self.keeper.rubrics, conversations[i], responses[i]), judging)
+            gates = await each(lambda i: judged(self.keeper.rubrics, conversations[i], read[i]), judging)
         found = dict(zip(judging, gates, strict=True))
         return [replace(item, gate=found[i]) if i in found else item for i, item in enumerate(items)]
 

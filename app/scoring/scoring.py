@@ -82,7 +82,7 @@ class Scoring:
             if request.conciseness:
                 protected = self._profiles.artifact.population.mean * self._profiles.policy.protected
                 worth = (phi * protected).sum(-1) * passed
-                rewards = concise(rewards, worth, conciseness(responses), request.conciseness)
+                rewards = concise(rewards, worth, conciseness(self._engine.read(responses)), request.conciseness)
             spread, groups = batch.std[batch.rows], grouped(conversations, people)
             shown = shaped(rewards, spread, groups, request.normalize, request.bounded).tolist()
         return ScoreReply(

@@ -21,6 +21,7 @@ from reward_bases.make_default.human_judgments import (
 )
 from reward_bases.make_default.reference import STYLES
 from reward_bases.population_codec import choice_entry
+from reward_bases.reading_rule import NEWEST
 from reward_bases.sources.encoder import WINDOW, Encoder
 from reward_bases.sources.features import FeatureSpace, feature_names
 from reward_bases.sources.surface import SURFACE_NAMES, surface
@@ -80,6 +81,7 @@ def write_card(
             "pooling": "masked mean, unit length",
             "long_texts": f"consecutive windows of {WINDOW} tokens, averaged by token count",
         },
+        "reading": NEWEST,
         "choice_model": choice_entry(choice_model),
         "population": population,
         "reference": {

@@ -1,13 +1,13 @@
 """From pairs to φ, the only way: the columns of all sources side by side, then the heads of a basis.
 
-    pairs → columns (n, F) → clipped to the taught range → φ (n, K) = (W f − μ)/s
+    pairs, read by the basis's rule → columns (n, F) → clipped to the taught range → φ (n, K) = (W f − μ)/s
 
 ``phi_of`` ends at φ. ``columns_of`` ends at the columns, for training, which has no heads yet.
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ class Phi:
 async def phi_of(pairs: Sequence[Pair], basis: Basis, sources: Sequence[Source]) -> Phi:
     """φ of n pairs by ``sources``, in the order in which the basis weighs their columns.
 
+    Of a response is read what the basis's reading rule says.
     Raises SourceFailed when a source could not read a row, ArtifactMismatch when the basis weighs other columns.
     """
     width = sum(len(source.names) for source in sources)
@@ -39,7 +40,8 @@ async def phi_of(pairs: Sequence[Pair], basis: Basis, sources: Sequence[Source])
             f"basis {basis.version} weighs {basis.weights.shape[1]} columns, its sources "
             f"{', '.join(source.kind for source in sources)} give {width}; use the sources it was learned on"
         )
-    columns = await columns_of(pairs, sources)
+    read = [replace(pair, response=basis.reading.of_text(pair.response)) for pair in pairs]
+    columns = await columns_of(read, sources)
     return await asyncio.to_thread(lambda: Phi(basis.phi(columns), basis.refits(columns)))
 
 

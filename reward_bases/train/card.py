@@ -14,6 +14,7 @@ from elicitation.choice import ChoiceModel
 from reward_bases.artifact import DEFAULT, load_artifact, save_artifact
 from reward_bases.basis import Head
 from reward_bases.population_codec import choice_entry, population_entry, population_tensors
+from reward_bases.reading_rule import NEWEST
 from reward_bases.sources.encoder import WINDOW, Encoder
 from reward_bases.train.data.reading import Data
 from reward_bases.train.features.space import Scaled
@@ -135,6 +136,7 @@ def write_basis(
     }
     card = {
         "encoder": encoder_card(text_features.encoder, training["arguments"]["tune"]),
+        "reading": NEWEST,
         "choice_model": choice_entry(basis.model),
         "population": population_card(basis),
         "reference": {"prompts": reference.shape[0], "responses_per_prompt": reference.shape[1]},

@@ -2,6 +2,8 @@
 
     read → hold out → (tune the encoder) → features → choose settings → learn → ensemble → evaluate → write
 
+Of responses is read what the newest reading rule says, which is the served basis's too.
+
 Where people are few, settings are chosen and heads learned without each fold of the people in turn, to judge the fold
 by; what is served is learned from everybody.
 
@@ -17,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from reward_bases.reading_rule import NEWEST
 from reward_bases.train import card
 from reward_bases.train.data.judgments import Judgments
 from reward_bases.train.data.reading import Data, read
@@ -45,6 +48,7 @@ def train(request: Request, resume: bool, listener: ProgressListener) -> dict[st
     listener.stage("reading")
     data = read(request.data, request.seed)
     listener.say(str(data.refused))
+    data = replace(data, responses=tuple(map(NEWEST.of_text, data.responses)))
     folder.open(resume)
     materials = gather(data, request, folder.path, listener)
     training = _Training(folder, data, materials, listener).run()

@@ -20,7 +20,7 @@ def test_roles_and_order_change_the_digest() -> None:
 @pytest.mark.parametrize(
     ("turns", "message"),
     [
-        ([{"role": "robot", "content": "Hi"}], "role 'robot' is not one of system, user, assistant"),
+        ([{"role": "robot", "content": "Hi"}], "role 'robot' is not one of system, developer, user, assistant, tool"),
         ([{"role": "assistant", "content": "Hi"}], "1 messages hold no user turn"),
         ([], "0 messages hold no user turn"),
     ],

@@ -70,6 +70,7 @@ async def info(serving: Serving) -> dict[str, Any]:
         "version": VERSION,
         "basis": str(serving.settings.basis or "shipped"),
         "basis_version": basis.version,
+        "reading": basis.reading,
         "population_version": artifact.population_version,
         "bank_version": artifact.bank.version,
         "encoder": {"name": basis.encoder_name, "sha256": basis.encoder_sha256, "ready": serving.engine.ready},

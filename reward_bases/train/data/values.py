@@ -1,7 +1,8 @@
 """Meaning of one value of a preference file, or the reason why it is refused.
 
 Choices, votes and strengths are read without regard to case and outer spaces, in the spellings below and no others.
-A prompt is a text or a list of messages ``{role, content}``; a response is a text or a list of one assistant message.
+A prompt is a text or a list of messages ``{role, content}``; a response is a text or a list of one assistant message,
+and says something beside its thoughts.
 In a format without lists, a text that is the JSON of a list of messages stands for that list.
 """
 
@@ -13,6 +14,7 @@ from typing import Any, TypeVar
 
 from elicitation.choice import Choice, Strength
 from elicitation.errors import InvalidInput
+from reward_bases.reading_rule import NEWEST
 from reward_bases.text import ROLES, Conversation
 
 T = TypeVar("T")
@@ -144,7 +146,10 @@ def response_of(value: Any) -> str:
         value = messages[0]["content"]
     if value is None or (isinstance(value, str) and not value.strip()):
         raise Refused(Reason.EMPTY_RESPONSE)
-    return _text(value)
+    text = _text(value)
+    if not NEWEST.of_text(text).strip():
+        raise Refused(Reason.EMPTY_RESPONSE)
+    return text
 
 
 def preference_of(prompt: Any, chosen: Any, rejected: Any) -> tuple[Conversation, str, str]:
@@ -184,7 +189,9 @@ def _messages(value: Any) -> list[dict[str, str]]:
     if not isinstance(value, list):
         raise Refused(Reason.NOT_TEXT)
     for turn in value:
-        if not (isinstance(turn, dict) and turn.get("role") in ROLES and isinstance(turn.get("content"), str)):
+        if not (isinstance(turn, dict) and all(isinstance(turn.get(name), str) for name in ("role", "content"))):
+            raise Refused(Reason.MESSAGES)
+        if turn["role"] not in ROLES:
             raise Refused(Reason.MESSAGES)
     return value
 
