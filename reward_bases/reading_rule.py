@@ -8,6 +8,7 @@ from reward_bases.text import Turn
 from reward_bases.thoughts import without_thoughts
 
 ASSISTANT = "assistant"
+RESULT = "tool result: "
 
 
 class View(StrEnum):
@@ -34,17 +35,18 @@ class ReadingRule(StrEnum):
         """The view of a trajectory as one text, each turn without its thoughts.
 
         The answer is the assistant's last turn that has words; by rule ``1`` it is all of the assistant's words, a turn
-        a line. A trace is ``Turn.written`` of every turn, a turn a line.
+        a line. A trace is ``Turn.written`` of every turn, a turn a line, with ``tool result: `` before a tool's words.
         """
         if view is View.TRACE:
-            return "\n".join(text for turn in turns if (text := self._shown(turn).written))
+            return "\n".join(filter(None, map(self._traced, turns)))
         words = [turn.words for turn in turns if turn.role == ASSISTANT]
         if self is ReadingRule.WRITTEN:
             return "\n".join(words)
         return next((self.of_text(said) for said in reversed(words) if said.strip()), "")
 
-    def _shown(self, turn: Turn) -> Turn:
-        return replace(turn, words=self.of_text(turn.words), calls=tuple(map(self.of_text, turn.calls)))
+    def _traced(self, turn: Turn) -> str:
+        read = replace(turn, words=self.of_text(turn.words), calls=tuple(map(self.of_text, turn.calls)))
+        return f"{RESULT}{read.written}" if read.words and turn.role == "tool" else read.written
 
 
 NEWEST = ReadingRule.SHOWN

@@ -13,8 +13,8 @@ from elicitation.errors import InvalidInput
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 """The role of a turn by the name that is sent."""
-CALL, RESULT = "tool call: ", "tool result: "
-"""Before the calls and the results of tools, where a trajectory is one text."""
+CALL = "tool call: "
+"""Before each call of a tool where a turn is one text."""
 
 
 def digest(text: str) -> str:
@@ -38,9 +38,8 @@ class Turn:
 
     @property
     def written(self) -> str:
-        """The turn as one text: the words, a tool's as its result, then each call on a line."""
-        words = f"{RESULT}{self.words}" if self.words and self.role == "tool" else self.words
-        return "\n".join([*([words] if words else []), *(f"{CALL}{call}" for call in self.calls)])
+        """The words, then each call on a line."""
+        return "\n".join([*filter(None, [self.words]), *(f"{CALL}{call}" for call in self.calls)])
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from app.errors import NotFound
 from app.people.asking import Asking
 from app.profiles.profiles import Profiles, require_person
 from app.schemas.asking import AnchorReply, AnchorRequest
+from app.schemas.messages import flagged
 from app.scoring import bounds
 from app.scoring.engine import Engine
 from app.scoring.variation import latest, variation
@@ -51,13 +52,14 @@ class Anchoring:
                 await self._store.add_anchor_rating(key, stored)
             found = await variation(self._store, self._engine, key, await self._profiles.of(person))
             standing_ratings = len(latest(await self._store.anchor_ratings(key), person.position))
-        return _reply(stored.anchor_id, standing_ratings, found)
+        unread = flagged(*(text for text in (request.prompt, request.response) if text is not None))
+        return _reply(stored.anchor_id, standing_ratings, found).model_copy(update={"flags": unread})
 
     async def _rated(self, key: PersonKey, request: AnchorRequest) -> tuple[Conversation, str]:
         """The response that is rated; raises InvalidInput when the gate rejects it."""
         if request.prompt is not None and request.response is not None:
             conversation = bounds.conversation(request.prompt, self._settings)
-            response = bounds.response(request.response, self._settings)
+            (response,) = await bounds.responses([request.response], request.view, self._engine.reading, self._settings)
         else:
             questions = {question.question_id: question for question in await self._store.questions(key)}
             question = questions.get(request.question_id or "")

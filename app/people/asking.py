@@ -17,8 +17,8 @@ from app.observing.measured import stage
 from app.people.pool import Pool
 from app.profiles.evidence import difference
 from app.profiles.profiles import Profile, Profiles, require_person
-from app.schemas.asking import AnswerReply, AnswerRequest, AskRequest, Progress, QuestionReply, UndoReply
-from app.schemas.base import SEED_END, Message
+from app.schemas.asking import AnswerReply, AnswerRequest, AskRequest, Progress, QuestionReply, Turn, UndoReply
+from app.schemas.base import SEED_END
 from app.scoring.bounds import require_at_most
 from app.settings import Settings
 from app.storage.store import Answer, Correction, Entry, Person, PersonKey, Question, Store, active_answers, now
@@ -209,8 +209,8 @@ def _replayed(log: Sequence[Entry], idempotency_key: str | None, request_digest:
     return entry
 
 
-def _prompt(conversation: Conversation) -> str | list[Message]:
+def _prompt(conversation: Conversation) -> str | list[Turn]:
     """Plain text for a single user turn."""
     if len(conversation.messages) == 1:
         return conversation.last_user
-    return [Message.model_validate(asdict(message)) for message in conversation.messages]
+    return [Turn.model_validate(asdict(message)) for message in conversation.messages]

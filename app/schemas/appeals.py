@@ -2,8 +2,10 @@
 
 from pydantic import ConfigDict, Field
 
-from app.schemas.base import Completion, Prompt, Reply, Strict, Unicode, UserId, limit
+from app.schemas.base import Reply, Strict, Unicode, UserId, limit
+from app.schemas.messages import Completion, Prompt, Viewed
 from app.storage.appeals import Verdict
+from reward_bases.reading_rule import View
 
 
 class AppealRequest(Strict):
@@ -11,6 +13,7 @@ class AppealRequest(Strict):
 
     prompt: Prompt
     response: Completion
+    view: Viewed = View.ANSWER
     user_id: UserId | None = None
     note: Unicode | None = Field(
         default=None, description="reason why it should pass", json_schema_extra=limit("max_note_chars")

@@ -5,21 +5,20 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from app.schemas.base import (
-    Completion,
     Flag,
     JsonSchema,
-    Message,
     Name,
-    Prompt,
     Reply,
     Seed,
     Strict,
     Unicode,
     limit,
 )
+from app.schemas.messages import Completion, Flags, Prompt, Viewed
 from elicitation.acquisition import Rule
 from elicitation.anchors import Level
 from elicitation.choice import Choice, Strength
+from reward_bases.reading_rule import View
 
 NOTHING: JsonSchema = {"type": "null"}
 
@@ -32,11 +31,16 @@ class AskRequest(Strict):
     force: Flag = Field(default=False, description="ask although no further question is worth asking")
 
 
+class Turn(Reply):
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str
+
+
 class QuestionReply(Reply):
     """Two responses to one prompt, on random sides."""
 
     question_id: str
-    prompt: str | list[Message]
+    prompt: str | list[Turn]
     left: str
     right: str
     number: int = Field(description="number of this question, from 1")
@@ -111,6 +115,7 @@ class AnchorRequest(Strict):
     level: Level
     prompt: Prompt | None = None
     response: Completion | None = None
+    view: Viewed = View.ANSWER
     question_id: Name | None = None
     side: Literal["left", "right"] | None = None
 
@@ -137,3 +142,4 @@ class AnchorReply(Reply):
     aleatoric: float | None = Field(description="standard deviation of the noise in the person's ratings")
     acceptable: float | None = Field(description="reward above which a response is rated acceptable")
     excellent: float | None = Field(description="reward above which a response is rated excellent")
+    flags: Flags = None

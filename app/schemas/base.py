@@ -4,7 +4,7 @@ What the code refuses stands in the JSON schema too, so that a client can check 
 and not pydantic checks a rule, since its message helps more, ``json_schema_extra`` states the rule.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -58,6 +58,11 @@ def limit(setting: str, beyond: int = 0, **keywords: Any) -> JsonSchema:
     return {SETTING: setting, **({BEYOND: beyond} if beyond else {}), **keywords}
 
 
+def absent(value: object) -> bool:
+    """Whether a field is left out where it is written: nobody expects a null."""
+    return value is None
+
+
 def having(**properties: Any) -> JsonSchema:
     """The JSON schema of a list with at least one object of these properties."""
     return {"contains": {"type": "object", "properties": properties, "required": list(properties)}}
@@ -93,26 +98,6 @@ class Reply(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-class Message(Strict):
-    role: Literal["system", "user", "assistant"]
-    content: Words
-
-
-TEXT_HELP = "plain text, or messages {role, content}"
-ASKED = [having(role={"const": "user"}), having(content=SAID)]
-SPOKEN: JsonSchema = {"items": {"properties": {"role": {"const": "assistant"}}}}
-Text = Unicode | Messages[Message]
-"""A prompt or a response in code."""
-Prompt = Annotated[
-    Said | Annotated[Messages[Message], Field(min_length=1, json_schema_extra=limit("max_messages", allOf=ASKED))],
-    Field(description=TEXT_HELP),
-]
-"""At least one message is the user's, and one says something."""
-Completion = Annotated[
-    Words | Annotated[Messages[Message], Field(min_length=1, json_schema_extra=limit("max_messages", allOf=[SPOKEN]))],
-    Field(description=TEXT_HELP),
-]
-"""All messages are the assistant's."""
 PROFILE_VERSION = r"^([0-9]{1,9})-([0-9a-f]{12})(?:-([0-9a-f]{6}))?$"
 """Whose parts ``app.profiles.profiles.VERSION`` reads."""
 ProfileVersion = Annotated[

@@ -7,14 +7,12 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.schemas.base import (
     BasisVersion,
-    Completion,
     Flag,
     Kappa,
     Many,
     Number,
     Positive,
     ProfileVersion,
-    Prompt,
     Reply,
     Seed,
     Strict,
@@ -22,6 +20,8 @@ from app.schemas.base import (
     UserId,
     limit,
 )
+from app.schemas.messages import Completion, Flags, Prompt, Viewed
+from reward_bases.reading_rule import View
 
 
 class RankRule(StrEnum):
@@ -42,6 +42,7 @@ RULE_PARAMETERS = {"kappa": RankRule.LCB, "rho": RankRule.DRRO, "seed": RankRule
 class RankRequest(Strict):
     prompt: Prompt
     candidates: Many[Completion] = Field(min_length=1, json_schema_extra=limit("max_candidates"))
+    view: Viewed = View.ANSWER
     user_id: UserId | None = None
     rule: RankRule = Field(
         default=RankRule.MEAN,
@@ -94,6 +95,7 @@ class RankedReply(Reply):
     probability: float = Field(
         description="probability of being chosen from this set: softmax of the rule's values over beta"
     )
+    flags: Flags = None
 
 
 class CurvePoint(Reply):

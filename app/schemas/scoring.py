@@ -6,19 +6,20 @@ from pydantic import ConfigDict, Field, model_validator
 
 from app.schemas.base import (
     BasisVersion,
-    Completion,
     Flag,
     Kappa,
     Many,
     Number,
     ProfileVersion,
-    Prompt,
     Reply,
     Strict,
     Temperature,
     UserId,
+    absent,
     limit,
 )
+from app.schemas.messages import Completion, Flags, Prompt, Viewed
+from reward_bases.reading_rule import View
 from safeguards.shaping import Normalization
 
 ROWS = limit("max_items")
@@ -29,6 +30,7 @@ class ScoreRequest(Strict):
 
     prompts: Many[Prompt] = Field(min_length=1, json_schema_extra=ROWS)
     completions: Many[Completion] = Field(min_length=1, json_schema_extra=ROWS)
+    view: Viewed = View.ANSWER
     user_id: UserId | None = None
     user_ids: Annotated[Many[UserId], Field(min_length=1, json_schema_extra=ROWS)] | None = None
     profile_version: ProfileVersion | None = None
@@ -126,12 +128,16 @@ class ScoreReply(Reply):
         description="each head's share of every reward, and the gate's, in nats: they sum to the reward before "
         "`normalize`, `bounded` and `conciseness`. The gate's is the floor reward of a response that it rejects",
     )
+    flags: list[list[str]] | None = Field(
+        default=None, exclude_if=absent, description="those of each completion; left out where all was read"
+    )
 
 
 class CompareRequest(Strict):
     prompt: Prompt
     a: Completion
     b: Completion
+    view: Viewed = View.ANSWER
     user_id: UserId | None = None
     profile_version: ProfileVersion | None = None
     basis_version: BasisVersion | None = None
@@ -143,3 +149,4 @@ class CompareReply(Reply):
     p_a: float
     p_b: float
     p_same: float
+    flags: Flags = None

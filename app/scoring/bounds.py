@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
-from app.schemas.base import Message, Text
+from app.schemas.messages import Message, Text, turns
 from app.settings import Settings
 from elicitation.errors import InvalidInput
-from reward_bases.text import Conversation
+from reward_bases.reading import each
+from reward_bases.reading_rule import ReadingRule, View
+from reward_bases.text import Conversation, Turn
 
-ASSISTANT = "assistant"
+USER, ASSISTANT, TOOL = "user", "assistant", "tool"
+TEXT = "max_text_chars"
 TEMPLATE_CHARS = 64
 """Characters that a chat template writes around one message."""
 
@@ -60,26 +63,49 @@ def conversations(prompts: Sequence[Text], settings: Settings) -> list[Conversat
 
 def conversation(prompt: Text, settings: Settings) -> Conversation:
     """A prompt as a conversation; raises InvalidInput when it is empty or too long."""
-    messages = prompt if isinstance(prompt, list) else [Message(role="user", content=prompt)]
-    require_at_most("messages in one prompt", len(messages), "max_messages", settings)
-    text = "".join(message.content for message in messages)
-    if not text.strip():
-        raise InvalidInput("a prompt is empty; say what the response answers")
-    require_at_most("characters in one prompt", len(text), "max_text_chars", settings)
-    return Conversation.of([{"role": message.role, "content": message.content} for message in messages])
+    asked = [Turn(USER, prompt)] if isinstance(prompt, str) else _turns(prompt, "prompt", settings)
+    if not any(turn.words.strip() for turn in asked):
+        raise InvalidInput("a prompt is empty; say what the response answers, in words: images and files are not read")
+    written = [{"role": turn.role, "content": turn.written} for turn in asked]
+    require_at_most("characters in one prompt", sum(len(turn["content"]) for turn in written), TEXT, settings)
+    return Conversation.of(written)
 
 
-def response(completion: Text, settings: Settings) -> str:
-    """A completion as text: its own, or that of its assistant messages. An empty one is left to the gate."""
-    if not isinstance(completion, str):
-        require_at_most("messages in one response", len(completion), "max_messages", settings)
-    text = completion if isinstance(completion, str) else _said(completion)
-    require_at_most("characters in one response", len(text), "max_text_chars", settings)
+async def responses(completions: Sequence[Text], view: View, reading: ReadingRule, settings: Settings) -> list[str]:
+    """Each completion as text: its own, or the view of its messages. An empty one is left to the gate.
+
+    Messages are read on another thread. Raises InvalidInput for too long a response, or one that others speak in.
+    """
+
+    def read(completion: Text) -> str:
+        return _response(completion, view, reading, settings)
+
+    if all(isinstance(completion, str) for completion in completions):
+        return [read(completion) for completion in completions]
+    return await each(read, completions)
+
+
+def _response(completion: Text, view: View, reading: ReadingRule, settings: Settings) -> str:
+    text = completion if isinstance(completion, str) else _viewed(completion, view, reading, settings)
+    require_at_most("characters in one response", len(text), TEXT, settings)
     return text
 
 
-def _said(messages: Sequence[Message]) -> str:
-    others = {message.role for message in messages} - {ASSISTANT}
+def _viewed(messages: Sequence[Message], view: View, reading: ReadingRule, settings: Settings) -> str:
+    said = _turns(messages, "response", settings)
+    others = {turn.role for turn in said} - {ASSISTANT, TOOL}
     if others:
-        raise InvalidInput(f"a completion holds a message of role {min(others)!r}; only {ASSISTANT!r} can be scored")
-    return "\n".join(message.content for message in messages)
+        raise InvalidInput(
+            f"a completion holds a message of role {min(others)!r}; only {ASSISTANT!r} can be scored, with what "
+            f"{TOOL!r} gave it"
+        )
+    return reading.of_trajectory(said, view)
+
+
+def _turns(messages: Sequence[Message], where: str, settings: Settings) -> list[Turn]:
+    """The turns of messages; raises InvalidInput when there are too many, or too many blocks or calls in one."""
+    require_at_most(f"messages in one {where}", len(messages), "max_messages", settings)
+    for message in messages:
+        longest = max(map(len, message.lists))
+        require_at_most("blocks or calls in one message", longest, "max_messages", settings)
+    return turns(messages)

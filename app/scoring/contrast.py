@@ -15,6 +15,7 @@ from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.gatekeeping import GatedEngine
 from app.settings import Settings
 from elicitation.errors import InvalidInput
+from reward_bases.reading_rule import ReadingRule
 from reward_bases.text import Conversation
 
 
@@ -38,7 +39,7 @@ async def against(
     n, k = len(conversations), batch.guarded.shape[1]
     if not request.contrastive:
         return Baseline(*(torch.zeros(*shape, dtype=torch.float64) for shape in ((n,), (n, k + 1), (n, k))))
-    texts = _texts(request, n, settings)
+    texts = await _texts(request, n, engine.reading, settings)
     owner = torch.arange(n).repeat_interleave(torch.tensor([len(row) for row in texts]))
     bounds.require_at_most("baseline responses over all rows", len(owner), "max_items", settings)
     items = await engine.items_of(
@@ -58,9 +59,9 @@ async def against(
     return Baseline(rewards / count, shares / count[:, None], means / count[:, None])
 
 
-def _texts(request: ScoreRequest, rows: int, settings: Settings) -> list[list[str]]:
+async def _texts(request: ScoreRequest, rows: int, reading: ReadingRule, settings: Settings) -> list[list[str]]:
     """The baselines of each row as texts."""
     given = request.baselines if request.baseline is None else [request.baseline] * rows
     if given is None or len(given) != rows:
         raise InvalidInput(f"{len(given or ())} lists of baselines for {rows} completions; send one per completion")
-    return [[bounds.response(text, settings) for text in row] for row in given]
+    return [await bounds.responses(row, request.view, reading, settings) for row in given]

@@ -1,9 +1,10 @@
 """One reward taken apart: what is said of it beside its value."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from torch import Tensor
 
+from app.schemas.messages import Text, flagged
 from app.schemas.scoring import DetailReply, GateReply, ScoreRequest
 from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.contrast import Baseline
@@ -21,6 +22,19 @@ GATE = "gate"
 def component_names(basis: Basis) -> list[str]:
     """The columns of ``CoefficientBatch.shares``."""
     return [*basis.names, GATE]
+
+
+def flags(request: ScoreRequest) -> list[list[str]] | None:
+    """The flags of each completion; None where all was read."""
+    found = [flagged(*texts) or [] for texts in _read_for(request)]
+    return found if any(found) else None
+
+
+def _read_for(request: ScoreRequest) -> Iterator[tuple[Text, ...]]:
+    """The texts that the reward of each completion depends on."""
+    own = request.baselines or [request.baseline or []] * len(request.completions)
+    for prompt, completion, baseline in zip(request.prompts, request.completions, own, strict=True):
+        yield (prompt, completion, *baseline)
 
 
 def details(
@@ -48,6 +62,7 @@ def details(
         (phi * batch.guarded[batch.rows]).tolist(),
         own,
         _preferred(mean, std, own, request),
+        flags(request) or [[]] * len(items),
     )
     return [_detail(artifact.basis.names, *row) for row in zip(*columns, strict=True)]
 
@@ -75,6 +90,7 @@ def _detail(
     shares: Sequence[float],
     noise: float | None,
     preferred: float | None,
+    flags: Sequence[str],
 ) -> DetailReply:
     passed = item.gate.passed
     return DetailReply(
@@ -89,6 +105,6 @@ def _detail(
         raw=raw if passed else None,
         guarded=guarded,
         gate=GateReply(passed=passed, reasons=item.gate.reasons),
-        flags=[] if item.in_domain else [OUT_OF_DOMAIN],
+        flags=[*([] if item.in_domain else [OUT_OF_DOMAIN]), *flags],
         heads=dict(zip(names, shares, strict=True)) if passed else {},
     )

@@ -29,6 +29,7 @@ from app.sources.turns import Limits
 from app.storage.judgments import Judgments
 from reward_bases.artifact import Artifact
 from reward_bases.reading import each
+from reward_bases.reading_rule import ReadingRule
 from reward_bases.sources.features import text_and_encoder
 from reward_bases.sources.phi import Phi, phi_of
 from reward_bases.sources.source import Pair, Source
@@ -37,6 +38,7 @@ from safeguards.domain import Domain
 from safeguards.gate import PASSED, GateResult, check
 
 TRIED = Conversation.of("Are the sources of base rewards well?")
+LARGE_CHARACTERS = 50_000
 ItemKey = tuple[str, str, str]
 """The caller's name in the caches, digests of conversation and of what is read of the response."""
 
@@ -106,6 +108,11 @@ class Engine:
         return other
 
     @property
+    def reading(self) -> ReadingRule:
+        """What of a response is read."""
+        return self.artifact.basis.reading
+
+    @property
     def ready(self) -> bool:
         return self.encoding.ready
 
@@ -138,13 +145,15 @@ class Engine:
         await self.encoding.close()
         await self._pinned.close()
 
-    def read(self, responses: Sequence[str]) -> list[str]:
-        """What the basis reads of each response."""
-        return [self.artifact.basis.reading.of_text(response) for response in responses]
+    async def read(self, responses: Sequence[str]) -> list[str]:
+        """What the basis reads of each response; much text is read on another thread."""
+        if self.reading is ReadingRule.SHOWN and sum(map(len, responses)) > LARGE_CHARACTERS:
+            return await each(self.reading.of_text, responses)
+        return [self.reading.of_text(response) for response in responses]
 
     async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """The items of parallel conversations and responses, in their order."""
-        owner, responses = CALLER.get().cache, self.read(responses)
+        owner, responses = CALLER.get().cache, await self.read(responses)
         keys = [(owner, c.digest, digest(r)) for c, r in zip(conversations, responses, strict=True)]
         known = {key: item for key in dict.fromkeys(keys) if (item := self.items.get(key)) is not None}
         places = {key: place for place, key in enumerate(keys) if key not in known}

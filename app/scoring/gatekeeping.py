@@ -12,6 +12,7 @@ from app.scoring.engine import Engine, Item
 from app.scoring.rubrics import Rubric, judged
 from app.storage.appeals import AppealStore
 from reward_bases.reading import each
+from reward_bases.reading_rule import ReadingRule
 from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation, digest
 
@@ -36,6 +37,11 @@ class GatedEngine:
     keeper: Gatekeeper
     tenant_id: str
 
+    @property
+    def reading(self) -> ReadingRule:
+        """What of a response is read."""
+        return self.engine.reading
+
     async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """As ``Engine.items_of``; raises RubricFailed when a rubric does not work."""
         items = await self._judged(conversations, responses)
@@ -51,7 +57,7 @@ class GatedEngine:
         items = await self._let_through(
             items, [i for i in waived if not items[i].gate.passed], conversations, responses
         )
-        read = self.engine.read(responses)
+        read = await self.engine.read(responses)
         judging = [i for i, item in enumerate(items) if item.gate.passed and i not in set(waived)]
         with stage("gate"):
             gates = await each(lambda i: judged(self.keeper.rubrics, conversations[i], read[i]), judging)

@@ -15,13 +15,14 @@ from torch import Tensor
 from app.observing.measured import stage
 from app.observing.metrics import count_served
 from app.profiles.profiles import Profile, Profiles
-from app.schemas.base import SEED_END, Text
+from app.schemas.base import SEED_END
+from app.schemas.messages import Completion, flagged
 from app.schemas.ranking import RankedReply, RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, ScoreReply, ScoreRequest
 from app.scoring import bounds
 from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.contrast import Baseline, against
-from app.scoring.details import component_names, details
+from app.scoring.details import component_names, details, flags
 from app.scoring.engine import Engine, Item
 from app.scoring.gatekeeping import Gatekeeper
 from app.scoring.ranking import Candidates, curve_of, rank_set
@@ -33,6 +34,7 @@ from app.settings import Settings
 from app.storage.store import Person, PersonKey, Store
 from elicitation.errors import InvalidInput
 from elicitation.predict import predict
+from reward_bases.reading_rule import View
 from reward_bases.text import Conversation
 from safeguards.conciseness import concise, conciseness
 from safeguards.shaping import shaped
@@ -51,7 +53,7 @@ class Scoring:
         """``people`` names one person per row, or None for the aggregate."""
         self._require_parallel(request, people)
         conversations = bounds.conversations(request.prompts, self._settings)
-        responses = [bounds.response(completion, self._settings) for completion in request.completions]
+        responses = await self._responses(request.completions, request.view)
         distinct = {name: place for place, name in enumerate(dict.fromkeys(people))}
         profiles = await self._of(tenant_id, list(distinct), pins(request, people), request.basis_version)
         engine = self._gatekeeper.engine(self._engine, tenant_id)
@@ -72,6 +74,7 @@ class Scoring:
                 basis_version=self._engine.artifact.basis.version,
                 profile_versions=served,
                 components=self._components(shares),
+                flags=flags(request),
             )
         mixed = [self._profiles.model.mixed(profile, request.mix) for profile in profiles]
         batch = CoefficientBatch.of(mixed, [distinct[name] for name in people])
@@ -82,7 +85,7 @@ class Scoring:
             if request.conciseness:
                 protected = self._profiles.artifact.population.mean * self._profiles.policy.protected
                 worth = (phi * protected).sum(-1) * passed
-                rewards = concise(rewards, worth, conciseness(self._engine.read(responses)), request.conciseness)
+                rewards = concise(rewards, worth, conciseness(await self._engine.read(responses)), request.conciseness)
             spread, groups = batch.std[batch.rows], grouped(conversations, people)
             shown = shaped(rewards, spread, groups, request.normalize, request.bounded).tolist()
         return ScoreReply(
@@ -92,6 +95,7 @@ class Scoring:
             profile_versions=served,
             details=await self._details(tenant_id, request, items, batch, baseline, distinct, profiles),
             components=self._components(batch.shares(phi, passed) - baseline.shares if request.components else None),
+            flags=flags(request),
         )
 
     async def rank(self, tenant_id: str, request: RankRequest, user_id: str | None) -> RankReply:
@@ -112,7 +116,10 @@ class Scoring:
         with stage("reward"):
             ranking = await asyncio.to_thread(rank_set, request, candidates, budget, generator)
         scores, probability = batch.scores(rewards).tolist(), ranking.probability.tolist()
-        results = [RankedReply(index=i, score=scores[i], probability=probability[i]) for i in ranking.order]
+        unread = [flagged(request.prompt, candidate) for candidate in request.candidates]
+        results = [
+            RankedReply(index=i, score=scores[i], probability=probability[i], flags=unread[i]) for i in ranking.order
+        ]
         basis_version = self._engine.artifact.basis.version
         logged = (phi, rewards, passed)
         await self._traffic.keep(tenant_id, user_id, request, profile, arm, logged, ranking.order, basis_version)
@@ -142,17 +149,24 @@ class Scoring:
             rewards = CoefficientBatch.of([profile], [0, 0]).rewards(phi, passed)
             p = model.probabilities(rewards[0] - rewards[1], profile.posterior.consistency)
         p_a, p_same, p_b = p.tolist()
-        return CompareReply(p_a=p_a, p_b=p_b, p_same=p_same)
+        return CompareReply(p_a=p_a, p_b=p_b, p_same=p_same, flags=flagged(request.prompt, request.a, request.b))
 
     async def _one(
-        self, tenant_id: str, request: RankRequest | CompareRequest, user_id: str | None, responses: Sequence[Text]
+        self,
+        tenant_id: str,
+        request: RankRequest | CompareRequest,
+        user_id: str | None,
+        responses: Sequence[Completion],
     ) -> tuple[Profile, list[Item]]:
         """The profile of one person, and the items of responses to one prompt."""
         conversation = bounds.conversation(request.prompt, self._settings)
-        texts = [bounds.response(response, self._settings) for response in responses]
+        texts = await self._responses(responses, request.view)
         profiles = await self._of(tenant_id, [user_id], pins(request, [user_id]), request.basis_version)
         engine = self._gatekeeper.engine(self._engine, tenant_id)
         return profiles[0], await engine.items_of([conversation] * len(texts), texts)
+
+    async def _responses(self, completions: Sequence[Completion], view: View) -> list[str]:
+        return await bounds.responses(completions, view, self._engine.reading, self._settings)
 
     async def _of(
         self, tenant_id: str, people: Sequence[str | None], pinned: Mapping[str, str], basis_version: str | None

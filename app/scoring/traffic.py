@@ -103,4 +103,4 @@ def drawn(person_uid: str, request: str) -> float:
 
 
 def _digest(request: RankRequest) -> str:
-    return digest(request.model_dump_json(include={"prompt", "candidates"}))
+    return digest(request.model_dump_json(include={"prompt", "candidates", "view"}))

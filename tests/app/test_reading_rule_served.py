@@ -120,6 +120,15 @@ async def test_an_overturned_rejection_is_of_the_very_text(http: httpx.AsyncClie
     assert (passed["gate"]["pass"], other["gate"]["pass"]) == (True, False)
 
 
+async def test_the_answer_of_a_trajectory_is_its_last_words_without_thoughts(http: httpx.AsyncClient) -> None:
+    looked = [{"role": "assistant", "content": OTHER}, {"role": "tool", "content": "Basil: six hours of light."}]
+    answered = [[*looked, {"role": "assistant", "content": text}] for text in (ANSWER, *THOUGHTFUL, UNFINISHED)]
+    body = {"prompts": [PROMPT] * 8, "completions": [ANSWER, *answered], "detail": True}
+    reply = (await http.post("/v1/score", json=body)).json()
+    assert reply["rewards"][:-1] == [reply["rewards"][0]] * 7
+    assert reply["details"][-1]["gate"]["reasons"] == ["empty"]
+
+
 async def test_the_service_says_by_which_rule_it_reads(http: httpx.AsyncClient, written: httpx.AsyncClient) -> None:
     assert [(await client.get("/info")).json()["reading"] for client in (http, written)] == ["2", "1"]
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.http.dialects.templates import TEMPLATES, continuation, conversation, split, without_end
-from app.schemas.base import Message
+from app.schemas.messages import Message
 from elicitation.errors import InvalidInput
 
 USER, ANSWER, MORE, LAST = "How do I keep basil?", "Give it light.", "And water?", "Now and then."

@@ -15,16 +15,16 @@ from app.schemas.base import (
     USER_ID,
     JsonSchema,
     Many,
-    Message,
     Messages,
     Reply,
-    Text,
     Unicode,
     UserId,
     Words,
+    absent,
     having,
     limit,
 )
+from app.schemas.messages import Message, Text
 from app.schemas.scoring import DetailReply
 from app.storage.store import USER_ID_HELP
 from elicitation.errors import InvalidInput
@@ -88,11 +88,6 @@ class Scored:
     def best_first(self, top_n: int | None) -> list[int]:
         """Rows by falling reward, equal ones in their order."""
         return sorted(range(len(self.rewards)), key=lambda row: -self.rewards[row])[:top_n]
-
-
-def absent(value: object) -> bool:
-    """Whether a field of a reply is left out: no client expects a null."""
-    return value is None
 
 
 class ForeignReply(Reply):
@@ -196,7 +191,7 @@ def last_said(messages: Sequence[ForeignMessage]) -> Row:
     *asked, last = conversation_of(messages)
     if last.role != "assistant" or not asked:
         raise InvalidInput("the last of at least two messages must be the assistant's, the response to score")
-    return Row(asked, last.content)
+    return Row(asked, last.words)
 
 
 def listed(texts: str | list[str]) -> list[str]:

@@ -14,10 +14,10 @@ from app.http.dialects.foreign import (
     ForeignRequest,
     Row,
     Scored,
-    absent,
     conversation_of,
 )
-from app.schemas.base import SAID, JsonSchema, Many, Message, Messages, Reply, Text, Unicode, UserId, Words, limit
+from app.schemas.base import SAID, JsonSchema, Many, Messages, Reply, Unicode, UserId, Words, absent, limit
+from app.schemas.messages import Message, Text
 
 ASKED = limit("max_messages", **BY_USER)
 SAID_BY_INPUT: JsonSchema = {"anyOf": [{"type": "string", **SAID}, {"type": "array", **SPOKEN}]}

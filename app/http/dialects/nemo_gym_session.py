@@ -7,8 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from app.http.dialects.foreign import absent
-from app.schemas.base import Reply, Unicode
+from app.schemas.base import Reply, Unicode, absent
 
 SessionId = Annotated[Unicode, StringConstraints(min_length=1, max_length=1_000)]
 ReverifyMode = Literal["stateless"]

@@ -5,9 +5,9 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field, WithJsonSchema
 
-from app.http.dialects.foreign import RENDERED, ROWS, ForeignRequest, Row, Scored, absent, listed
+from app.http.dialects.foreign import RENDERED, ROWS, ForeignRequest, Row, Scored, listed
 from app.http.dialects.templates import conversation, split
-from app.schemas.base import SAID, Flag, JsonSchema, Many, Positive, Reply, Said, Unicode, Words, limit
+from app.schemas.base import SAID, Flag, JsonSchema, Many, Positive, Reply, Said, Unicode, Words, absent, limit
 from elicitation.errors import InvalidInput
 
 RAW = "true: nats; else their increasing map to 0–1"

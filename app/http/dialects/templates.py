@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Literal
 
-from app.schemas.base import Message, Text
+from app.schemas.messages import Message, Text
 from elicitation.errors import InvalidInput
 
 MAX_TURNS = 1_000
@@ -130,7 +130,7 @@ def conversation(prompt: str, template: str | None = None) -> Text:
     if chosen is None:
         return prompt
     messages = chosen.messages(prompt)
-    begun = messages and messages[-1].role == "assistant" and BEGUN.fullmatch(messages[-1].content)
+    begun = messages and messages[-1].role == "assistant" and BEGUN.fullmatch(messages[-1].words)
     return _some(messages[:-1] if begun else messages)
 
 
@@ -147,7 +147,7 @@ def split(text: str, template: str | None = None) -> tuple[Text, str]:
     *asked, last = chosen.messages(text)
     if last.role != "assistant":
         raise InvalidInput(f"the last turn is the {last.role}'s; end the string with the assistant's response")
-    return _some(asked), last.content
+    return _some(asked), last.words
 
 
 def continuation(query: str, prompt: str) -> str:

@@ -19,7 +19,7 @@ async def appeal(request: AppealRequest, grant: Granted, serving: Serving, heade
     settings, person = serving.settings, reached(grant, request.user_id, header) or grant.bound_to
     bounds.require_at_most("characters in one note", len(request.note or ""), "max_note_chars", settings)
     conversation = bounds.conversation(request.prompt, settings)
-    response = bounds.response(request.response, settings)
+    (response,) = await bounds.responses([request.response], request.view, serving.engine.reading, settings)
     return reply(await serving.appeals.make(grant.tenant, person, conversation, response, request.note))
 
 
