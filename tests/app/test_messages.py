@@ -186,7 +186,7 @@ async def test_trajectories_can_be_rated_and_appealed(http: httpx.AsyncClient) -
     assert (await http.post("/v1/users/ada/anchors", json=body)).status_code == 201
     seen = body | {"response": [{"role": "assistant", "content": [{"type": "text", "text": ANSWER}, IMAGE]}]}
     assert (await http.post("/v1/users/ada/anchors", json=seen)).json()["flags"] == ["unread_content"]
-    (first, _) = (await http.get("/v1/users/ada/export")).json()["ratings"]
+    (first, _) = (await http.get("/v1/users/ada/export")).json()["anchors"]
     assert first["response"] == TRACE
     appealed = await http.post("/v1/appeals", json={"prompt": [ASKED], "response": [called("")]})
     assert appealed.json()["response"] == ""
