@@ -5,13 +5,14 @@
 - The last message of a conversation with its response is the assistant's.
 - A query begins with its prompt, and a template is the one that its texts were rendered with.
 - An Idempotency-Key belongs to one request.
-- The texts of a prompt, taken together, are no longer than one may be.
+- The texts of a prompt or of a response, taken together, are no longer than one may be.
 - A version is pinned for somebody, and a baseline or a rated response is none that the gate rejects.
 
 Each of them is refused with 422, which test_refusals.py and tests/dialects try. Where a route ignores what it does not
 know, a field of that kind may have a name that another route gives a meaning; such fields are left out.
 """
 
+import json
 import secrets
 from collections.abc import Mapping, MutableMapping
 from typing import Any
@@ -20,6 +21,8 @@ from hypothesis import strategies as st
 
 REAL = "Give it six hours of light and water it when the top of the soil is dry."
 """A response that the gate accepts."""
+SHORT = 2_000
+"""Characters that a generated conversation may have as JSON, which has more than its texts."""
 PLAIN = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="<|>[]"), max_size=30)
 RENDERED = st.builds(
     "<|im_start|>user\nBasil? {}<|im_end|>\n<|im_start|>assistant\n{}<|im_end|>\n".format, PLAIN, PLAIN
@@ -28,6 +31,8 @@ RENDERED = st.builds(
 ROWS = ("completions", "candidates", "documents", "texts", "query", "text", "input", "inputs", "messages")
 """The list of a body that says how many rows it has."""
 PARALLEL = ("prompts", "queries", "user_ids", "labels", "baselines", "agreement")
+ONE, MANY = ("prompt", "response", "a", "b"), ("prompts", "completions", "candidates")
+"""Where a body has one conversation or response, and where it has many."""
 NAMES = ("user_ids", "user_id", "user")
 RULED = frozenset({*ROWS, *PARALLEL, *NAMES, "label", "model", "baseline", "level", "responses_create_params"})
 """The fields that the rules are about."""
@@ -58,7 +63,7 @@ def agree(body: object, path: Mapping[str, Any], query: Parts, headers: Parts, n
         for name in RULED - names:
             body.pop(name, None)
         _end_with_the_assistant(body)
-        _be_short(body.get("responses_create_params"))
+        _be_short(body)
         _begin_with_prompts(body)
         _be_parallel(body)
         _be_real(body)
@@ -71,11 +76,23 @@ def _end_with_the_assistant(body: Body) -> None:
         if isinstance(messages, list) and messages and isinstance(messages[-1], dict):
             messages[0] |= {"role": "user", "content": "Basil?"}
             messages[-1]["role"] = "assistant"
+            del messages[1 if _long(messages) else len(messages) : -1]
 
 
-def _be_short(params: object) -> None:
-    if isinstance(params, dict) and params.get("instructions"):
+def _be_short(body: Body) -> None:
+    params = body.get("responses_create_params")
+    if isinstance(params, dict) and (params.get("instructions") or _long(params.get("input"))):
         params["input"] = "Basil?"
+    for name in ONE:
+        if _long(body.get(name)):
+            body[name] = REAL
+    for name in MANY:
+        if isinstance(body.get(name), list):
+            body[name] = [REAL if _long(each) else each for each in body[name]]
+
+
+def _long(texts: object) -> bool:
+    return isinstance(texts, list) and len(json.dumps(texts, ensure_ascii=False)) > SHORT
 
 
 def _begin_with_prompts(body: Body) -> None:
