@@ -14,11 +14,19 @@ from app.schemas.blocks import TEXTS, Block, CallBlock, Function, ResultBlock, T
 from reward_bases.reading_rule import View
 from reward_bases.text import Turn
 
+Role = Literal["system", "developer", "user", "assistant", "tool"]
+
+
+def calling(*assistants: str) -> JsonSchema:
+    """The rule of the JSON schema of a message: only a role of these names has calls or a refusal."""
+    others = {"properties": {name: {"type": "null"} for name in ("tool_calls", "function_call", "refusal")}}
+    return {"anyOf": [{"properties": {"role": {"enum": list(assistants)}}}, others]}
+
 
 class Message(Strict):
     """A message of a chat, with the fields that chat interfaces give it."""
 
-    role: Literal["system", "developer", "user", "assistant", "tool"]
+    role: Role
     content: Words | Annotated[Many[Block], Field(json_schema_extra=limit("max_messages"))] | None = None
     tool_calls: Annotated[Many[ToolCall], Field(json_schema_extra=limit("max_messages"))] | None = Field(
         default=None, exclude_if=absent
@@ -36,14 +44,7 @@ class Message(Strict):
     status: Unicode | None = Field(default=None, exclude_if=absent)
     phase: Unicode | None = Field(default=None, exclude_if=absent)
 
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [
-                {"properties": {"role": {"const": "assistant"}}},
-                {"properties": {name: {"type": "null"} for name in ("tool_calls", "function_call", "refusal")}},
-            ]
-        }
-    )
+    model_config = ConfigDict(json_schema_extra=calling("assistant"))
 
     @model_validator(mode="after")
     def only_the_assistant_calls_and_refuses(self) -> Self:
@@ -106,29 +107,35 @@ def flagged(*texts: Text) -> list[str] | None:
     return [UNREAD] if unread else None
 
 
-def _with(**properties: JsonSchema) -> JsonSchema:
+def object_with(**properties: JsonSchema) -> JsonSchema:
     """The JSON schema of an object that has these properties."""
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _speaking(*blocks: JsonSchema) -> JsonSchema:
+def speaking(*blocks: JsonSchema) -> JsonSchema:
     """The JSON schema of a content that says something in words or in one of these blocks."""
     return {"anyOf": [{"type": "string", **SAID}, {"type": "array", "contains": {"anyOf": list(blocks)}}]}
 
 
-TEXT = _with(type={"enum": list(TEXTS)}, text={"type": "string", **SAID})
-REFUSAL = _with(type={"const": "refusal"}, refusal={"type": "string", **SAID})
-RESULT = _with(type={"const": "tool_result"}, content=_speaking(TEXT))
-RESULTS: JsonSchema = {"type": "array", "minItems": 1, "items": _with(type={"const": "tool_result"})}
+TEXT = object_with(type={"enum": list(TEXTS)}, text={"type": "string", **SAID})
+REFUSAL = object_with(type={"const": "refusal"}, refusal={"type": "string", **SAID})
+RESULT = object_with(type={"const": "tool_result"}, content=speaking(TEXT))
+RESULTS: JsonSchema = {"type": "array", "minItems": 1, "items": object_with(type={"const": "tool_result"})}
 """A content that brings results of tools and nothing else."""
-BY_USER: JsonSchema = _with(role={"const": "user"}) | {"not": _with(content=RESULTS)}
 SPEAKING: JsonSchema = {
-    "anyOf": [_with(content=_speaking(TEXT, REFUSAL, RESULT)), _with(refusal={"type": "string", **SAID})]
+    "anyOf": [object_with(content=speaking(TEXT, REFUSAL, RESULT)), object_with(refusal={"type": "string", **SAID})]
 }
 ANSWERING: JsonSchema = {
-    "anyOf": [_with(role={"enum": ["assistant", "tool"]}), _with(role={"const": "user"}, content=RESULTS)]
+    "anyOf": [object_with(role={"enum": ["assistant", "tool"]}), object_with(role={"const": "user"}, content=RESULTS)]
 }
-ASKED = limit("max_messages", allOf=[{"contains": BY_USER}, {"contains": SPEAKING}])
+
+
+def asking(*users: str) -> JsonSchema:
+    """The JSON schema of messages of which one is a user's, by a role of these names."""
+    return {"contains": object_with(role={"enum": list(users)}) | {"not": object_with(content=RESULTS)}}
+
+
+ASKED = limit("max_messages", allOf=[asking("user"), {"contains": SPEAKING}])
 ANSWERED = limit("max_messages", allOf=[{"items": ANSWERING}])
 HELP = "plain text, or messages with roles, content blocks and calls of tools"
 Prompt = Annotated[

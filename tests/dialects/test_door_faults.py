@@ -21,6 +21,7 @@ pytestmark = pytest.mark.slow
 
 TURNS = [("user", "Basil?")]
 HALF = "\ud800"
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
 BAD: dict[str, tuple[str, Any, str]] = {
     "no fields": ("/get_reward", {}, "query: required"),
     "no list": ("/get_reward", {"query": "x"}, "list"),
@@ -32,7 +33,10 @@ BAD: dict[str, tuple[str, Any, str]] = {
     "another prompt": ("/get_reward", {"query": ["ab"], "prompts": ["c"]}, "does not begin with its prompt"),
     "half a character": ("/rm", {"prompt": "a", "response": HALF}, "half a character"),
     "an empty prompt": ("/rm", {"prompt": " ", "response": "a"}, "a prompt is empty"),
-    "a role of a tool": ("/rm", {"prompt": [{"role": "tool", "content": "a"}], "response": "a"}, "role 'tool'"),
+    "a role of a robot": ("/rm", {"prompt": [{"role": "robot", "content": "a"}], "response": "a"}, "role 'robot'"),
+    "a tool alone": ("/rm", {"prompt": [{"role": "tool", "content": "a"}], "response": "a"}, "no user turn"),
+    "an image alone": ("/rm", {"prompt": [{"role": "user", "content": [IMAGE]}], "response": "a"}, "not read"),
+    "an item of another kind": ("/verify", {"responses_create_params": {"input": [{"type": "x"}]}}, "'message'"),
     "no boundary": ("/v1/score/evaluation", {"messages": ["just text"]}, "?template="),
     "an unknown template": ("/classify?template=x", {"text": "just text"}, "'x' is unknown"),
     "no input": ("/classify", {"model": "m"}, "input or messages"),

@@ -9,6 +9,14 @@ PROMPT, ANSWER = "How do I keep basil alive indoors?", "1. Light: six hours.\n2.
 CHATML = f"<|im_start|>user\n{PROMPT}<|im_end|>\n<|im_start|>assistant\n"
 MISTRAL = f"<s>[INST] {PROMPT} [/INST] {ANSWER}</s>"
 
+IMAGE = {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}}
+ATTACHED = [{"role": "user", "content": [{"type": "input_text", "text": PROMPT}, {"type": "input_file"}]}]
+SEEN = [{"role": "user", "content": [{"type": "text", "text": PROMPT}, IMAGE]}]
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+
 
 def posted(service: httpx.Client, path: str, body: Any) -> Any:
     reply = service.post(path, json=body)
@@ -161,3 +169,55 @@ def test_tei_predicts_pairs_and_mixed_batches(service: httpx.Client) -> None:
     pair = posted(service, "/predict", {"inputs": [PROMPT, ANSWER]})
     batch = posted(service, "/predict", {"inputs": [[PROMPT, ANSWER], f"{CHATML}{ANSWER}<|im_end|>", [MISTRAL]]})
     assert [row[0]["score"] for row in batch] == pytest.approx([pair[0]["score"]] * 3, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/classify", {"messages": [*SEEN, {"role": "assistant", "content": ANSWER}], "use_activation": False}),
+        ("/v1/embeddings", {"input": [*SEEN, {"role": "assistant", "content": ANSWER}]}),
+        ("/rm", {"prompt": SEEN, "response": ANSWER}),
+        ("/verify", {"responses_create_params": {"input": SEEN}, "response": {"output": [said(ANSWER)]}}),
+        ("/verify", {"responses_create_params": {"input": ATTACHED}, "response": {"output": [said(ANSWER)]}}),
+    ],
+)
+def test_an_image_in_a_prompt_is_named_as_unread(service: httpx.Client, path: str, body: dict[str, Any]) -> None:
+    reply = service.post(path, json=body | {"user": "ada"})
+    assert reply.status_code == 200, reply.text
+    assert reply.headers["X-Keel-Flags"] == "unread_content"
+    if isinstance(reply.json(), dict):
+        assert reply.json()["flags"] == ["unread_content"]
+
+
+@pytest.mark.parametrize("path", ["/classify", "/v1/embeddings"])
+def test_a_conversation_with_tools_is_read_as_on_the_native_route(service: httpx.Client, path: str) -> None:
+    call = {"id": "c", "type": "function", "function": {"name": "look_up", "arguments": '{"herb": "basil"}'}}
+    turns = [
+        {"role": "developer", "content": "Be brief."},
+        {"role": "user", "content": PROMPT},
+        {"role": "assistant", "content": None, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "c", "content": "Six hours of light."},
+    ]
+    native = {"prompts": [turns], "completions": [ANSWER], "user_id": "ada"}
+    expected = posted(service, "/v1/score", native)["rewards"][0]
+    body = {"messages": [*turns, {"role": "assistant", "content": ANSWER}], "user": "ada", "use_activation": False}
+    (row,) = posted(service, path, body)["data"]
+    assert (row.get("probs") or row["embedding"])[0] == pytest.approx(expected, abs=1e-9)
+
+
+def test_calls_and_their_outputs_in_nemo_gyms_input_are_turns_and_come_back(service: httpx.Client) -> None:
+    sent = nemo_gym(ANSWER)
+    sent["responses_create_params"]["input"] += [
+        {"type": "reasoning", "id": "r", "summary": []},
+        {"type": "function_call", "call_id": "c", "name": "look_up", "arguments": "{}", "status": "completed"},
+        {"type": "function_call_output", "call_id": "c", "output": "Six hours of light.", "extra": [1, None]},
+    ]
+    turns = [
+        {"role": "user", "content": PROMPT},
+        {"role": "assistant", "tool_calls": [{"function": {"name": "look_up", "arguments": "{}"}}]},
+        {"role": "tool", "content": "Six hours of light."},
+    ]
+    native = {"prompts": [turns], "completions": [ANSWER], "user_id": "ada"}
+    reply = posted(service, "/verify", sent)
+    assert {name: reply[name] for name in sent} == sent
+    assert reply["reward"] == pytest.approx(posted(service, "/v1/score", native)["rewards"][0], abs=1e-9)

@@ -105,7 +105,8 @@ def test_a_pattern_of_ones_own_divides_one_string() -> None:
         (rendered("chatml"), "vicuna", "'vicuna' is unknown"),
         (rendered("chatml"), "plain", "tells them apart"),
         ("<|im_start|>user\nhi<|im_end|>\n", None, "the last turn is the user's"),
-        ("<|im_start|>tool\nhi<|im_end|>\n", None, "role 'tool'"),
+        ("<|im_start|>robot\nhi<|im_end|>\n", None, "role 'robot'"),
+        ("<|im_start|>tool\nhi<|im_end|>\n", None, "the last turn is the tool's"),
         ("<|im_start|>assistant\nhi<|im_end|>\n", None, "no turn before the response"),
     ],
 )

@@ -6,12 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    WithJsonSchema,
+)
 
 from app.http.access import agreed
 from app.http.dialects.templates import PLAIN, PROMPT, RESPONSE, ROLES, TEMPLATE_CHARS, TEMPLATES, known, role_of
 from app.schemas.base import (
-    SAID,
     USER_ID,
     JsonSchema,
     Many,
@@ -19,12 +26,10 @@ from app.schemas.base import (
     Reply,
     Unicode,
     UserId,
-    Words,
     absent,
-    having,
     limit,
 )
-from app.schemas.messages import Message, Text
+from app.schemas.messages import SPEAKING, Flags, Message, Role, Text, asking, calling
 from app.schemas.scoring import DetailReply
 from app.storage.store import USER_ID_HELP
 from elicitation.errors import InvalidInput
@@ -64,17 +69,21 @@ class Row(NamedTuple):
     """One response to score."""
 
     prompt: Text
-    response: str
+    response: Text
 
 
 @dataclass(frozen=True)
 class Scored:
-    """Per row ``rewards`` in nats and ``scores`` in 0–1; ``details`` and ``components`` where the dialect asks."""
+    """Per row ``rewards`` in nats and ``scores`` in 0–1; ``details`` and ``components`` where the dialect asks.
+
+    ``flags`` are those of all rows.
+    """
 
     rewards: Sequence[float]
     scores: Sequence[float]
     details: Sequence[DetailReply]
     components: Mapping[str, Sequence[float]]
+    flags: Sequence[str] = ()
 
     @classmethod
     def nothing(cls) -> Self:
@@ -94,6 +103,7 @@ class ForeignReply(Reply):
     """A reply; ``fallback`` tells that somebody was unknown and got the aggregate's reward."""
 
     fallback: Fallback | None = Field(default=None, exclude_if=absent)
+    flags: Flags = None
 
 
 class Usage(Reply):
@@ -142,33 +152,25 @@ class ForeignRequest(BaseModel, ABC):
         return [agreed(*common, *(column[row] for column in columns if column)) for row in range(rows)]
 
 
-class Echoed(BaseModel):
-    """Keeps what it does not know, for clients that expect it back."""
-
-    model_config = ConfigDict(extra="allow", frozen=True)
-
-
-class Part(Echoed):
-    """A part of a message's content; only text can be scored."""
-
-    text: Unicode
+def names_of(role: str) -> list[str]:
+    """The names that clients have for one of Keel's roles."""
+    return [name for name, meant in ROLES.items() if meant == role]
 
 
-class ForeignMessage(Echoed):
-    """A chat message as OpenAI's interfaces write it."""
+class ForeignMessage(Message):
+    """A chat message as OpenAI's interfaces write it; its role may have any of the names that clients use."""
 
-    role: Unicode = Field(default="assistant", json_schema_extra={"enum": list(ROLES)})
-    content: Words | Annotated[Many[Part], Field(json_schema_extra=ROWS)]
+    role: Annotated[
+        Role,
+        BeforeValidator(lambda name: role_of(name) if isinstance(name, str) else name),
+        WithJsonSchema({"type": "string", "enum": list(ROLES)}),
+    ] = "assistant"
 
-    @property
-    def text(self) -> str:
-        return self.content if isinstance(self.content, str) else "".join(part.text for part in self.content)
+    model_config = ConfigDict(extra="ignore", json_schema_extra=calling(*names_of("assistant")))
 
 
-SPEAKING: JsonSchema = {"anyOf": [{"type": "string", **SAID}, {"type": "array", **having(text=SAID)}]}
-BY_USER = having(role={"enum": [name for name, role in ROLES.items() if role == "user"]})
-"""The JSON schema of messages of which one is the user's."""
-SPOKEN = having(content=SPEAKING)
+BY_USER = asking(*names_of("user"))
+SPOKEN: JsonSchema = {"contains": SPEAKING}
 """The JSON schema of messages of which one says something."""
 Asked = Annotated[
     Messages[ForeignMessage], Field(min_length=1, json_schema_extra=limit("max_messages", allOf=[BY_USER, SPOKEN]))
@@ -181,17 +183,12 @@ Answered = Annotated[
 """A prompt and, in the last message, its response."""
 
 
-def conversation_of(messages: Sequence[ForeignMessage]) -> list[Message]:
-    """Messages of the roles that Keel knows; raises InvalidInput on any other."""
-    return [Message(role=role_of(message.role), content=message.text) for message in messages]
-
-
 def last_said(messages: Sequence[ForeignMessage]) -> Row:
     """A conversation whose last turn is the response."""
-    *asked, last = conversation_of(messages)
+    *asked, last = messages
     if last.role != "assistant" or not asked:
         raise InvalidInput("the last of at least two messages must be the assistant's, the response to score")
-    return Row(asked, last.words)
+    return Row([*asked], [last])
 
 
 def listed(texts: str | list[str]) -> list[str]:

@@ -1,26 +1,20 @@
 """NeMo-Gym's ``/verify``: a prompt and what a model made of it, in OpenAI's Responses format, echoed with a reward."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, ModelWrapValidatorHandler, PrivateAttr, model_validator
 
-from app.http.dialects.foreign import (
-    BY_USER,
-    ROWS,
-    SPOKEN,
-    Echoed,
-    ForeignMessage,
-    ForeignRequest,
-    Row,
-    Scored,
-    conversation_of,
-)
+from app.http.dialects.foreign import BY_USER, ROWS, ForeignMessage, ForeignRequest, Row, Scored
 from app.schemas.base import SAID, JsonSchema, Many, Messages, Reply, Unicode, UserId, Words, absent, limit
-from app.schemas.messages import Message, Text
+from app.schemas.blocks import Foreign, Function, ResultPart
+from app.schemas.messages import SPEAKING, TEXT, Message, Text, object_with, speaking
 
 ASKED = limit("max_messages", **BY_USER)
-SAID_BY_INPUT: JsonSchema = {"anyOf": [{"type": "string", **SAID}, {"type": "array", **SPOKEN}]}
+FOUND = object_with(type={"const": "function_call_output"}, output=speaking(TEXT))
+SAID_BY_INPUT: JsonSchema = {
+    "anyOf": [{"type": "string", **SAID}, {"type": "array", "contains": {"anyOf": [SPEAKING, FOUND]}}]
+}
 INSTRUCTED: JsonSchema = {"properties": {"instructions": {"type": "string", **SAID}}, "required": ["instructions"]}
 
 
@@ -35,26 +29,60 @@ def echoable(body: object) -> object:
     return body
 
 
-class CreateParams(Echoed):
+class Call(Function):
+    type: Literal["function_call"]
+
+    @property
+    def message(self) -> Message:
+        return Message(role="assistant", function_call=self)
+
+
+class CallOutput(Foreign):
+    type: Literal["function_call_output"]
+    output: Words | Annotated[Many[ResultPart], Field(json_schema_extra=limit("max_messages"))]
+
+    @property
+    def message(self) -> Message:
+        return Message(role="tool", content=self.output if isinstance(self.output, str) else [*self.output])
+
+
+class Reasoning(Foreign):
+    """Not read."""
+
+    type: Literal["reasoning"]
+
+
+Item = ForeignMessage | Call | CallOutput | Reasoning
+
+
+class CreateParams(Foreign):
     model_config = ConfigDict(json_schema_extra={"anyOf": [{"properties": {"input": SAID_BY_INPUT}}, INSTRUCTED]})
 
     instructions: Words | None = None
-    input: Words | Annotated[Messages[ForeignMessage], Field(min_length=1, json_schema_extra=ASKED)]
+    input: Words | Annotated[Messages[Item], Field(min_length=1, json_schema_extra=ASKED)]
     user: UserId | None = None
 
+    @property
+    def asked(self) -> Text:
+        system = [Message(role="system", content=self.instructions)] if self.instructions else []
+        if isinstance(self.input, str):
+            return [*system, Message(role="user", content=self.input)] if system else self.input
+        items = [item for item in self.input if not isinstance(item, Reasoning)]
+        return [*system, *(item if isinstance(item, Message) else item.message for item in items)]
 
-class OutputText(Echoed):
+
+class OutputText(Foreign):
     text: Unicode = ""
 
 
-class OutputItem(Echoed):
+class OutputItem(Foreign):
     """Only messages hold text; reasoning and calls of tools are not scored."""
 
     type: str = "message"
     content: Annotated[Many[OutputText], Field(json_schema_extra=ROWS)] | None = None
 
 
-class Output(Echoed):
+class Output(Foreign):
     output: Messages[OutputItem] = Field(json_schema_extra=ROWS)
 
 
@@ -62,12 +90,12 @@ class VerifyRequest(ForeignRequest):
     """The dataset's row may name the person as ``user_id``."""
 
     asks = frozenset({"detail", "components"})
+    _sent: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     responses_create_params: CreateParams
     response: Output
 
     model_config = ConfigDict(
-        extra="allow",
         json_schema_extra={
             "example": {
                 "responses_create_params": {"input": [{"role": "user", "content": "Basil?"}]},
@@ -79,20 +107,17 @@ class VerifyRequest(ForeignRequest):
         },
     )
 
-    @model_validator(mode="before")
+    @model_validator(mode="wrap")
     @classmethod
-    def _can_be_echoed(cls, body: object) -> object:
-        return echoable(body)
+    def _kept_to_be_echoed(cls, body: object, read: ModelWrapValidatorHandler[Self]) -> Self:
+        request = read(echoable(body))
+        request._sent = body if isinstance(body, dict) else {}
+        return request
 
     def rows(self, template: str | None) -> list[Row]:
-        params = self.responses_create_params
-        system = [Message(role="system", content=params.instructions)] if params.instructions else []
-        if isinstance(params.input, str):
-            asked: Text = [*system, Message(role="user", content=params.input)] if system else params.input
-        else:
-            asked = [*system, *conversation_of(params.input)]
         messages = [item for item in self.response.output if item.type == "message"]
-        return [Row(asked, "".join(part.text for item in messages for part in item.content or ()))]
+        text = "".join(part.text for item in messages for part in item.content or ())
+        return [Row(self.responses_create_params.asked, text)]
 
     def people(self, rows: int, *elsewhere: str | None) -> list[str | None]:
         return super().people(rows, self.responses_create_params.user, *elsewhere)
@@ -100,10 +125,10 @@ class VerifyRequest(ForeignRequest):
     def reply(self, scored: Scored) -> "Verified":
         reward, detail = scored.rewards[0], scored.details[0]
         components = {name: shares[0] for name, shares in scored.components.items()}
-        echo = self.model_dump(exclude_unset=True)
         own = {"reward": reward, "mask_sample": False, "reward_components": components}
         reasons = {} if detail.gate.passed else {"failure_reason": f"gate: {', '.join(detail.gate.reasons)}"}
-        return Verified.model_validate(echo | own | reasons)
+        flags = {"flags": scored.flags} if scored.flags else {}
+        return Verified.model_validate(self._sent | own | reasons | flags)
 
 
 class Verified(Reply):

@@ -12,9 +12,8 @@ from itertools import chain
 from statistics import fmean, median, stdev
 from typing import Any
 
-from pydantic import ConfigDict, Field, StrictInt, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, model_validator
 
-from app.http.dialects.foreign import Echoed
 from app.http.dialects.nemo_gym import echoable
 from app.schemas.base import Flag, Many, Number, Reply
 
@@ -24,8 +23,10 @@ STATISTICS: Mapping[str, Callable[[Sequence[float]], float]] = {"mean": fmean, "
 AGENT = {"agent_ref": {"name": "agent"}}
 
 
-class Rollout(Echoed):
+class Rollout(BaseModel):
     """A reply of ``/verify`` without its texts; ``mask_sample`` keeps it out of the statistics."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
 
     task: StrictInt = Field(default=0, alias="_ng_task_index")
     rollout: StrictInt = Field(default=0, alias="_ng_rollout_index")
@@ -50,10 +51,11 @@ class Rollout(Echoed):
         return {"rollout_id": name, TASK: self.task, ROLLOUT: self.rollout, **self.numbers()}
 
 
-class Rollouts(Echoed):
+class Rollouts(BaseModel):
     verify_responses: Many[Rollout]
 
     model_config = ConfigDict(
+        frozen=True,
         json_schema_extra={
             "example": {
                 "verify_responses": [
@@ -61,7 +63,7 @@ class Rollouts(Echoed):
                     {TASK: 0, ROLLOUT: 1, "reward": 1.5},
                 ]
             }
-        }
+        },
     )
 
     @model_validator(mode="before")

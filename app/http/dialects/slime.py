@@ -5,9 +5,10 @@ from typing import Any
 
 from pydantic import ConfigDict, Field
 
-from app.http.dialects.foreign import PERSON_OF_LABEL, Asked, ForeignRequest, Row, Scored, conversation_of
+from app.http.dialects.foreign import PERSON_OF_LABEL, Asked, ForeignRequest, Row, Scored
 from app.http.dialects.templates import conversation, without_end
 from app.schemas.base import Said, Words
+from app.schemas.messages import Text
 
 
 class RemoteReward(ForeignRequest):
@@ -23,7 +24,7 @@ class RemoteReward(ForeignRequest):
 
     def rows(self, template: str | None) -> list[Row]:
         given = self.prompt
-        prompt = conversation(given, template) if isinstance(given, str) else conversation_of(given)
+        prompt: Text = conversation(given, template) if isinstance(given, str) else [*given]
         return [Row(prompt, without_end(self.response))]
 
     def reply(self, scored: Scored) -> float:

@@ -21,13 +21,16 @@ PLAIN = "plain"
 PROMPT, RESPONSE = "{prompt}", "{response}"
 TEMPLATE_CHARS = 1_000
 """Characters of a pattern with both."""
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 ROLES: Mapping[str, Role] = {
     "system": "system",
     "user": "user",
     "assistant": "assistant",
     "model": "assistant",
     "developer": "system",
+    "tool": "tool",
+    "function": "tool",
+    "ipython": "tool",
     "User": "user",
     "Assistant": "assistant",
     "[INST]": "user",
@@ -216,5 +219,5 @@ def _split_by(pattern: str, text: str) -> tuple[str, str]:
 def role_of(name: str) -> Role:
     """Keel's name of a turn's role; raises InvalidInput for an unknown role."""
     if name not in ROLES:
-        raise InvalidInput(f"a turn of role {name[:40]!r} cannot be scored; send system, user and assistant turns")
+        raise InvalidInput(f"a turn of role {name[:40]!r} cannot be read; send system, user, assistant and tool turns")
     return ROLES[name]

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from itertools import chain
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Response
@@ -58,10 +59,12 @@ class ForeignCall:
         require_person(self.grant, *people)
         scored, fallback = await self._scored(rows, asked, people) if rows else (Scored.nothing(), False)
         reply = asked.reply(scored)
-        if fallback and isinstance(reply, ForeignReply):
-            reply = reply.model_copy(update={"fallback": AGGREGATE})
+        headers = {"X-Keel-Fallback": AGGREGATE} if fallback else {}
+        headers |= {"X-Keel-Flags": ", ".join(scored.flags)} if scored.flags else {}
+        if headers and isinstance(reply, ForeignReply):
+            told = {"fallback": AGGREGATE if fallback else None, "flags": scored.flags or None}
+            reply = reply.model_copy(update=told)
         # A reply is a model of ours, or a list of them: FastAPI need not validate it again.
-        headers = {"X-Keel-Fallback": AGGREGATE} if fallback else None
         return Response(to_json(reply), headers=headers, media_type="application/json")
 
     def _request(self, rows: list[Row], asked: ForeignRequest) -> ScoreRequest:
@@ -88,7 +91,8 @@ class ForeignCall:
     async def _scored(self, rows: list[Row], asked: ForeignRequest, people: list[str | None]) -> tuple[Scored, bool]:
         """The numbers of some rows, and whether unknown people got the aggregate's reward."""
         reply, fallback = await self._replied(self._request(rows, asked), people)
-        return Scored(reply.rewards, reply.scores, reply.details or (), reply.components or {}), fallback
+        flags = list(dict.fromkeys(chain(*reply.flags or ())))
+        return Scored(reply.rewards, reply.scores, reply.details or (), reply.components or {}, flags), fallback
 
     async def _replied(self, request: ScoreRequest, people: list[str | None]) -> tuple[ScoreReply, bool]:
         """The reply, and whether unknown people got the aggregate's reward, as the settings may allow."""
