@@ -10,6 +10,7 @@ from typing import Any
 
 from elicitation.checks import K_MAX, require_number
 from elicitation.errors import InvalidInput
+from reward_bases.reading_rule import NEWEST
 from reward_bases.sources.encoder import MINILM
 from reward_bases.train.data.reading import ITEMS
 from reward_bases.train.data.records import is_table
@@ -119,8 +120,13 @@ class RunFolder:
 
     @property
     def unfinished(self) -> Path:
-        """The folder of the steps that an interrupted run had finished."""
+        """The folder of a run that has not ended."""
         return self.path / UNFINISHED
+
+    @property
+    def steps(self) -> Path:
+        """The folder of finished steps. Those of 0.1.0, which learned from thoughts too, lie outside of it."""
+        return self.unfinished / f"reading-{NEWEST}"
 
     def finished(self) -> dict[str, Any] | None:
         """The card, if this very run was finished before, else None; raises InvalidInput for another finished run."""
@@ -142,10 +148,11 @@ class RunFolder:
                     f"{self.path} holds an unfinished run on other data or with other arguments; "
                     "resume with those it began with, or choose another folder"
                 )
+            self.steps.mkdir(exist_ok=True)
             return
         if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
             raise InvalidInput(f"{self.path} is not an empty folder; choose another one")
-        self.unfinished.mkdir(parents=True)
+        self.steps.mkdir(parents=True)
         write_json(note, {"run": self.fingerprint, "arguments": self.request.arguments})
 
     def close(self) -> None:

@@ -2,8 +2,6 @@
 
     read → hold out → (tune the encoder) → features → choose settings → learn → ensemble → evaluate → write
 
-Of responses is read what the newest reading rule says, which is the served basis's too.
-
 Where people are few, settings are chosen and heads learned without each fold of the people in turn, to judge the fold
 by; what is served is learned from everybody.
 
@@ -19,7 +17,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from reward_bases.reading_rule import NEWEST
 from reward_bases.train import card
 from reward_bases.train.data.judgments import Judgments
 from reward_bases.train.data.reading import Data, read
@@ -48,7 +45,6 @@ def train(request: Request, resume: bool, listener: ProgressListener) -> dict[st
     listener.stage("reading")
     data = read(request.data, request.seed)
     listener.say(str(data.refused))
-    data = replace(data, responses=tuple(map(NEWEST.of_text, data.responses)))
     folder.open(resume)
     materials = gather(data, request, folder.path, listener)
     training = _Training(folder, data, materials, listener).run()
@@ -93,19 +89,14 @@ class _Training:
         return self._write(_Found(fit, serving.chosen_on, members, evaluation, [settings for _, settings in folds]))
 
     def _serving(self) -> Fitting:
-        """The choice and the learning of what is served.
-
-        With folds its steps have a folder of their own: what an interrupted run of 0.1.0 had finished was learned
-        without some of the people.
-        """
+        """The choice and the learning of what is served."""
         self.listener.stage(self.materials.measuring)
-        steps = self.folder.unfinished / ("everybody" if self.materials.in_folds else "")
         new_prompts = self.materials.splits[0].new_prompts
-        return Fitting(self.folder.request, self.materials.to_serve, new_prompts, steps, self.listener)
+        return Fitting(self.folder.request, self.materials.to_serve, new_prompts, self.folder.steps, self.listener)
 
     def _folds(self) -> list[tuple[Predictions, LearnSettings]]:
         """Predictions of each fold's people by what was chosen and learned without them, and the settings."""
-        fits = fits_without_folds(self.materials, self.folder.request, self.folder.unfinished, self.listener)
+        fits = fits_without_folds(self.materials, self.folder.request, self.folder.steps, self.listener)
         return [(fit.predictions(split), fit.settings) for split, fit in fits]
 
     def _evaluate(self, predictions: Sequence[Predictions]) -> Evaluation:

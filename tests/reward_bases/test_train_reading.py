@@ -124,6 +124,8 @@ REFUSED: list[tuple[Record, Reason]] = [
     ({"response_a": ""}, Reason.EMPTY_RESPONSE),
     ({"response_b": " \n"}, Reason.EMPTY_RESPONSE),
     ({"response_a": "Who knows."}, Reason.IDENTICAL),
+    ({"response_a": "<think>Because."}, Reason.EMPTY_RESPONSE),
+    ({"response_a": "<think>Because.</think>\nWho knows."}, Reason.IDENTICAL),
     ({"response_a": "x" * (TEXT_LIMIT + 1)}, Reason.TOO_LONG),
     ({"prompt": "x" * (TEXT_LIMIT + 1)}, Reason.TOO_LONG),
     ({"prompt": [{"role": "user", "content": "x" * TEXT_LIMIT}, *TURNS]}, Reason.TOO_LONG),
@@ -146,6 +148,13 @@ REFUSED: list[tuple[Record, Reason]] = [
 def test_a_row_that_cannot_be_used_is_refused_and_located(tmp_path: Path, change: Record, reason: Reason) -> None:
     path = write(tmp_path / "pairs.jsonl", [PAIR, PAIR | {"prompt": "When?"} | change])
     assert refused(read(path)) == {reason: (1, ("pairs.jsonl:2",))}
+
+
+def test_thoughts_are_not_read(tmp_path: Path) -> None:
+    thoughtful = write(tmp_path / "thoughtful.csv", [PAIR | {"response_a": "<think>Rain?</think>Because."}])
+    plain = write(tmp_path / "plain.csv", [PAIR])
+    assert read(thoughtful).responses == read(plain).responses == ("Because.", "Who knows.")
+    assert judgments_of(read(thoughtful)) == judgments_of(read(plain))
 
 
 def test_the_longest_text_that_is_allowed_is_kept(tmp_path: Path) -> None:

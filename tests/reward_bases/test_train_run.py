@@ -266,15 +266,16 @@ def test_a_run_broken_off_again_and_again_goes_on_to_the_same_result(
         assert torch.equal(tensors(out)[name], tensor), name
 
 
-def test_what_0_1_0_had_learned_without_some_people_is_not_gone_on_with(
+def test_what_0_1_0_had_learned_without_some_people_or_from_thoughts_is_not_gone_on_with(
     pairs: Path, cache: Path, tmp_path: Path, basis: tuple[Path, dict[str, Any]]
 ) -> None:
     """Its steps lie in the unfinished folder itself."""
     out = tmp_path / "old"
     with pytest.raises(KeyboardInterrupt):
         train(request(pairs, out, cache), False, RecordingListener("fold 2 of 5: choosing settings", 1))
+    (steps,) = (out / UNFINISHED).glob("reading-*")
     for name in (SCORES, FACTORS):
-        shutil.copy(out / UNFINISHED / "fold-1" / name, out / UNFINISHED / name)
+        shutil.copy(steps / "fold-1" / name, out / UNFINISHED / name)
     resumed = train(request(pairs, out, cache), True, RecordingListener())
     assert {**resumed, "folder": ""} == {**basis[1], "folder": ""}
     for name, tensor in tensors(basis[0]).items():

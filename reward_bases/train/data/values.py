@@ -1,8 +1,8 @@
 """Meaning of one value of a preference file, or the reason why it is refused.
 
 Choices, votes and strengths are read without regard to case and outer spaces, in the spellings below and no others.
-A prompt is a text or a list of messages ``{role, content}``; a response is a text or a list of one assistant message,
-and says something beside its thoughts.
+A prompt is a text or a list of messages ``{role, content}``; a response is a text or a list of one assistant message.
+Its thoughts are not read, as the newest reading rule has it, which is the served basis's too.
 In a format without lists, a text that is the JSON of a list of messages stands for that list.
 """
 
@@ -138,6 +138,7 @@ def topic_of(value: Any) -> Conversation:
 
 
 def response_of(value: Any) -> str:
+    """What is read of a response."""
     value = _unpacked(value)
     if isinstance(value, list):
         messages = _messages(value)
@@ -146,10 +147,10 @@ def response_of(value: Any) -> str:
         value = messages[0]["content"]
     if value is None or (isinstance(value, str) and not value.strip()):
         raise Refused(Reason.EMPTY_RESPONSE)
-    text = _text(value)
-    if not NEWEST.of_text(text).strip():
+    read = NEWEST.of_text(_text(value))
+    if not read.strip():
         raise Refused(Reason.EMPTY_RESPONSE)
-    return text
+    return read
 
 
 def preference_of(prompt: Any, chosen: Any, rejected: Any) -> tuple[Conversation, str, str]:
