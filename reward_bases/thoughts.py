@@ -2,15 +2,18 @@
 
 A block is closed by the tag of its own kind; it and the blanks behind it are taken off. A closing tag alone ends a
 thought that began before the response, as chat templates that open it in the prompt give: all before it is taken off. A
-block that is never closed reaches to the end. Between backticks, `<think>` and `<think>…</think>` are quotations: they
-stay.
+block that is never closed reaches to the end.
+
+Quotations stay: `<think>` and `<think>…</think>` between backticks, and all tags in code. Code stands outside of thoughts
+between a run of three or more backticks and the next run of the same length; a run that none follows is none.
 
 A response in harmony's channels, which begins with one, is read as its final message, or as nothing without one.
 
-Everything takes one pass: time is linear in the text. A text that was read stays as it is when it is read again.
+Time is linear in the text. A text that was read stays as it is when it is read again.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 NAMES = ("think", "thinking", "thought", "thoughts", "reasoning", "seed:think")
@@ -20,14 +23,17 @@ CLOSING = {
     "◁think▷": "◁/think▷",
     "<|begin_of_thought|>": "<|end_of_thought|>",
     "<|start_thinking|>": "<|end_thinking|>",
+    "<|channel>thought": "<channel|>",
 }
 """The closing tag of each opening one, in lower case; texts have them in any case."""
 MARKS = ("<|begin_of_solution|>", "<|end_of_solution|>", "<|start_response|>", "<|end_response|>")
 """Stand around an answer beside a block, and are taken off."""
 FIRST_CHARACTERS = "<[◁"
 OPENS, CLOSES = ("|".join(re.escape(tag[1:]) for tag in tags) for tags in ((*CLOSING, *MARKS), CLOSING.values()))
-TAG = re.compile(rf"(?ai)[{re.escape(FIRST_CHARACTERS)}](?:(?<!`.)(?:{OPENS})|(?:{CLOSES})(?!`))\s*")
+FENCE = re.compile("`{3,}")
+TAG = rf"[{re.escape(FIRST_CHARACTERS)}](?:(?<!`.)(?:{OPENS})|(?:{CLOSES})(?!`))\s*"
 """A tag with the blanks behind it."""
+TOKEN = re.compile(rf"(?ai)(?P<fence>{FENCE.pattern})|{TAG}")
 CHANNEL = "<|channel|>"
 FINAL = f"{CHANNEL}final<|message|>"
 IN_CHANNELS = re.compile(r"\s*(?:<\|start\|>assistant)?<\|channel\|>")
@@ -37,15 +43,23 @@ ENDS = ("<|return|>", "<|end|>")
 def without_thoughts(text: str) -> str:
     """The text without its thoughts, itself if it has none; empty where nothing was said outside them."""
     if any(character in text for character in FIRST_CHARACTERS):
-        return _final(_outside(text))
+        return _outside(_final(_outside(text)))
     return text
 
 
 def _outside(text: str) -> str:
     kept: list[str] = []
-    place, awaited = 0, None
-    for found in TAG.finditer(text):
+    place, awaited, code = 0, None, None
+    ahead = Counter(FENCE.findall(text))
+    for found in TOKEN.finditer(text):
         tag = found[0].rstrip().lower()
+        if found["fence"]:
+            ahead[tag] -= 1
+            if awaited is None and code in (None, tag):
+                code = tag if code is None and ahead[tag] else None
+            continue
+        if code:
+            continue
         if awaited is None and (tag in CLOSING or tag in MARKS):
             kept.append(text[place : found.start()])
             awaited = CLOSING.get(tag)

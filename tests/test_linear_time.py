@@ -114,6 +114,7 @@ ATOMS = (
         "<think>",
         "</think>",
         "<think>a</think>",
+        "```<think>",
         "[THINK]",
         "◁",
         "<|channel|>",

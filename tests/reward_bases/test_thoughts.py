@@ -1,5 +1,7 @@
 """What a person is shown of a response: no thought, whatever tags it stands in, and all the rest."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,7 @@ ANSWER = "Give basil six hours of light.\n\nWater it when the soil is dry."
 BLOCKS = sorted(CLOSING.items())
 PARTS = (*CLOSING, *CLOSING.values(), *MARKS, "<|channel|>", "<|channel|>final<|message|>", "<|start|>assistant")
 PIECES = st.sampled_from(
-    (*PARTS, "<thi", "nk>", "`", " ", "\n", "a", "Answer.", "<|end|>", "</", "<", "THINK]", "[", "İ")
+    (*PARTS, "```", "````", "<thi", "nk>", "`", " ", "\n", "a", "Answer.", "<|end|>", "</", "<", "THINK]", "[", "İ")
 )
 TEXTS = st.lists(PIECES, max_size=12).map("".join)
 
@@ -87,8 +89,27 @@ def test_a_text_without_tags_is_itself(text: str) -> None:
     assert without_thoughts(tagless) == tagless
 
 
+CODE = "```html\n<think>\n</think>\n</reasoning>\n```"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"Parse it so:\n{CODE}\nThat is all.", f"Parse it so:\n{CODE}\nThat is all."),
+        (f"<think>a</think>Parse it so:\n{CODE}", f"Parse it so:\n{CODE}"),
+        (f"{CODE}\n<think>a</think>Done.", f"{CODE}\nDone."),
+        (f"I would show {CODE}\n</think>\nDone.", "Done."),
+        (f"<think>I would show\n```\n</think>\n{CODE}", CODE),
+        (f"````\n{CODE}\n</think>\n````\nDone.", f"````\n{CODE}\n</think>\n````\nDone."),
+        ("It begins with ``` I think\n</think>\nDone.", "Done."),
+    ],
+)
+def test_tags_in_code_are_quotations(text: str, shown: str) -> None:
+    assert without_thoughts(text) == shown
+
+
 @given(TEXTS)
 def test_no_tag_is_left_but_in_quotation(text: str) -> None:
-    shown = without_thoughts(text).lower()
+    shown = re.sub(r"(`{3,})(?!`).*?(?<!`)\1(?!`)", "`", without_thoughts(text).lower(), flags=re.S)
     assert all(f"`{tag}" in shown for tag in CLOSING if tag in shown)
     assert all(f"{tag}`" in shown for tag in CLOSING.values() if tag in shown)
