@@ -4,8 +4,8 @@ A block is closed by the tag of its own kind; it and the blanks behind it are ta
 thought that began before the response, as chat templates that open it in the prompt give: all before it is taken off. A
 block that is never closed reaches to the end.
 
-Quotations stay: `<think>` and `<think>…</think>` between backticks, and all tags in code. Code stands outside of thoughts
-between a run of three or more backticks and the next run of the same length; a run that none follows is none.
+Quotations stay: `<think>` and `<think>…</think>` between backticks, and all tags in code. Code stands outside thoughts,
+between a run of three or more backticks and the next run of that length; a run that none follows is none.
 
 A response in harmony's channels, which begins with one, is read as its final message, or as nothing without one.
 

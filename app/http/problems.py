@@ -63,8 +63,11 @@ async def _keel(request: Request, error: Exception) -> Response:
 
 
 def invalid_problem(error: RequestValidationError) -> Response:
-    """The reply to a request that does not have its route's shape."""
-    found = error.errors()
+    """The reply to a request that does not have its route's shape.
+
+    Where a value may have several shapes, the error that lies deepest is of the one that was meant.
+    """
+    found = sorted(error.errors(), key=lambda item: -len(item["loc"]))
     errors = [_described(item) for item in found[:MAX_ERRORS]]
     first = errors[0]
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

@@ -72,6 +72,7 @@ class CreateParams(Foreign):
 
 
 class OutputText(Foreign):
+    type: str = "output_text"
     text: Unicode = ""
 
 
