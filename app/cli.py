@@ -15,13 +15,13 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from app.commands import basis, client, doctor, guard, judgments, key, population, trials, upkeep
+from app.commands import basis, client, doctor, guard, judgments, key, population, reading_rule, trials, upkeep
 from app.commands.options import Basis, DataDir, settings_of
 from app.settings import CONFIGURATION, FILE, Settings, configuration_file, notices, own_file
 from app.terminal import fail, say, told
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
-for module in (client, doctor, judgments, trials, upkeep):
+for module in (client, doctor, judgments, reading_rule, trials, upkeep):
     app.add_typer(module.commands)
 for name, group in (("basis", basis), ("guard", guard), ("population", population), ("key", key)):
     app.add_typer(group.commands, name=name)

@@ -17,6 +17,7 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -213,9 +214,17 @@ def save_with_heads(
 def save_with_reading(source: Path, target: Path, reading: ReadingRule) -> None:
     """A copy of the artifact ``source`` in the folder ``target`` that reads responses by ``reading``.
 
-    It has another basis version, to which ``keel migrate`` moves profiles. φ of texts without thoughts is the same.
+    It has another basis version, to which ``keel migrate`` moves profiles. φ of texts without thoughts is the same, so
+    that a guard tuned before fits as before. Raises InvalidInput where that rule is in force, or reads something else
+    of an answer in the bank.
     """
     require_regular_tree(source)
+    read = load_artifact(source)
+    if read.basis.reading is reading:
+        raise InvalidInput(f"{source} reads by rule {reading}; serve it as it is")
+    for answer in chain(*(prompt.answers for prompt in read.bank.prompts)):
+        if reading.of_text(answer.text) != read.basis.reading.of_text(answer.text):
+            raise InvalidInput(f"answer {answer.id!r} of the bank holds a thought; take it off, build the basis again")
     shutil.copytree(source, target, dirs_exist_ok=True)
     _save_again(target, load((source / "basis.safetensors").read_bytes()), {"reading": reading})
 

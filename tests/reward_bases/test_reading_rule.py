@@ -2,12 +2,15 @@
 
 import json
 import shutil
+from itertools import chain
 from pathlib import Path
 
 import pytest
+import torch
 
-from elicitation.errors import ArtifactMismatch
-from reward_bases.artifact import DEFAULT, load_artifact, save_with_reading
+from elicitation.errors import ArtifactMismatch, InvalidInput
+from reward_bases.artifact import DEFAULT, load_artifact, save_with_bank, save_with_reading
+from reward_bases.probes import STRATA, load_probes
 from reward_bases.reading_rule import ReadingRule, View
 from reward_bases.text import Turn
 
@@ -68,6 +71,28 @@ def test_a_copy_with_another_rule_has_another_basis_version_and_the_same_numbers
     assert (new.population_version, new.bank.version) == (old.population_version, old.bank.version)
     assert new.basis.weights.equal(old.basis.weights)
     assert new.reference.equal(old.reference)
+
+
+def test_a_copy_is_refused_where_it_would_change_nothing_or_too_much(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput, match="reads by rule 1"):
+        save_with_reading(DEFAULT, tmp_path / "same", ReadingRule.WRITTEN)
+    bank = json.loads((DEFAULT / "bank.json").read_text())
+    answer = bank["prompts"][0]["answers"][0]
+    answer["text"] = f"{THOUGHT}{answer['text']}"
+    (tmp_path / "bank.json").write_text(json.dumps(bank))
+    artifact = load_artifact()
+    save_with_bank(DEFAULT, tmp_path / "thoughtful", tmp_path / "bank.json", torch.stack([*artifact.bank_phi.values()]))
+    with pytest.raises(InvalidInput, match=f"answer '{answer['id']}' of the bank holds a thought"):
+        save_with_reading(tmp_path / "thoughtful", tmp_path / "shown", ReadingRule.SHOWN)
+
+
+def test_no_text_that_the_guard_was_tuned_on_is_read_otherwise() -> None:
+    texts = [answer.text for prompt in load_artifact().bank.prompts for answer in prompt.answers]
+    probes = load_probes()
+    cells = [probe.cells(stratum) for probe in (*probes.stances, *probes.false_stances) for stratum in STRATA]
+    texts += [said for _, said in chain(*cells)]
+    assert len(texts) > 2_000
+    assert [ReadingRule.SHOWN.of_text(text) for text in texts] == texts
 
 
 def test_the_first_rule_in_a_card_is_no_entry_of_the_version(tmp_path: Path) -> None:
