@@ -9,7 +9,8 @@ from urllib.parse import quote
 from keel.replies import Comparison, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone, build
 
 T = TypeVar("T")
-Text = str | Sequence[Mapping[str, str]]
+Text = str | Sequence[Mapping[str, Any]]
+"""Plain text, or messages with roles, content blocks and calls of tools."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ def rank(prompt: Text, candidates: Sequence[Text], **options: Any) -> Call[Ranki
     return Call("POST", "/v1/rank", lambda j: build(Ranking, j), body)
 
 
-def compare(prompt: Text, a: Text, b: Text, user_id: str | None) -> Call[Comparison]:
-    body = {"prompt": prompt, "a": a, "b": b} | _given(user_id=user_id)
+def compare(prompt: Text, a: Text, b: Text, **options: Any) -> Call[Comparison]:
+    """``options`` as in ``score``."""
+    body = {"prompt": prompt, "a": a, "b": b} | _given(**options)
     return Call("POST", "/v1/compare", lambda j: build(Comparison, j), body)
 
 

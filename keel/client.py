@@ -126,6 +126,7 @@ class Client:
         prompts: Sequence[Text],
         completions: Sequence[Text],
         *,
+        view: str | None = None,
         user_id: str | None = None,
         user_ids: Sequence[str] | None = None,
         profile_version: str | None = None,
@@ -143,14 +144,16 @@ class Client:
     ) -> Scores:
         """Rewards of completions, for one person, for one person per row, or without either for the aggregate.
 
-        ``profile_versions`` pins several people (person → version). ``mix`` is the weight of the aggregate in the
-        reward; ``normalize`` (none, group or reference) and ``bounded`` shape ``rewards`` alone. Of ``baseline``
+        A completion may be a trajectory, a list of messages: ``view`` says what is read of it, answer (the default) or
+        trace. ``profile_versions`` pins several people (person → version). ``mix`` is the weight of the aggregate in
+        the reward; ``normalize`` (none, group or reference) and ``bounded`` shape ``rewards`` alone. Of ``baseline``
         responses, or of one list per row in ``baselines``, the mean reward is taken off; ``beta`` (temperature) and
         ``kappa`` go into the details. ``components`` takes rewards apart: a share for each head and one for the gate.
         """
         call = calls.score(
             prompts,
             completions,
+            view=view,
             user_id=user_id,
             user_ids=user_ids,
             profile_version=profile_version,
@@ -173,6 +176,7 @@ class Client:
         prompt: Text,
         candidates: Sequence[Text],
         *,
+        view: str | None = None,
         user_id: str | None = None,
         rule: str | None = None,
         beta: float | None = None,
@@ -189,11 +193,12 @@ class Client:
 
         ``beta`` is the temperature of the policy that chooses; ``kappa`` goes with lcb, ``rho`` with drro, ``seed``
         with soft, ``nominal`` with brme. ``agreement`` (0 or 1 per candidate) holds agreeing ones to the aggregate's
-        share; ``curve`` adds what the best of 1, 2, … candidates is worth.
+        share; ``curve`` adds what the best of 1, 2, … candidates is worth; ``view`` as in ``score``.
         """
         call = calls.rank(
             prompt,
             candidates,
+            view=view,
             user_id=user_id,
             rule=rule,
             beta=beta,
@@ -208,9 +213,11 @@ class Client:
         )
         return self.send(call)
 
-    def compare(self, prompt: Text, a: Text, b: Text, *, user_id: str | None = None) -> Comparison:
-        """The predicted choice between two responses."""
-        return self.send(calls.compare(prompt, a, b, user_id))
+    def compare(
+        self, prompt: Text, a: Text, b: Text, *, view: str | None = None, user_id: str | None = None
+    ) -> Comparison:
+        """The predicted choice between two responses; ``view`` as in ``score``."""
+        return self.send(calls.compare(prompt, a, b, view=view, user_id=user_id))
 
     def audit(self) -> dict[str, Any]:
         """Measure now whether anybody is being flattered or walled in; the report is stored."""

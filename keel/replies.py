@@ -155,7 +155,8 @@ class Detail:
 class Scores:
     """``rewards`` in nats and ``scores`` in 0–1, in the order of the completions.
 
-    ``components`` are shares of the rewards in nats, by name, in the same order; None unless asked for.
+    ``components`` are shares of the rewards in nats, by name, in the same order; None unless asked for. ``flags`` say
+    of each completion what was not read; None where all was.
     """
 
     rewards: tuple[float, ...]
@@ -164,6 +165,7 @@ class Scores:
     profile_versions: dict[str, str]
     details: tuple[Detail, ...] | None = None
     components: dict[str, tuple[float, ...]] | None = None
+    flags: tuple[tuple[str, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,7 @@ class Ranked:
     index: int
     score: float
     probability: float
+    flags: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -205,6 +208,7 @@ class Comparison:
     p_a: float
     p_b: float
     p_same: float
+    flags: tuple[str, ...] | None = None
 
 
 def build(kind: type[T], value: Any) -> T:

@@ -38,7 +38,7 @@ class Row:
 
     user_id: str | None
     prompt: Text
-    completion: str
+    completion: Text
 
 
 @dataclass(eq=False, kw_only=True)
@@ -49,6 +49,7 @@ class RewardFunction(ABC, Generic[T]):
     user_column:        the dataset column that names the person of each row; None for the aggregate's reward
     mix:                weight of the aggregate in the reward, 0 to 1
     normalize, bounded: as in ``Client.score``; group is by the prompts of one call
+    view:               what is read of a completion that is a list of messages, its answer or its whole trace
     gated:              skip a row that the gate rejects (None), or give it the floor reward
     basis_version, profile_versions: what to score with; what is not given is pinned at first use, so that a profile
                         that changes meanwhile moves no reward. Several processes pin one by one: give both there
@@ -65,6 +66,7 @@ class RewardFunction(ABC, Generic[T]):
     mix: float | None = None
     normalize: Literal["none", "group", "reference"] = "none"
     bounded: bool = False
+    view: Literal["answer", "trace"] = "answer"
     gated: Literal["skip", "floor"] = "skip"
     basis_version: str | None = None
     profile_versions: Mapping[str, str] = field(default_factory=dict)
@@ -92,7 +94,7 @@ class RewardFunction(ABC, Generic[T]):
     def rows(self, prompts: Sequence[Any], completions: Sequence[Any], columns: Mapping[str, Any]) -> list[Row]:
         """The rows of a call of the trainer."""
         people = self._people(len(completions), columns)
-        return list(map(Row, people, map(messages.prompt, prompts), map(messages.completion, completions)))
+        return list(map(Row, people, map(messages.plain, prompts), map(messages.plain, completions)))
 
     def _batches(self, rows: Sequence[Row]) -> Iterator[list[Row]]:
         batch: list[Row] = []
@@ -127,6 +129,7 @@ class RewardFunction(ABC, Generic[T]):
             "user_ids": None if self.user_column is None else people,
             "profile_versions": pins or None,
             "basis_version": self.basis_version,
+            "view": self.view,
             "mix": self.mix,
             "normalize": self.normalize,
             "bounded": self.bounded,

@@ -38,6 +38,6 @@ def _single(messages: Sequence[Any]) -> bool:
     return isinstance(messages[0], dict)
 
 
-def _columns(messages: Sequence[Any]) -> tuple[list[Any], list[str]]:
+def _columns(messages: Sequence[Any]) -> tuple[list[Any], list[Any]]:
     pairs = [split(conversation) for conversation in ([messages] if _single(messages) else messages)]
     return [prompt for prompt, _ in pairs], [completion for _, completion in pairs]
