@@ -1,7 +1,9 @@
 """Chats with tools, content blocks and what is no text, on every native route; messages of the real OpenAI package."""
 
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -9,6 +11,7 @@ import pytest
 from openai.types.chat import ChatCompletionMessage
 from openai.types.responses import ResponseOutputMessage
 
+PAGE = Path(__file__).parents[2] / "docs/reading.md"
 PROMPT = "How do I keep basil alive indoors?"
 ANSWER = "Give it light, water it when the soil is dry, and pinch the tips."
 LOOK = "Let me look that up in the handbook of plants."
@@ -190,6 +193,12 @@ async def test_trajectories_can_be_rated_and_appealed(http: httpx.AsyncClient) -
     assert first["response"] == TRACE
     appealed = await http.post("/v1/appeals", json={"prompt": [ASKED], "response": [called("")]})
     assert appealed.json()["response"] == ""
+
+
+async def test_the_example_of_the_page_on_reading_gets_a_reward_and_its_flag(http: httpx.AsyncClient) -> None:
+    (body,) = re.findall(r"-d '(.*?)'", PAGE.read_text(encoding="utf-8"), re.S)
+    reply = (await http.post("/v1/score", json=json.loads(body))).json()
+    assert (len(reply["rewards"]), reply["flags"]) == (1, [["unread_content"]])
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """What a person is shown of a response: no thought, whatever tags it stands in, and all the rest."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -87,6 +88,11 @@ def test_a_finished_thought_before_a_text_changes_nothing(text: str, block: tupl
 def test_a_text_without_tags_is_itself(text: str) -> None:
     tagless = text.translate(dict.fromkeys(map(ord, "<[◁")))
     assert without_thoughts(tagless) == tagless
+
+
+def test_the_page_on_reading_names_every_block() -> None:
+    page = (Path(__file__).parents[2] / "docs/reading.md").read_text(encoding="utf-8").lower()
+    assert [tag for tag in CLOSING if f"`{tag}`" not in page] == []
 
 
 CODE = "```html\n<think>\n</think>\n</reasoning>\n```"
