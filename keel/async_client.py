@@ -87,12 +87,16 @@ class AsyncClient:
         *,
         prompt: Text | None = None,
         response: Text | None = None,
+        view: str | None = None,
         question_id: str | None = None,
         side: str | None = None,
         idempotency_key: str | None = None,
     ) -> Rated:
-        """Call one response unacceptable, acceptable or excellent: by its texts, or as a side of a question."""
-        named = {"prompt": prompt, "response": response, "question_id": question_id, "side": side}
+        """Call one response unacceptable, acceptable or excellent: by its texts, or as a side of a question.
+
+        ``view`` as in ``score``.
+        """
+        named = {"prompt": prompt, "response": response, "view": view, "question_id": question_id, "side": side}
         return await self.send(calls.rate(user_id, level, idempotency_key, **named))
 
     async def profile(self, user_id: str, *, version: str | None = None) -> Profile:

@@ -57,6 +57,7 @@ class Rated:
     aleatoric: float | None
     acceptable: float | None
     excellent: float | None
+    flags: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True)

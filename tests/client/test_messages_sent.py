@@ -56,6 +56,12 @@ def test_what_is_unread_is_named_in_replies_and_details(client: Client) -> None:
     assert client.compare(PROMPT, ANSWER, LOOK).flags is None
 
 
+def test_a_trajectory_is_rated_as_it_is_read(client: Client) -> None:
+    client.ask("ada")
+    assert client.rate("ada", "excellent", prompt=SEEN, response=TRAJECTORY, view="trace").flags == ("unread_content",)
+    assert client.export("ada")["anchors"][0]["response"] == TRACE
+
+
 async def test_the_asynchronous_client_sends_the_same(live: str, client: Client) -> None:
     async with AsyncClient(live) as other:
         assert await other.score([SEEN], [TRAJECTORY], view="trace") == client.score([SEEN], [TRAJECTORY], view="trace")
