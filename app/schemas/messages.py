@@ -80,10 +80,15 @@ class Message(Strict):
 
     @property
     def words(self) -> str:
-        """The assistant's blocks are pieces of one text; those of others stand on lines of their own."""
+        """The words of all blocks: the assistant's are pieces of one text, those of others stand on lines of their own."""
         content = [self.content] if isinstance(self.content, str) else map(said, self.blocks)
         words = filter(None, (*content, self.refusal))
-        return ("" if self.role == "assistant" else "\n").join(words)
+        return self.joint.join(words)
+
+    @property
+    def joint(self) -> str:
+        """What stands between the words of two blocks."""
+        return "" if self.role == "assistant" else "\n"
 
     @property
     def _calls(self) -> list[str]:

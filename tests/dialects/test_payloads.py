@@ -205,6 +205,12 @@ def test_a_conversation_with_tools_is_read_as_on_the_native_route(service: httpx
     assert (row.get("probs") or row["embedding"])[0] == pytest.approx(expected, abs=1e-9)
 
 
+def test_parts_of_a_prompt_at_a_door_are_pieces_of_one_text(service: httpx.Client, reward: float) -> None:
+    parts = [{"type": "text", "text": text} for text in (PROMPT[:9], PROMPT[9:])]
+    body = {"prompt": [{"role": "user", "content": parts}], "response": ANSWER, "user": "ada"}
+    assert posted(service, "/rm", body) == pytest.approx(reward, abs=1e-9)
+
+
 def test_calls_and_their_outputs_in_nemo_gyms_input_are_turns_and_come_back(service: httpx.Client) -> None:
     sent = nemo_gym(ANSWER)
     sent["responses_create_params"]["input"] += [
