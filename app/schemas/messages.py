@@ -80,7 +80,7 @@ class Message(Strict):
 
     @property
     def words(self) -> str:
-        """The words of all blocks: the assistant's are pieces of one text, those of others stand on lines of their own."""
+        """The assistant's blocks are pieces of one text; those of others stand on lines of their own."""
         content = [self.content] if isinstance(self.content, str) else map(said, self.blocks)
         words = filter(None, (*content, self.refusal))
         return self.joint.join(words)
