@@ -6,7 +6,7 @@ basis that is built on, in the unit of all heads, one spread over the reference 
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -110,7 +110,11 @@ def build(path: Path, out: Path, seed: int, data_dir: Path, listener: ProgressLi
 
 def _columns(ground: Ground, listener: ProgressListener) -> dict[str, Tensor]:
     """The columns (F,) of all pairs, by digest."""
-    pairs = {pair.digest: pair for pair in (*ground.bank_pairs, *ground.reference.pairs)}
+    reading = ground.artifact.basis.reading
+    pairs = {
+        pair.digest: replace(pair, response=reading.of_text(pair.response))
+        for pair in (*ground.bank_pairs, *ground.reference.pairs)
+    }
     asked = ", ".join(entry.name for entry in ground.entries)
     listener.say(f"{len(pairs)} pairs are read by each source: {asked or 'none but those of the basis'}")
     return dict(zip(pairs, _read(tuple(pairs.values()), ground.sources, listener), strict=True))
