@@ -8,7 +8,7 @@ import typer
 from app.commands.options import Json
 from app.settings import Settings
 
-commands = typer.Typer(no_args_is_help=True, help="Build a basis from a recipe.")
+commands = typer.Typer(no_args_is_help=True, help="Build a basis from a recipe, and check its heads.")
 
 
 @commands.command("build")
@@ -25,3 +25,14 @@ def build(
     with listening() as listener:
         built = building.build(recipe.expanduser(), out.expanduser(), seed, Settings().data_dir, listener)
     building_shown.present(built, as_json)
+
+
+@commands.command("check")
+def check(
+    folder: Annotated[Path | None, typer.Argument(help="folder of a basis; default: the shipped one")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print what each head measures and what its sources cost; warnings refuse nothing."""
+    from app.jobs import checking, checking_shown
+
+    checking_shown.present(checking.check(folder, Settings().data_dir), as_json)
