@@ -15,6 +15,7 @@ KeelError
 │   └── StoreFailed      503   the database cannot be written or read
 ├── RubricFailed         503   a check of the deployer's own does not work
 ├── SourceFailed         503   a source of base rewards could not read a pair
+│   ├── PairsFailed      503   it could not read these pairs, and perhaps the others
 │   ├── CallFailed       503   a service that is a source gave no answer to one call
 │   │   └── CallRefused  503   it does not take a request of that form
 │   └── SourceChanged    503   another model answers than the one whose judgments are kept

@@ -12,7 +12,7 @@ from starlette.routing import Match
 
 from app.errors import Temporary, status_of
 from app.observing.measured import REQUEST
-from elicitation.errors import KeelError
+from elicitation.errors import KeelError, PairsFailed
 
 MEDIA_TYPE = "application/problem+json"
 SHOWN_CHARS = 60
@@ -32,11 +32,15 @@ REMEDIES = {"extra_forbidden": "unknown field, remove it", "missing": "required,
 
 
 def problem(
-    status: int, detail: str, errors: Sequence[Mapping[str, str]] = (), headers: Mapping[str, str] | None = None
+    status: int,
+    detail: str,
+    errors: Sequence[Mapping[str, str]] = (),
+    headers: Mapping[str, str] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> Response:
-    """The one shape of an error reply."""
+    """The one shape of an error reply; ``members`` are those of this problem alone."""
     body: dict[str, Any] = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status}
-    body |= {"detail": detail} | ({"errors": list(errors)} if errors else {})
+    body |= {"detail": detail} | ({"errors": list(errors)} if errors else {}) | dict(members or {})
     if (request := REQUEST.get()) is not None:
         body["request_id"] = request.request_id
     # ASCII escapes carry any string, unpaired surrogates included.
@@ -47,7 +51,14 @@ def keel_problem(error: KeelError) -> Response:
     """The reply to an exception of ours; a fault of the service's own says no more than that."""
     status = status_of(error)
     headers = {"Retry-After": str(error.seconds)} if isinstance(error, Temporary) else None
-    return problem(status, str(error) if status != HTTPStatus.INTERNAL_SERVER_ERROR else UNEXPECTED, headers=headers)
+    said = str(error) if status != HTTPStatus.INTERNAL_SERVER_ERROR else UNEXPECTED
+    return problem(status, said, headers=headers, members=_failed(error) if isinstance(error, PairsFailed) else None)
+
+
+def _failed(error: PairsFailed) -> dict[str, Any]:
+    """Which source failed, and after how many seconds the request may be sent again."""
+    sources = list(dict.fromkeys(source for source, _ in error.failed.values()))
+    return {"source": ", ".join(sources), "retry_after": int(STATUS_HEADERS[503]["Retry-After"])}
 
 
 def install(app: FastAPI) -> None:

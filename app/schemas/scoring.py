@@ -1,5 +1,6 @@
 """Rewards of completions, with details on request, and predicted choices."""
 
+from enum import StrEnum
 from typing import Annotated, Self
 
 from pydantic import ConfigDict, Field, model_validator
@@ -23,6 +24,13 @@ from reward_bases.reading_rule import View
 from safeguards.shaping import Normalization
 
 ROWS = limit("max_items")
+
+
+class OnMissing(StrEnum):
+    """What becomes of a row that a source cannot judge."""
+
+    FAIL = "fail"
+    MASK = "mask"
 
 
 class ScoreRequest(Strict):
@@ -61,6 +69,11 @@ class ScoreRequest(Strict):
     kappa: Kappa = 1.0
     detail: Flag = False
     components: Flag = Field(default=False, description="adds `components` to the reply")
+    on_missing: OnMissing = Field(
+        default=OnMissing.FAIL,
+        description="where a source cannot judge a row. fail: 503 for the request; mask: null for this row, which "
+        "`missing` names, and for the others the rewards that they have without it",
+    )
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -131,6 +144,27 @@ class ScoreReply(Reply):
     flags: list[list[str]] | None = Field(
         default=None, exclude_if=absent, description="those of each completion; left out where all was read"
     )
+
+
+class MissingReply(Reply):
+    """A row without a reward."""
+
+    index: int = Field(description="its place among the completions")
+    source: str = Field(description="the source that could not judge it")
+    reason: str = Field(description="of a judge: down, timeout, rate, malformed or unsure; of others their own words")
+
+
+class MaskedReply(Reply):
+    """As `ScoreReply`, with null in the rows that `missing` names."""
+
+    rewards: list[float | None]
+    scores: list[float | None]
+    basis_version: str
+    profile_versions: dict[str, str]
+    details: list[DetailReply | None] | None = None
+    components: dict[str, list[float | None]] | None = None
+    flags: list[list[str]] | None = Field(default=None, exclude_if=absent)
+    missing: list[MissingReply]
 
 
 class CompareRequest(Strict):

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from app.profiles.artifact_history import ArtifactHistory
 from app.schemas.ranking import RankReply, RankRequest
-from app.schemas.scoring import CompareReply, CompareRequest, ScoreReply, ScoreRequest
+from app.schemas.scoring import CompareReply, CompareRequest, MaskedReply, ScoreReply, ScoreRequest
 from app.scoring.engine import Engine
 from app.scoring.scoring import Scoring
 from app.settings import Settings
@@ -20,6 +20,11 @@ class PinnedScoring:
 
     async def score(self, tenant_id: str, request: ScoreRequest, people: Sequence[str | None]) -> ScoreReply:
         return await (await self._of(request)).score(tenant_id, request, people)
+
+    async def masked(
+        self, tenant_id: str, request: ScoreRequest, people: Sequence[str | None]
+    ) -> ScoreReply | MaskedReply:
+        return await (await self._of(request)).masked(tenant_id, request, people)
 
     async def rank(self, tenant_id: str, request: RankRequest, user_id: str | None) -> RankReply:
         return await (await self._of(request)).rank(tenant_id, request, user_id)

@@ -8,6 +8,7 @@ import asyncio
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -18,13 +19,14 @@ from app.profiles.profiles import Profile, Profiles
 from app.schemas.base import SEED_END
 from app.schemas.messages import Completion, flagged
 from app.schemas.ranking import RankedReply, RankReply, RankRequest
-from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, ScoreReply, ScoreRequest
+from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, MaskedReply, ScoreReply, ScoreRequest
 from app.scoring import bounds
 from app.scoring.coefficients import CoefficientBatch, stack_items
 from app.scoring.contrast import Baseline, against
 from app.scoring.details import component_names, details, flags
 from app.scoring.engine import Engine, Item
 from app.scoring.gatekeeping import Gatekeeper
+from app.scoring.masking import judged
 from app.scoring.ranking import Candidates, curve_of, rank_set
 from app.scoring.reward_cache import RewardCache
 from app.scoring.rubrics import load_rubrics
@@ -35,6 +37,7 @@ from app.storage.store import Person, PersonKey, Store
 from elicitation.errors import InvalidInput
 from elicitation.predict import predict
 from reward_bases.reading_rule import View
+from reward_bases.sources.source import Pair
 from reward_bases.text import Conversation
 from safeguards.conciseness import concise, conciseness
 from safeguards.shaping import shaped
@@ -50,7 +53,10 @@ class Scoring:
         self._reward_cache = RewardCache()
 
     async def score(self, tenant_id: str, request: ScoreRequest, people: Sequence[str | None]) -> ScoreReply:
-        """``people`` names one person per row, or None for the aggregate."""
+        """``people`` names one person per row, or None for the aggregate.
+
+        Raises PairsFailed where a source cannot judge a row.
+        """
         self._require_parallel(request, people)
         conversations = bounds.conversations(request.prompts, self._settings)
         responses = await self._responses(request.completions, request.view)
@@ -97,6 +103,23 @@ class Scoring:
             components=self._components(batch.shares(phi, passed) - baseline.shares if request.components else None),
             flags=flags(request),
         )
+
+    async def masked(
+        self, tenant_id: str, request: ScoreRequest, people: Sequence[str | None]
+    ) -> ScoreReply | MaskedReply:
+        """As ``score``, with null in rows that a source cannot judge."""
+        self._require_parallel(request, people)
+        conversations = bounds.conversations(request.prompts, self._settings)
+        read = await self._engine.read(await self._responses(request.completions, request.view))
+        digests = [Pair(*row).digest for row in zip(conversations, read, strict=True)]
+        found = await judged(request, people, digests, partial(self.score, tenant_id))
+        if found.reply is None:
+            distinct = list(dict.fromkeys(people))
+            profiles = await self._of(tenant_id, distinct, pins(request, people), request.basis_version)
+            named = zip(distinct, profiles, strict=True)
+            versions = {name: profile.version for name, profile in named if name is not None}
+            return found.empty(self._engine.artifact.basis.version, versions)
+        return found.widened(found.reply) if found.failed else found.reply
 
     async def rank(self, tenant_id: str, request: RankRequest, user_id: str | None) -> RankReply:
         """Order candidates by a rule, with the divergence of their choice probabilities from the aggregate's."""

@@ -1,5 +1,7 @@
 """The sources that cards pin, each opened once for the engines of all bases that name it."""
 
+from collections.abc import Sequence
+
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.counted import CountedSource
 from app.sources.limited import LimitedSource
@@ -7,7 +9,23 @@ from app.sources.opening import openers
 from app.storage.judgments import Judgments
 from reward_bases.sources.entry import SourceEntry
 from reward_bases.sources.opening import OPENERS, PinnedSource
-from reward_bases.sources.source import Source
+from reward_bases.sources.source import Columns, Pair, Source, Wrapped
+
+
+class NamedSource(Wrapped):
+    """The columns of ``source``, which messages call by its name in the recipe."""
+
+    def __init__(self, source: Source, name: str) -> None:
+        super().__init__(source)
+        self._name = name
+
+    @property
+    def kind(self) -> str:
+        return self._name
+
+    async def columns(self, pairs: Sequence[Pair]) -> Columns:
+        """(n, f) float64, as the source gives them."""
+        return await self._source.columns(pairs)
 
 
 class PinnedSources:
@@ -25,7 +43,7 @@ class PinnedSources:
             pinned = PinnedSource(entry, self._openers)
             read = LimitedSource(pinned) if entry.kind in OPENERS else pinned
             self._pinned[key] = pinned, CachedSource(CountedSource(read), self._columns)
-        return self._pinned[key][1]
+        return NamedSource(self._pinned[key][1], entry.name)
 
     def open(self) -> None:
         """Open all; raises ArtifactMismatch where one is another than its card pins."""

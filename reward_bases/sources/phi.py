@@ -6,13 +6,13 @@
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from elicitation.errors import ArtifactMismatch, SourceFailed
+from elicitation.errors import ArtifactMismatch, PairsFailed, SourceFailed
 from reward_bases.basis import Basis
 from reward_bases.sources.source import Columns, Pair, Source
 
@@ -56,19 +56,33 @@ async def columns_of(pairs: Sequence[Pair], sources: Sequence[Source]) -> Tensor
     finally:
         for reading in readings:
             reading.cancel()
-    for source, columns in zip(sources, found, strict=True):
-        _require_whole(source, columns, len(pairs))
+    _require_read(pairs, sources, found)
     return torch.cat([columns.values for columns in found], dim=1)
 
 
-def _require_whole(source: Source, columns: Columns, n: int) -> None:
-    if columns.failed:
-        rows = sorted(columns.failed)
-        more = ", …" if len(rows) > SHOWN else ""
-        raise SourceFailed(
-            f"source {source.kind} could not read {len(rows)} of {n} pairs, row {', '.join(map(str, rows[:SHOWN]))}"
-            f"{more}: {columns.failed[rows[0]]}; try again, or leave these rows out"
-        )
+def _require_read(pairs: Sequence[Pair], sources: Sequence[Source], found: Sequence[Columns]) -> None:
+    failed: dict[str, tuple[str, str]] = {}
+    messages = []
+    for source, columns in zip(sources, found, strict=True):
+        if columns.failed:
+            messages.append(_unread(source, columns.failed, len(pairs)))
+            failed |= {pairs[row].digest: (source.kind, reason) for row, reason in columns.failed.items()}
+        else:
+            _require_shape(source, columns, len(pairs))
+    if failed:
+        raise PairsFailed(messages[0], failed)
+
+
+def _unread(source: Source, failed: Mapping[int, str], n: int) -> str:
+    rows = sorted(failed)
+    more = ", …" if len(rows) > SHOWN else ""
+    return (
+        f"source {source.kind} could not read {len(rows)} of {n} pairs, row {', '.join(map(str, rows[:SHOWN]))}"
+        f"{more}: {failed[rows[0]]}; try again, or leave these rows out"
+    )
+
+
+def _require_shape(source: Source, columns: Columns, n: int) -> None:
     if columns.values.shape != (n, len(source.names)):
         raise SourceFailed(
             f"source {source.kind} gave values of shape {tuple(columns.values.shape)} for {n} pairs and "

@@ -10,7 +10,7 @@ from app.http.dialects.vllm import Paired, PairRequest
 from app.http.routes.common import FromHeader, Granted, Serving, problems, reached
 from app.http.routes.foreign_call import Calling
 from app.schemas.ranking import RankReply, RankRequest
-from app.schemas.scoring import CompareReply, CompareRequest, ScoreReply, ScoreRequest
+from app.schemas.scoring import CompareReply, CompareRequest, MaskedReply, OnMissing, ScoreReply, ScoreRequest
 from app.storage.keys import Grant
 
 router = APIRouter(
@@ -21,10 +21,10 @@ router = APIRouter(
 )
 
 
-@router.post("/score", summary="Score", response_model=ScoreReply | Paired)
+@router.post("/score", summary="Score", response_model=ScoreReply | MaskedReply | Paired)
 async def score(
     request: ScoreBody, grant: Granted, serving: Serving, header: FromHeader, call: Calling
-) -> ScoreReply | Response:
+) -> ScoreReply | MaskedReply | Response:
     """Reward completions for one person, for one person per row, or for the aggregate.
 
     A reward is constant under a profile version: it never depends on the batch. A response that the gate rejects gets
@@ -33,7 +33,10 @@ async def score(
     """
     if isinstance(request, PairRequest):
         return await call.answer(request)
-    return await serving.scoring.score(grant.tenant, request, people_of(request, grant, header))
+    people = people_of(request, grant, header)
+    if request.on_missing is OnMissing.MASK:
+        return await serving.scoring.masked(grant.tenant, request, people)
+    return await serving.scoring.score(grant.tenant, request, people)
 
 
 @router.post("/rank", summary="Rank")
