@@ -15,7 +15,7 @@ import httpx
 
 from keel import calls, wire
 from keel.calls import Call, Text
-from keel.replies import Comparison, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone
+from keel.replies import Comparison, MaskedScores, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone
 
 T = TypeVar("T")
 
@@ -175,6 +175,10 @@ class AsyncClient:
             components=components or None,
         )
         return await self.send(call)
+
+    async def score_masked(self, prompts: Sequence[Text], completions: Sequence[Text], **options: Any) -> MaskedScores:
+        """As ``score``, whose ``options`` it takes, with None for rows that a source of rewards cannot judge."""
+        return await self.send(calls.score_masked(prompts, completions, **options))
 
     async def rank(
         self,

@@ -6,7 +6,19 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 from urllib.parse import quote
 
-from keel.replies import Comparison, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone, build
+from keel.replies import (
+    Comparison,
+    MaskedScores,
+    PersonKey,
+    Profile,
+    Question,
+    Ranking,
+    Rated,
+    Scores,
+    Told,
+    Undone,
+    build,
+)
 
 T = TypeVar("T")
 Text = str | Sequence[Mapping[str, Any]]
@@ -71,6 +83,12 @@ def forget(user_id: str) -> Call[None]:
 
 def person_key(user_id: str, seconds: int | None) -> Call[PersonKey]:
     return Call("POST", _person(user_id, "/keys"), lambda j: build(PersonKey, j), _given(seconds=seconds))
+
+
+def score_masked(prompts: Sequence[Text], completions: Sequence[Text], **options: Any) -> Call[MaskedScores]:
+    """As ``score``, with None for rows that a source cannot judge."""
+    call = score(prompts, completions, **options, on_missing="mask")
+    return Call(call.method, call.path, lambda j: build(MaskedScores, j), call.json)
 
 
 def score(prompts: Sequence[Text], completions: Sequence[Text], **options: Any) -> Call[Scores]:

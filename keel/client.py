@@ -14,7 +14,7 @@ import httpx
 
 from keel import calls, wire
 from keel.calls import Call, Text
-from keel.replies import Comparison, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone
+from keel.replies import Comparison, MaskedScores, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone
 
 T = TypeVar("T")
 
@@ -174,6 +174,10 @@ class Client:
             components=components or None,
         )
         return self.send(call)
+
+    def score_masked(self, prompts: Sequence[Text], completions: Sequence[Text], **options: Any) -> MaskedScores:
+        """As ``score``, whose ``options`` it takes, with None for rows that a source of rewards cannot judge."""
+        return self.send(calls.score_masked(prompts, completions, **options))
 
     def rank(
         self,

@@ -170,6 +170,29 @@ class Scores:
 
 
 @dataclass(frozen=True)
+class Missing:
+    """The completion at ``index`` has no reward: the ``source`` could not judge it, for a ``reason``."""
+
+    index: int
+    source: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class MaskedScores:
+    """As ``Scores``, with None in the rows that ``missing`` names."""
+
+    rewards: tuple[float | None, ...]
+    scores: tuple[float | None, ...]
+    basis_version: str
+    profile_versions: dict[str, str]
+    details: tuple[Detail | None, ...] | None = None
+    components: dict[str, tuple[float | None, ...]] | None = None
+    flags: tuple[tuple[str, ...], ...] | None = None
+    missing: tuple[Missing, ...] = ()
+
+
+@dataclass(frozen=True)
 class Ranked:
     """One candidate by its place in the request."""
 

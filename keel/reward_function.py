@@ -16,11 +16,13 @@ from keel.async_client import AsyncClient
 from keel.calls import Text
 from keel.client import Client
 from keel.errors import InvalidArgument, Problem
-from keel.replies import Detail, Scores
+from keel.replies import Detail, MaskedScores, Scores
 
 T = TypeVar("T")
 Components = Mapping[str, float]
 LogMetric = Callable[[str, float], None]
+Judged = tuple[float, Detail, Components]
+"""A row's reward, its detail and its components."""
 UNSENT = {"_client", "_loop"}
 ENDS = {
     401: "the run ends: pass the service's key to keel_reward(key=...)",
@@ -51,6 +53,7 @@ class RewardFunction(ABC, Generic[T]):
     normalize, bounded: as in ``Client.score``; group is by the prompts of one call
     view:               what is read of a completion that is a list of messages, its answer or its whole trace
     gated:              skip a row that the gate rejects (None), or give it the floor reward
+    on_missing:         where a source of rewards cannot judge a row, fail and try again, or mask the row (None)
     basis_version, profile_versions: what to score with; what is not given is pinned at first use, so that a profile
                         that changes meanwhile moves no reward. Several processes pin one by one: give both there
     name:               what the trainer logs it as
@@ -68,6 +71,7 @@ class RewardFunction(ABC, Generic[T]):
     bounded: bool = False
     view: Literal["answer", "trace"] = "answer"
     gated: Literal["skip", "floor"] = "skip"
+    on_missing: Literal["fail", "mask"] = "fail"
     basis_version: str | None = None
     profile_versions: Mapping[str, str] = field(default_factory=dict)
     name: str | None = None
@@ -137,22 +141,32 @@ class RewardFunction(ABC, Generic[T]):
             "components": True,
         }
 
-    def _pins(self, scores: Scores) -> bool:
+    def _pins(self, scores: Scores | MaskedScores) -> bool:
         """Pin what was scored with; False when another thread has pinned something else meanwhile."""
         pinned = cast(dict[str, str], self.profile_versions)
         self.basis_version = self.basis_version or scores.basis_version
         kept = [pinned.setdefault(name, version) == version for name, version in scores.profile_versions.items()]
         return all(kept) and self.basis_version == scores.basis_version
 
-    def _read(self, replies: Sequence[Scores], log_metric: LogMetric | None) -> list[T | None]:
+    def _read(self, replies: Sequence[Scores | MaskedScores], log_metric: LogMetric | None) -> list[T | None]:
         rows = [row for scores in replies for row in _rows(scores)]
         if log_metric is not None:
-            passed = [detail for _, detail, _ in rows if detail.gate.passed]
-            log_metric(f"{self.__name__}/gated", 1 - len(passed) / len(rows))
-            if passed:
-                log_metric(f"{self.__name__}/aggregate", _mean([detail.aggregate or 0.0 for detail in passed]))
-                log_metric(f"{self.__name__}/uncertainty", _mean([detail.std for detail in passed]))
-        return [self._value(*row) if row[1].gate.passed or self.gated == "floor" else None for row in rows]
+            self._log(rows, log_metric)
+        return [None if row is None else self._valued(row) for row in rows]
+
+    def _valued(self, row: Judged) -> T | None:
+        return self._value(*row) if row[1].gate.passed or self.gated == "floor" else None
+
+    def _log(self, rows: Sequence[Judged | None], log_metric: LogMetric) -> None:
+        judged = [row[1] for row in rows if row is not None]
+        passed = [detail for detail in judged if detail.gate.passed]
+        if self.on_missing == "mask":
+            log_metric(f"{self.__name__}/missing", 1 - len(judged) / len(rows))
+        if judged:
+            log_metric(f"{self.__name__}/gated", 1 - len(passed) / len(judged))
+        if passed:
+            log_metric(f"{self.__name__}/aggregate", _mean([detail.aggregate or 0.0 for detail in passed]))
+            log_metric(f"{self.__name__}/uncertainty", _mean([detail.std for detail in passed]))
 
 
 class SyncFunction(RewardFunction[T]):
@@ -174,9 +188,10 @@ class SyncFunction(RewardFunction[T]):
             replies = [self._scores(batch) for batch in self._batches(self.rows(prompts, completions, columns))]
         return self._read(replies, log_metric)
 
-    def _scores(self, batch: Sequence[Row]) -> Scores:
+    def _scores(self, batch: Sequence[Row]) -> Scores | MaskedScores:
+        score = self._client.score_masked if self.on_missing == "mask" else self._client.score
         while True:
-            scores = self._client.score(**self._request(batch))
+            scores = score(**self._request(batch))
             if self._pins(scores):
                 return scores
 
@@ -208,9 +223,10 @@ class AsyncFunction(RewardFunction[T]):
             replies = await asyncio.gather(*(self._scores(batch) for batch in batches))
         return self._read(replies, log_metric)
 
-    async def _scores(self, batch: Sequence[Row]) -> Scores:
+    async def _scores(self, batch: Sequence[Row]) -> Scores | MaskedScores:
+        score = self._client.score_masked if self.on_missing == "mask" else self._client.score
         while True:
-            scores = await self._client.score(**self._request(batch))
+            scores = await score(**self._request(batch))
             if self._pins(scores):
                 return scores
 
@@ -232,12 +248,15 @@ def explained() -> Iterator[None]:
         raise
 
 
-def _rows(scores: Scores) -> Iterator[tuple[float, Detail, Components]]:
-    """Each row's reward, its detail and its components."""
+def _rows(scores: Scores | MaskedScores) -> Iterator[Judged | None]:
+    """The rows, None for those without a reward."""
     details, components = scores.details or (), scores.components or {}
-    shares = zip(*components.values(), strict=True)
-    for reward, detail, row in zip(scores.rewards, details, shares, strict=True):
-        yield reward, detail, dict(zip(components, row, strict=True))
+    for row, reward in enumerate(scores.rewards):
+        detail = None if reward is None else details[row]
+        if reward is None or detail is None:
+            yield None
+        else:
+            yield reward, detail, {name: shares[row] or 0.0 for name, shares in components.items()}
 
 
 def _mean(values: Sequence[float]) -> float:
