@@ -113,6 +113,16 @@ async def test_nothing_but_missing_rows_is_no_error(http: httpx.AsyncClient) -> 
     assert found["basis_version"]
 
 
+async def test_nemo_gym_s_row_is_masked_and_other_doors_get_503(http: httpx.AsyncClient) -> None:
+    asked = {"input": [{"role": "user", "content": PROMPT}]}
+    said = {"output": [{"type": "message", "content": [{"type": "output_text", "text": BAD}]}]}
+    reply = await http.post("/verify", json={"responses_create_params": asked, "response": said, "id": 7})
+    found = reply.raise_for_status().json()
+    assert (found["mask_sample"], found["failure_reason"], found["id"]) == (True, "source judge: timeout", 7)
+    body = {"query": [f"{PROMPT}{BAD}"], "prompts": [PROMPT]}
+    assert (await http.post("/get_reward", json=body)).status_code == 503
+
+
 async def test_a_baseline_that_cannot_be_judged_fails_every_row(http: httpx.AsyncClient) -> None:
     body = {"prompts": [PROMPT], "completions": [GOOD[0]], "baseline": [BAD], "on_missing": "mask"}
     assert (await http.post("/v1/score", json=body)).status_code == 503

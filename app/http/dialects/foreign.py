@@ -32,7 +32,7 @@ from app.schemas.base import (
 from app.schemas.messages import SPEAKING, Flags, Message, Role, Text, asking, calling
 from app.schemas.scoring import DetailReply
 from app.storage.store import USER_ID_HELP
-from elicitation.errors import InvalidInput
+from elicitation.errors import InvalidInput, PairsFailed
 
 MODEL_PREFIX = "keel/"
 USER_NAME = re.compile(USER_ID)
@@ -128,6 +128,10 @@ class ForeignRequest(BaseModel, ABC):
     @abstractmethod
     def rows(self, template: str | None) -> list[Row]:
         """Rows to score; raises InvalidInput if a row cannot be read."""
+
+    def unjudged(self, error: PairsFailed) -> Reply | None:
+        """The reply where a source cannot judge a row; None in formats without a place for it: they get 503."""
+        return None
 
     @abstractmethod
     def reply(self, scored: Scored) -> Any:

@@ -9,6 +9,7 @@ from app.http.dialects.foreign import BY_USER, ROWS, ForeignMessage, ForeignRequ
 from app.schemas.base import SAID, JsonSchema, Many, Messages, Reply, Unicode, UserId, Words, absent, limit
 from app.schemas.blocks import Foreign, Function, ResultPart
 from app.schemas.messages import SPEAKING, TEXT, Message, Text, object_with, speaking
+from elicitation.errors import PairsFailed
 
 ASKED = limit("max_messages", **BY_USER)
 FOUND = object_with(type={"const": "function_call_output"}, output=speaking(TEXT))
@@ -131,6 +132,12 @@ class VerifyRequest(ForeignRequest):
         flags = {"flags": scored.flags} if scored.flags else {}
         return Verified.model_validate(self._sent | own | reasons | flags)
 
+    def unjudged(self, error: PairsFailed) -> "Verified":
+        """The reply where a source cannot judge the row: it is masked, so that its reward counts nowhere."""
+        reasons = "; ".join(dict.fromkeys(f"{source}: {reason}" for source, reason in error.failed.values()))
+        own = {"reward": 0.0, "mask_sample": True, "reward_components": {}, "failure_reason": f"source {reasons}"}
+        return Verified.model_validate(self._sent | own)
+
 
 class Verified(Reply):
     """The request and what it is worth."""
@@ -138,8 +145,10 @@ class Verified(Reply):
     model_config = ConfigDict(extra="allow")
 
     reward: float = Field(description="nats")
-    mask_sample: bool = Field(description="never: what the gate rejects is worth the floor reward and teaches")
+    mask_sample: bool = Field(
+        description="where a source cannot judge the row; what the gate rejects is worth the floor reward and teaches"
+    )
     failure_reason: str | None = Field(
-        default=None, exclude_if=absent, description="only where the gate rejected the response"
+        default=None, exclude_if=absent, description="where the gate rejected the response, or a source cannot judge it"
     )
     reward_components: dict[str, float] = Field(description="shares of the heads and of the gate; they sum to reward")

@@ -20,7 +20,7 @@ from app.schemas.scoring import ScoreReply, ScoreRequest
 from app.scoring import bounds
 from app.storage.keys import Grant
 from app.storage.store import PersonKey
-from elicitation.errors import InvalidInput
+from elicitation.errors import InvalidInput, PairsFailed
 
 LARGE_CHARACTERS = 50_000
 AGGREGATE = "aggregate"
@@ -57,7 +57,12 @@ class ForeignCall:
         rows = await self._rows(asked)
         people = asked.people(len(rows), self.envelope.user_id)
         require_person(self.grant, *people)
-        scored, fallback = await self._scored(rows, asked, people) if rows else (Scored.nothing(), False)
+        try:
+            scored, fallback = await self._scored(rows, asked, people) if rows else (Scored.nothing(), False)
+        except PairsFailed as error:
+            if (unjudged := asked.unjudged(error)) is None:
+                raise
+            return Response(to_json(unjudged), media_type="application/json")
         reply = asked.reply(scored)
         headers = {"X-Keel-Fallback": AGGREGATE} if fallback else {}
         headers |= {"X-Keel-Flags": ", ".join(scored.flags)} if scored.flags else {}
