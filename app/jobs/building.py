@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,7 +23,7 @@ from reward_bases.artifact_sources import sources_of
 from reward_bases.bank import Bank, load_bank
 from reward_bases.basis import Basis
 from reward_bases.population_codec import population_entry
-from reward_bases.recipe.extending import extended, require_columns, with_heads
+from reward_bases.recipe.extending import extended, require_columns, with_heads, without_heads
 from reward_bases.recipe.reading import DEFAULT as SHIPPED
 from reward_bases.recipe.reading import read_recipe
 from reward_bases.recipe.recipe import Recipe, SourceRecipe
@@ -121,7 +122,7 @@ def _columns(ground: Ground, listener: ProgressListener) -> dict[str, Tensor]:
 
 
 def _ground(recipe: Recipe, openers: Mapping[str, Opener]) -> Ground:
-    folder = DEFAULT if recipe.include == SHIPPED else Path(recipe.include)
+    folder = DEFAULT if recipe.include in (SHIPPED, None) else Path(str(recipe.include))
     artifact = open_artifact(folder)
     opened = [openers[source.kind](source.settings) for source in recipe.sources]
     entries = tuple(map(_entry, recipe.sources, opened))
@@ -157,18 +158,20 @@ def _write(
     folder: Path, ground: Ground, columns: dict[str, Tensor], seed: int, data_dir: Path, listener: ProgressListener
 ) -> None:
     basis = _basis(ground, columns)
-    population = with_heads(ground.artifact.population, ground.recipe.heads)
+    included = ground.recipe.include is not None
+    population = with_heads(ground.artifact.population if included else None, ground.recipe.heads)
     reference = ground.reference
     rows = {
         "reference": basis.phi(_rows(columns, reference.pairs)).unflatten(0, (reference.prompts, reference.responses)),
         "bank_phi": basis.phi(_rows(columns, ground.bank_pairs)),
     }
     card = ground.artifact.card
-    entries = {
+    entries: dict[str, Any] = {
         "population": {**card.get("population", {}), **population_entry(basis.names, population)},
         "reference": _described(reference),
         "bank_answers": [answer.id for prompt in ground.bank.prompts for answer in prompt.answers],
         "sources": [*card.get("sources", ()), *map(asdict, ground.entries)],
+        **({} if included else {"data": [], "metrics": {}, "limits": []}),
     }
     save_with_heads(ground.folder, folder, basis, population, rows, entries, ground.recipe.bank)
     listener.stage("tuning the guard")
@@ -180,7 +183,8 @@ def _basis(ground: Ground, columns: dict[str, Tensor]) -> Basis:
     require_columns(ground.recipe.heads, names)
     first = ground.artifact.basis.weights.shape[1]
     own = _rows(columns, reference.pairs)[:, first:].unflatten(0, (reference.prompts, reference.responses))
-    return extended(ground.artifact.basis, ground.recipe.heads, names, own)
+    base = ground.artifact.basis
+    return extended(without_heads(base) if ground.recipe.include is None else base, ground.recipe.heads, names, own)
 
 
 def _rows(columns: dict[str, Tensor], pairs: Sequence[Pair]) -> Tensor:

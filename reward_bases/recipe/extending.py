@@ -12,13 +12,25 @@ import torch
 from torch import Tensor
 
 from elicitation.errors import InvalidInput
-from elicitation.population import Population
+from elicitation.population import Component, Population
 from reward_bases.basis import Basis, Head
 from reward_bases.recipe.recipe import HeadRecipe
 from reward_bases.sources.features import ENDLESS
 from reward_bases.traits.pairs import within_spread
 
 LEAST_SPREAD = 1e-9
+
+
+def without_heads(basis: Basis) -> Basis:
+    """The basis with its columns and no head, to build on."""
+    return replace(
+        basis,
+        heads=(),
+        weights=basis.weights[:0],
+        mean=basis.mean[:0],
+        spread=basis.spread[:0],
+        ensemble=basis.ensemble[:0],
+    )
 
 
 def weights_of(heads: Sequence[HeadRecipe], columns: Sequence[str]) -> Tensor:
@@ -71,16 +83,18 @@ def _described(head: HeadRecipe) -> Head:
     return Head(head.name, head.low, head.high, "column", head.protected, f"column: {said}")
 
 
-def with_heads(population: Population, heads: Sequence[HeadRecipe]) -> Population:
-    """The population with the new ``heads``' coefficients."""
+def with_heads(population: Population | None, heads: Sequence[HeadRecipe]) -> Population:
+    """The population, if any, with the new ``heads``' coefficients."""
     mean = torch.tensor([head.aggregate for head in heads], dtype=torch.float64)
-    variance = torch.tensor([head.std for head in heads], dtype=torch.float64).square()
+    covariance = torch.diag(torch.tensor([head.std for head in heads], dtype=torch.float64).square())
+    if population is None:
+        return Population((Component(1.0, mean, covariance),))
     return Population(
         tuple(
             replace(
                 part,
                 mean=torch.cat([part.mean, mean]),
-                covariance=torch.block_diag(part.covariance, torch.diag(variance)),
+                covariance=torch.block_diag(part.covariance, covariance),
             )
             for part in population.components
         )

@@ -24,14 +24,20 @@ class _Reader:
 
     def recipe(self) -> Recipe:
         table = self._table
-        (include,) = table.include
+        if not (table.include or table.heads):
+            self.refuse(("include",), "a basis needs heads; name default or a basis folder, or give [heads]")
         return Recipe(
-            include if include == DEFAULT else str(self._within(include)),
+            self._included(table),
             self._reference(table),
             None if table.bank is None else self._within(table.bank.file),
             tuple(self._source(name, source) for name, source in table.sources.items()),
             tuple(self._head(name, head, table) for name, head in table.heads.items()),
         )
+
+    def _included(self, table: RecipeTable) -> str | None:
+        if not table.include:
+            return None
+        return DEFAULT if table.include == [DEFAULT] else str(self._within(table.include[0]))
 
     def _reference(self, table: RecipeTable) -> Path | None:
         said = table.reference

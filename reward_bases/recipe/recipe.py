@@ -40,10 +40,11 @@ class HeadRecipe:
 
 @dataclass(frozen=True)
 class Recipe:
-    """``include`` is ``default`` or the folder of the basis that is built on; paths are resolved.
+    """What a basis is built from; paths are resolved.
 
     Attributes:
-        include: the basis whose sources, heads, population, bank and choice model are kept.
+        include: ``default`` or the folder of the basis whose heads and population are kept; None for neither: text,
+            encoder, bank and choice model are then those of the shipped basis.
         reference: JSONL file of prompts with responses, on which heads are standardised and bounds certified; None for
             the answers of the bank.
         bank: bank file of questions; None for that of ``include``.
@@ -51,7 +52,7 @@ class Recipe:
         heads: the new ones, in the order of the file.
     """
 
-    include: str
+    include: str | None
     reference: Path | None
     bank: Path | None
     sources: tuple[SourceRecipe, ...]

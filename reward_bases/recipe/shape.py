@@ -84,7 +84,7 @@ class RecipeTable(Table):
     """The whole file."""
 
     reference: ReferenceTable = ReferenceTable(bank=True)
-    include: Annotated[list[Text], Field(min_length=1, max_length=1)] = ["default"]
+    include: Annotated[list[Text], Field(max_length=1)] = ["default"]
     bank: BankTable | None = None
     sources: dict[Name, SourceTable] = {}
     heads: dict[Name, HeadTable] = {}

@@ -5,7 +5,7 @@ import torch
 
 from elicitation.errors import InvalidInput
 from reward_bases.artifact import Artifact
-from reward_bases.recipe.extending import extended, require_columns, with_heads
+from reward_bases.recipe.extending import extended, require_columns, with_heads, without_heads
 from reward_bases.recipe.recipe import HeadRecipe
 
 HEADS = (
@@ -41,6 +41,16 @@ def test_coefficients_of_new_heads_are_independent_of_the_old_ones(artifact: Art
     assert torch.equal(population.covariance[:k, :k], artifact.population.covariance)
     assert not population.covariance[:k, k:].any()
     assert torch.allclose(population.covariance[k:, k:], torch.diag(torch.tensor([0.16, 0.0]).double()))
+
+
+def test_without_the_old_heads_the_new_ones_are_the_same(artifact: Artifact) -> None:
+    own = torch.rand(180, artifact.basis.weights.shape[1], generator=torch.Generator().manual_seed(1)).double()
+    columns = torch.cat([own, reference().flatten(0, 1)], 1)
+    beside = extended(artifact.basis, HEADS, COLUMNS, reference())
+    alone = extended(without_heads(artifact.basis), HEADS, COLUMNS, reference())
+    assert alone.names == ("mix", "alone")
+    assert torch.equal(alone.phi(columns), beside.phi(columns)[:, artifact.basis.k :])
+    assert with_heads(None, HEADS).mean.tolist() == [0.7, 1.0]
 
 
 def test_a_head_without_differences_has_no_unit(artifact: Artifact) -> None:

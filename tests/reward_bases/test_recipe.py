@@ -42,6 +42,12 @@ def test_what_is_not_said_has_a_default(tmp_path: Path) -> None:
     assert found.heads == (HeadRecipe("good", {"rm.helpful": 1.0}, "worse", "better", False, 0.0, 1.0),)
 
 
+def test_nothing_may_be_included_but_heads_there_must_be(tmp_path: Path) -> None:
+    assert read_recipe(recipe_of(tmp_path, "include = []\n" + SOURCES + HEAD)).include is None
+    with pytest.raises(InvalidInput, match=r"recipe.toml:1: include: a basis needs heads"):
+        read_recipe(recipe_of(tmp_path, "include = []\n" + SOURCES))
+
+
 def test_paths_are_those_beside_the_file(tmp_path: Path) -> None:
     said = 'include = ["base"]\n[reference]\nfile = "reference.jsonl"\n[bank]\nfile = "bank.json"\n'
     found = read_recipe(recipe_of(tmp_path, said + SOURCES))
