@@ -174,6 +174,9 @@ def _write(
         **({} if included else {"data": [], "metrics": {}, "limits": []}),
     }
     save_with_heads(ground.folder, folder, basis, population, rows, entries, ground.recipe.bank)
+    if not bool(population.covariance.any()):
+        listener.say("no head is personal, so there is nothing to guard: the budget stays as it is")
+        return
     listener.stage("tuning the guard")
     tuning.write(tuning.tune(folder, PEOPLE, FLATTERERS, seed, data_dir), folder)
 
