@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from app import cli
 from app.http.api import create_app, default_engine
-from app.jobs import training
+from app.jobs import listening, training
 from app.settings import Settings
 from app.storage.opening import open_store
 from elicitation.errors import InvalidInput
@@ -89,12 +89,12 @@ def test_a_card_of_0_1_0_is_read_which_does_not_speak_of_folds(command: list[str
 def test_an_interrupted_run_says_where_it_stopped_and_how_to_go_on(
     command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupt(listener: training.TerminalListener, done: int, total: int) -> None:
+    def interrupt(listener: listening.TerminalListener, done: int, total: int) -> None:
         if listener.name == "learning":
             raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(training.TerminalListener, "progress", interrupt)
+        patch.setattr(listening.TerminalListener, "progress", interrupt)
         stopped = CliRunner().invoke(cli.app, command)
     assert stopped.exit_code == training.INTERRUPTED
     assert "stopped while learning" in stopped.stderr
