@@ -122,7 +122,8 @@ def _columns(ground: Ground, listener: ProgressListener) -> dict[str, Tensor]:
 
 
 def _ground(recipe: Recipe, openers: Mapping[str, Opener]) -> Ground:
-    folder = DEFAULT if recipe.include in (SHIPPED, None) else Path(str(recipe.include))
+    included = recipe.include
+    folder = DEFAULT if included is None or included == SHIPPED else Path(included)
     artifact = open_artifact(folder)
     opened = [openers[source.kind](source.settings) for source in recipe.sources]
     entries = tuple(map(_entry, recipe.sources, opened))

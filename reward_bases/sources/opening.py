@@ -52,7 +52,9 @@ class PinnedSource:
 
     async def columns(self, pairs: Sequence[Pair]) -> Columns:
         """As the source gives them."""
-        source = await asyncio.to_thread(self.open)
+        source = self._source
+        if source is None:
+            source = await asyncio.to_thread(self.open)
         return await source.columns(pairs)
 
 
