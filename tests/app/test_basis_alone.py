@@ -1,6 +1,5 @@
 """A reward model as the only head: Keel's aggregate orders responses exactly as the model does."""
 
-import json
 from collections.abc import AsyncIterator, Iterator
 from itertools import combinations
 from pathlib import Path
@@ -8,14 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 import torch
+from built_basis import built_from, served
 from tiny_reward_model import save_reward_model
-from typer.testing import CliRunner
 
-from app import cli
-from app.http.api import create_app, default_engine
-from app.jobs import building
-from app.settings import Settings
-from app.storage.opening import open_store
 from reward_bases.artifact import load_artifact
 from reward_bases.sources.reward_model import RewardModelSource
 from reward_bases.sources.source import Pair
@@ -47,23 +41,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     save_reward_model(folder / "model")
     (folder / "recipe.toml").write_text(RECIPE)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("KEEL_DATA_DIR", str(folder / "data"))
-        patch.setattr(building, "PEOPLE", 2)
-        patch.setattr(building, "FLATTERERS", 2)
-        recipe, out = str(folder / "recipe.toml"), str(folder / "basis")
-        ran = CliRunner().invoke(cli.app, ["basis", "build", "--recipe", recipe, "--out", out, "--json"])
-        assert ran.exit_code == 0, ran.stderr
-        yield Path(json.loads(ran.stdout)["folder"])
+        yield built_from(folder, patch)[0]
 
 
 @pytest.fixture
 async def http(built: Path, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(basis=built, data_dir=tmp_path)
-    app = create_app(settings, open_store(settings), default_engine(settings), built)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client,
-    ):
+    async with served(built, tmp_path) as client:
         yield client
 
 

@@ -9,20 +9,17 @@ from shutil import copytree
 import httpx
 import pytest
 import torch
+from built_basis import built_from, served
 from judge_server import JudgeServer
 from listening import listening
 from tiny_reward_model import save_reward_model
-from typer.testing import CliRunner
 
-from app import cli
-from app.http.api import create_app, default_engine
-from app.jobs import building
+from app.http.api import default_engine
 from app.profiles.basis import open_artifact
 from app.settings import Settings
 from app.sources import remote
 from app.sources.opening import openers
 from app.storage.judgments import FILE, Judgments
-from app.storage.opening import open_store
 from elicitation.errors import ArtifactMismatch
 from reward_bases.artifact import DEFAULT, Artifact, load_artifact
 from reward_bases.recipe.reading import read_recipe
@@ -93,17 +90,11 @@ def built(tmp_path_factory: pytest.TempPathFactory, judge: JudgeServer) -> Itera
     (folder / "rubric.toml").write_text(RUBRIC)
     with pytest.MonkeyPatch.context() as patch, listening(judge.app) as address:
         (folder / "recipe.toml").write_text(RECIPE.replace("URL", f"{address}/v1"))
-        patch.setenv("KEEL_DATA_DIR", str(folder / "data"))
         patch.syspath_prepend(str(folder))
-        patch.setattr(building, "PEOPLE", 2)
-        patch.setattr(building, "FLATTERERS", 2)
-        recipe, out = str(folder / "recipe.toml"), str(folder / "basis")
-        ran = CliRunner().invoke(cli.app, ["basis", "build", "--recipe", recipe, "--out", out, "--json"])
-        assert ran.exit_code == 0, ran.stderr
-        said = json.loads(ran.stdout)
-        assert [head["name"] for head in said["heads"]] == ["helpful", "asks", "warm"]
+        basis, ran = built_from(folder, patch)
+        assert [head["name"] for head in json.loads(ran.stdout)["heads"]] == ["helpful", "asks", "warm"]
         assert "1120 pairs are read by each source: rm, own, judge" in ran.stderr
-        yield Path(said["folder"])
+        yield basis
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +104,7 @@ def artifact(built: Path) -> Artifact:
 
 @pytest.fixture
 async def http(built: Path, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    settings = Settings(basis=built, data_dir=tmp_path)
-    app = create_app(settings, open_store(settings), default_engine(settings), built)
-    async with (
-        app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client,
-    ):
+    async with served(built, tmp_path) as client:
         yield client
 
 

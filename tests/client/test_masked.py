@@ -56,19 +56,16 @@ async def test_so_does_the_asynchronous_client(judged: Server) -> None:
 def test_a_trainer_leaves_the_row_out_and_logs_its_share(judged: Server) -> None:
     logged: dict[str, float] = {}
     with closing(keel_reward(judged.url, on_missing="mask")) as reward:
-        _require_left_out(reward(PROMPTS, ANSWERS, user_id=PEOPLE, log_metric=logged.__setitem__))
+        rewards = reward(PROMPTS, ANSWERS, user_id=PEOPLE, log_metric=logged.__setitem__)
+    assert [value is None for value in rewards] == [False, True, False]
     assert (logged["keel/missing"], logged["keel/gated"]) == (pytest.approx(1 / 3), 0)
 
 
 async def test_so_does_one_that_awaits(judged: Server) -> None:
     reward = keel_reward(judged.url, asynchronous=True, on_missing="mask")
-    _require_left_out(await reward(PROMPTS, ANSWERS, user_id=PEOPLE))
+    rewards = await reward(PROMPTS, ANSWERS, user_id=PEOPLE)
     await reward.close()
-
-
-def _require_left_out(rewards: list[float | None]) -> None:
-    assert rewards[1] is None
-    assert None not in (rewards[0], rewards[2])
+    assert [value is None for value in rewards] == [False, True, False]
 
 
 def test_by_default_the_run_waits_and_then_fails(judged: Server) -> None:
