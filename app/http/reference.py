@@ -5,12 +5,13 @@ The Content-Security-Policy allows the page's own style and no more: https://www
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 TEMPLATES = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True)
 STYLE = """
@@ -38,6 +39,16 @@ BOUNDS = (
     ("below", ("exclusiveMaximum",)),
 )
 """Words for the limits of JSON Schema."""
+CODE = re.compile("``([^`]+)``")
+"""As docstrings write it; descriptions come from them."""
+
+
+def prose(text: str) -> Markup:
+    """A description as HTML: text, and code where it says so."""
+    return Markup(CODE.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - it is escaped
+
+
+TEMPLATES.filters["prose"] = prose
 
 
 def reference_page(document: Mapping[str, Any]) -> str:

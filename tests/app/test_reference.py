@@ -56,6 +56,11 @@ async def test_every_link_within_the_page_leads_somewhere(reply: httpx.Response)
     assert targets - {"openapi.json"} <= ids
 
 
+async def test_what_a_docstring_marks_as_code_is_shown_as_code(reply: httpx.Response) -> None:
+    assert "``" not in reply.text
+    assert "<code>told_after</code> is the length of the answer log" in reply.text
+
+
 async def test_the_page_loads_and_runs_nothing(reply: httpx.Response) -> None:
     page = Page(reply.text)
     found = {tag for tag, attributes in page.elements if tag in LOADING and not {"charset", "name"} & set(attributes)}
@@ -74,7 +79,13 @@ async def test_the_policy_allows_the_pages_own_style_alone(reply: httpx.Response
 
 
 def test_a_description_is_text_and_not_html() -> None:
-    route = {"tags": ["<b>"], "operationId": "x", "summary": "<script>", "description": "<img src=x>", "responses": {}}
+    route = {
+        "tags": ["<b>"],
+        "operationId": "x",
+        "summary": "<script>",
+        "description": "``<img src=x>``",
+        "responses": {},
+    }
     document = {
         "info": {"title": "<i>", "version": "1", "description": "<u>"},
         "paths": {"/<s>": {"get": route}},
