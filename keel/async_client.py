@@ -15,7 +15,19 @@ import httpx
 
 from keel import calls, wire
 from keel.calls import Call, Text
-from keel.replies import Comparison, MaskedScores, PersonKey, Profile, Question, Ranking, Rated, Scores, Told, Undone
+from keel.replies import (
+    Comparison,
+    MaskedScores,
+    PersonKey,
+    Picked,
+    Profile,
+    Question,
+    Ranking,
+    Rated,
+    Scores,
+    Told,
+    Undone,
+)
 
 T = TypeVar("T")
 
@@ -221,6 +233,22 @@ class AsyncClient:
             curve=curve or None,
         )
         return await self.send(call)
+
+    async def pick(
+        self,
+        prompt: Text,
+        candidates: Sequence[Text],
+        *,
+        view: str | None = None,
+        user_id: str | None = None,
+        doubt: float | None = None,
+    ) -> Picked:
+        """The best candidate, with judges and endpoints asked about one after another.
+
+        They are asked until the chance that another one is the best is at most ``doubt``, by default 0.05; ``view`` as
+        in ``score``.
+        """
+        return await self.send(calls.pick(prompt, candidates, view=view, user_id=user_id, doubt=doubt))
 
     async def compare(
         self, prompt: Text, a: Text, b: Text, *, view: str | None = None, user_id: str | None = None

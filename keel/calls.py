@@ -10,6 +10,7 @@ from keel.replies import (
     Comparison,
     MaskedScores,
     PersonKey,
+    Picked,
     Profile,
     Question,
     Ranking,
@@ -101,6 +102,12 @@ def rank(prompt: Text, candidates: Sequence[Text], **options: Any) -> Call[Ranki
     """``options`` as in ``score``."""
     body = {"prompt": prompt, "candidates": list(candidates)} | _given(**options)
     return Call("POST", "/v1/rank", lambda j: build(Ranking, j), body)
+
+
+def pick(prompt: Text, candidates: Sequence[Text], **options: Any) -> Call[Picked]:
+    """``options`` as in ``score``."""
+    body = {"prompt": prompt, "candidates": list(candidates), "sources": "needed"} | _given(**options)
+    return Call("POST", "/v1/rank", lambda j: build(Picked, j), body)
 
 
 def compare(prompt: Text, a: Text, b: Text, **options: Any) -> Call[Comparison]:

@@ -226,6 +226,28 @@ class Ranking:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """One candidate of a pick: its place in the request, and its guarded score."""
+
+    index: int
+    score: float
+    flags: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Picked:
+    """The ``best`` candidate, None when the gate rejected all; those judged, best first, and the places of the others.
+
+    ``doubt`` is the chance that one of ``unjudged`` is better.
+    """
+
+    results: tuple[Judged, ...]
+    unjudged: tuple[int, ...]
+    best: int | None
+    doubt: float
+
+
+@dataclass(frozen=True)
 class Comparison:
     """Predicted choice between two responses."""
 

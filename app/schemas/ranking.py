@@ -8,6 +8,7 @@ from pydantic import ConfigDict, Field, model_validator
 from app.schemas.base import (
     BasisVersion,
     Flag,
+    JsonSchema,
     Kappa,
     Many,
     Number,
@@ -37,6 +38,16 @@ class RankRule(StrEnum):
 
 RULE_PARAMETERS = {"kappa": RankRule.LCB, "rho": RankRule.DRRO, "seed": RankRule.SOFT, "nominal": RankRule.BRME}
 """Parameters of one rule alone."""
+OF_A_RANKING = ("rule", "beta", "agreement", "top_n", "certify", "curve")
+"""Parameters that need the rewards of all candidates."""
+ALL_SOURCES: JsonSchema = {"sources": {"const": "all"}}
+
+
+class AskedSources(StrEnum):
+    """Whom a ranking asks of each candidate."""
+
+    ALL = "all"
+    NEEDED = "needed"
 
 
 class RankRequest(Strict):
@@ -63,6 +74,14 @@ class RankRequest(Strict):
         default=False, description="mix with the aggregate's probabilities until the set is within the budget"
     )
     curve: Flag = Field(default=False, description="also return the expected reward of the best of 1, 2, … candidates")
+    sources: AskedSources = Field(
+        default=AskedSources.ALL,
+        description="needed: find the best alone, and ask judges and endpoints about a candidate only while that may "
+        "change it; the reply is of another shape",
+    )
+    doubt: Number = Field(
+        default=0.05, ge=0, le=1, description="needed: chance that a candidate not judged is the best, at most"
+    )
     profile_version: ProfileVersion | None = None
     basis_version: BasisVersion | None = None
 
@@ -70,8 +89,12 @@ class RankRequest(Strict):
         json_schema_extra={
             "example": {"user_id": "ada", "prompt": "Basil?", "candidates": ["Water it.", "Basil needs light …"]},
             "dependentSchemas": {
-                name: {"properties": {"rule": {"const": rule.value}}, "required": ["rule"]}
-                for name, rule in RULE_PARAMETERS.items()
+                **{name: {"properties": ALL_SOURCES} for name in OF_A_RANKING},
+                **{
+                    name: {"properties": {"rule": {"const": rule.value}, **ALL_SOURCES}, "required": ["rule"]}
+                    for name, rule in RULE_PARAMETERS.items()
+                },
+                "doubt": {"properties": {"sources": {"const": AskedSources.NEEDED.value}}, "required": ["sources"]},
             },
         }
     )
@@ -81,6 +104,15 @@ class RankRequest(Strict):
         for name in RULE_PARAMETERS.keys() & self.model_fields_set:
             if RULE_PARAMETERS[name] is not self.rule:
                 raise ValueError(f"{name} belongs to rule {RULE_PARAMETERS[name].value!r}, not {self.rule.value!r}")
+        return self
+
+    @model_validator(mode="after")
+    def parameters_fit_the_sources(self) -> Self:
+        if self.sources is AskedSources.ALL and "doubt" in self.model_fields_set:
+            raise ValueError("doubt belongs to sources 'needed'; name them, or leave it out")
+        beside = self.model_fields_set & {*OF_A_RANKING, *RULE_PARAMETERS}
+        if self.sources is AskedSources.NEEDED and beside:
+            raise ValueError(f"{min(beside)} needs the rewards of all candidates; leave it out, or ask all sources")
         return self
 
     @property
@@ -121,5 +153,22 @@ class RankReply(Reply):
         description="the reward that ranked: with explore_rate the aggregate serves some requests, at random"
     )
     recommended_n: int | None = Field(default=None, description="the n with the largest reward − beta·divergence")
+    basis_version: str
+    profile_version: str | None
+
+
+class JudgedReply(Reply):
+    index: int = Field(description="position in `candidates`, from 0")
+    score: float = Field(description="guarded score of the profile, 0–1")
+    flags: Flags = None
+
+
+class PickedReply(Reply):
+    """The reply with `sources: "needed"`."""
+
+    results: list[JudgedReply] = Field(description="the candidates that were judged, best first")
+    unjudged: list[int] = Field(description="index of each other candidate, that of the highest forecast first")
+    best: int | None = Field(description="index of the best; null when the gate rejected all")
+    doubt: float = Field(description="chance that one of `unjudged` is better than `best`, by the reference set")
     basis_version: str
     profile_version: str | None

@@ -24,7 +24,7 @@ from app.observing.measured import stage
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.counted import CountedSource
 from app.sources.encoding import Encoder, EncodingQueue
-from app.sources.pinned import PinnedSources
+from app.sources.pinned import PinnedSources, UnaskedSource, is_slow
 from app.sources.turns import Limits
 from app.storage.judgments import Judgments
 from reward_bases.artifact import Artifact
@@ -39,6 +39,8 @@ from safeguards.gate import PASSED, GateResult, check
 
 TRIED = Conversation.of("Are the sources of base rewards well?")
 LARGE_CHARACTERS = 50_000
+OWN = 2
+"""Sources before those that the card names: text and encoder."""
 ItemKey = tuple[str, str, str]
 """The caller's name in the caches, digests of conversation and of what is read of the response."""
 
@@ -89,6 +91,17 @@ class Engine:
         text, encoder = text_and_encoder(self.encoding, basis.encoder_sha256, basis.components)
         pinned = map(self._pinned.of, artifact.sources)
         return CachedSource(CountedSource(text), self.columns), CountedSource(encoder), *pinned
+
+    def without_slow(self) -> "Engine":
+        """The same, but slow sources are not asked: φ of the heads that weigh their columns means nothing."""
+        other = copy(self)
+        named = zip(self.artifact.sources, self._sources[OWN:], strict=True)
+        other._sources = (
+            *self._sources[:OWN],
+            *(UnaskedSource(source) if is_slow(entry) else source for entry, source in named),
+        )
+        other.items = LruCache(self.items.size)
+        return other
 
     def open_sources(self) -> None:
         """Open the sources that the card names; raises ArtifactMismatch where one is another than the card pins."""
@@ -153,8 +166,8 @@ class Engine:
 
     async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """The items of parallel conversations and responses, in their order."""
-        owner, responses = CALLER.get().cache, await self.read(responses)
-        keys = [(owner, c.digest, digest(r)) for c, r in zip(conversations, responses, strict=True)]
+        responses = await self.read(responses)
+        keys = self._keys(conversations, responses)
         known = {key: item for key in dict.fromkeys(keys) if (item := self.items.get(key)) is not None}
         places = {key: place for place, key in enumerate(keys) if key not in known}
         if places:
@@ -163,6 +176,10 @@ class Engine:
                 self.items.put(key, fresh)
                 known[key] = fresh
         return [known[key] for key in keys]
+
+    async def at_hand(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item | None]:
+        """The items that nothing has to be read for, None in place of the others."""
+        return [self.items.get(key) for key in self._keys(conversations, await self.read(responses))]
 
     async def ungated(self, pairs: Sequence[Pair]) -> list[Item]:
         """The items of responses that pass whatever the gate says; not cached, since tenants share the cache."""
@@ -180,6 +197,10 @@ class Engine:
             self._doubtful = True
             raise
         return found
+
+    def _keys(self, conversations: Sequence[Conversation], read: Sequence[str]) -> list[ItemKey]:
+        owner = CALLER.get().cache
+        return [(owner, c.digest, digest(r)) for c, r in zip(conversations, read, strict=True)]
 
     async def _items(self, pairs: Sequence[Pair]) -> list[Item]:
         # Refused before any work for it: the texts most likely have no vectors yet.

@@ -44,11 +44,12 @@ class GatedEngine:
 
     async def items_of(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
         """As ``Engine.items_of``; raises RubricFailed when a rubric does not work."""
-        items = await self._judged(conversations, responses)
+        items = await self.uncounted(conversations, responses)
         count_verdicts([item.gate.reasons for item in items])
         return items
 
-    async def _judged(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
+    async def uncounted(self, conversations: Sequence[Conversation], responses: Sequence[str]) -> list[Item]:
+        """The same items, for a request whose verdicts are counted already."""
         items = await self.engine.items_of(conversations, responses)
         if not self.keeper.rubrics and all(item.gate.passed for item in items):
             return items

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from app.profiles.artifact_history import ArtifactHistory
-from app.schemas.ranking import RankReply, RankRequest
+from app.schemas.ranking import PickedReply, RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, MaskedReply, ScoreReply, ScoreRequest
 from app.scoring.engine import Engine
 from app.scoring.scoring import Scoring
@@ -28,6 +28,9 @@ class PinnedScoring:
 
     async def rank(self, tenant_id: str, request: RankRequest, user_id: str | None) -> RankReply:
         return await (await self._of(request)).rank(tenant_id, request, user_id)
+
+    async def pick(self, tenant_id: str, request: RankRequest, user_id: str | None) -> PickedReply:
+        return await (await self._of(request)).pick(tenant_id, request, user_id)
 
     async def compare(self, tenant_id: str, request: CompareRequest, user_id: str | None) -> CompareReply:
         return await (await self._of(request)).compare(tenant_id, request, user_id)

@@ -18,7 +18,7 @@ from app.observing.metrics import count_served
 from app.profiles.profiles import Profile, Profiles
 from app.schemas.base import SEED_END
 from app.schemas.messages import Completion, flagged
-from app.schemas.ranking import RankedReply, RankReply, RankRequest
+from app.schemas.ranking import JudgedReply, PickedReply, RankedReply, RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, DetailReply, MaskedReply, ScoreReply, ScoreRequest
 from app.scoring import bounds
 from app.scoring.coefficients import CoefficientBatch, stack_items
@@ -27,6 +27,7 @@ from app.scoring.details import component_names, details, flags
 from app.scoring.engine import Engine, Item
 from app.scoring.gatekeeping import Gatekeeper
 from app.scoring.masking import judged
+from app.scoring.picking import Picking
 from app.scoring.ranking import Candidates, curve_of, rank_set
 from app.scoring.reward_cache import RewardCache
 from app.scoring.rubrics import load_rubrics
@@ -51,6 +52,7 @@ class Scoring:
         self._gatekeeper = Gatekeeper(store.appeals, load_rubrics(settings.rubrics))
         self._traffic = Traffic(settings, store)
         self._reward_cache = RewardCache()
+        self._picking = Picking(engine, self._gatekeeper)
 
     async def score(self, tenant_id: str, request: ScoreRequest, people: Sequence[str | None]) -> ScoreReply:
         """``people`` names one person per row, or None for the aggregate.
@@ -160,6 +162,28 @@ class Scoring:
             profile_version=None if user_id is None else profile.version,
         )
 
+    async def pick(self, tenant_id: str, request: RankRequest, user_id: str | None) -> PickedReply:
+        """The best candidate, where slow sources are asked only while that may change it."""
+        bounds.require_at_most("candidates", len(request.candidates), "max_candidates", self._settings)
+        profile, conversation, texts = await self._asked(tenant_id, request, user_id, request.candidates)
+        picked = await self._picking.pick(tenant_id, conversation, texts, profile.guarded.coefficients, request.doubt)
+        count_served([self._binding(profile)] * len(picked.judged))
+        places = sorted(picked.judged)
+        batch = CoefficientBatch.of([profile], [0] * len(places))
+        rewards = batch.rewards(*stack_items([picked.judged[place] for place in places]))
+        scores, order = batch.scores(rewards).tolist(), rewards.argsort(descending=True, stable=True).tolist()
+        unread = [flagged(request.prompt, candidate) for candidate in request.candidates]
+        results = [JudgedReply(index=places[i], score=scores[i], flags=unread[places[i]]) for i in order]
+        best = results[0].index
+        return PickedReply(
+            results=results,
+            unjudged=list(picked.unjudged),
+            best=best if picked.judged[best].gate.passed else None,
+            doubt=picked.doubt,
+            basis_version=self._engine.artifact.basis.version,
+            profile_version=None if user_id is None else profile.version,
+        )
+
     async def compare(self, tenant_id: str, request: CompareRequest, user_id: str | None) -> CompareReply:
         """Predict the choice between two responses with the guarded coefficients."""
         profile, items = await self._one(tenant_id, request, user_id, [request.a, request.b])
@@ -182,11 +206,22 @@ class Scoring:
         responses: Sequence[Completion],
     ) -> tuple[Profile, list[Item]]:
         """The profile of one person, and the items of responses to one prompt."""
+        profile, conversation, texts = await self._asked(tenant_id, request, user_id, responses)
+        engine = self._gatekeeper.engine(self._engine, tenant_id)
+        return profile, await engine.items_of([conversation] * len(texts), texts)
+
+    async def _asked(
+        self,
+        tenant_id: str,
+        request: RankRequest | CompareRequest,
+        user_id: str | None,
+        responses: Sequence[Completion],
+    ) -> tuple[Profile, Conversation, list[str]]:
+        """The profile of one person, one prompt and the texts of responses to it."""
         conversation = bounds.conversation(request.prompt, self._settings)
         texts = await self._responses(responses, request.view)
-        profiles = await self._of(tenant_id, [user_id], pins(request, [user_id]), request.basis_version)
-        engine = self._gatekeeper.engine(self._engine, tenant_id)
-        return profiles[0], await engine.items_of([conversation] * len(texts), texts)
+        (profile,) = await self._of(tenant_id, [user_id], pins(request, [user_id]), request.basis_version)
+        return profile, conversation, texts
 
     async def _responses(self, completions: Sequence[Completion], view: View) -> list[str]:
         return await bounds.responses(completions, view, self._engine.reading, self._settings)

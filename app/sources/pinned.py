@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from app.sources.columns import CachedSource, ColumnCache
 from app.sources.counted import CountedSource
 from app.sources.limited import LimitedSource
@@ -28,6 +30,19 @@ class NamedSource(Wrapped):
         return await self._source.columns(pairs)
 
 
+class UnaskedSource(Wrapped):
+    """Zeros in place of the columns of ``source``, which is not asked."""
+
+    async def columns(self, pairs: Sequence[Pair]) -> Columns:
+        """(n, f) float64."""
+        return Columns(torch.zeros(len(pairs), len(self.names), dtype=torch.float64))
+
+
+def is_slow(entry: SourceEntry) -> bool:
+    """Whether a source is asked over a network, where every call has a price."""
+    return entry.kind not in OPENERS
+
+
 class PinnedSources:
     """Read through the cache ``columns``; judges keep what they said in ``judgments``, without which there are none."""
 
@@ -41,7 +56,7 @@ class PinnedSources:
         key = (entry.kind, entry.version)
         if key not in self._pinned:
             pinned = PinnedSource(entry, self._openers)
-            read = LimitedSource(pinned) if entry.kind in OPENERS else pinned
+            read = pinned if is_slow(entry) else LimitedSource(pinned)
             self._pinned[key] = pinned, CachedSource(CountedSource(read), self._columns)
         return NamedSource(self._pinned[key][1], entry.name)
 

@@ -24,7 +24,7 @@ def built_from(folder: Path, patch: pytest.MonkeyPatch) -> tuple[Path, Result]:
     patch.setattr(building, "FLATTERERS", 2)
     recipe, out = str(folder / "recipe.toml"), str(folder / "basis")
     ran = CliRunner().invoke(cli.app, ["basis", "build", "--recipe", recipe, "--out", out, "--json"])
-    assert ran.exit_code == 0, ran.stderr
+    assert ran.exit_code == 0, f"{ran.stderr}{ran.exception!r}"
     return Path(json.loads(ran.stdout)["folder"]), ran
 
 

@@ -9,7 +9,7 @@ from app.http.dialects.shapes import ScoreBody
 from app.http.dialects.vllm import Paired, PairRequest
 from app.http.routes.common import FromHeader, Granted, Serving, problems, reached
 from app.http.routes.foreign_call import Calling
-from app.schemas.ranking import RankReply, RankRequest
+from app.schemas.ranking import AskedSources, PickedReply, RankReply, RankRequest
 from app.schemas.scoring import CompareReply, CompareRequest, MaskedReply, OnMissing, ScoreReply, ScoreRequest
 from app.storage.keys import Grant
 
@@ -40,9 +40,16 @@ async def score(
 
 
 @router.post("/rank", summary="Rank")
-async def rank(request: RankRequest, grant: Granted, serving: Serving, header: FromHeader) -> RankReply:
-    """Rank candidates, best first, and measure the divergence of their choice probabilities from the aggregate's."""
-    return await serving.scoring.rank(grant.tenant, request, reached(grant, request.user_id, header))
+async def rank(request: RankRequest, grant: Granted, serving: Serving, header: FromHeader) -> RankReply | PickedReply:
+    """Rank candidates, best first, and measure the divergence of their choice probabilities from the aggregate's.
+
+    With `sources: "needed"` judges and endpoints are asked about one candidate after another, until the chance that
+    another one is the best is at most `doubt`. Such a request is always served by the person's own reward.
+    """
+    user_id = reached(grant, request.user_id, header)
+    if request.sources is AskedSources.NEEDED:
+        return await serving.scoring.pick(grant.tenant, request, user_id)
+    return await serving.scoring.rank(grant.tenant, request, user_id)
 
 
 @router.post("/compare", summary="Compare")
