@@ -27,16 +27,17 @@ PROMPTS, CANDIDATES, HEADS = 200, 16, 12
 CORRELATION, BETWEEN = 0.5, 0.5
 SHARES, DOUBTS = (0.2, 0.5, 0.8), (0.02, 0.05, 0.1, 0.2)
 COLUMNS = ("slow head", "its share", "doubt", "same pick", "calls", "doubt left")
-Own = Callable[[Tensor, torch.Generator], Tensor]
+Own = Callable[[Sequence[int], torch.Generator], Tensor]
 
 
-def normal(shape: Tensor, generator: torch.Generator) -> Tensor:
-    return torch.randn(shape.shape, generator=generator, dtype=torch.float64)
+def normal(shape: Sequence[int], generator: torch.Generator) -> Tensor:
+    """Standard normal, float64."""
+    return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
 
-def heavy(shape: Tensor, generator: torch.Generator) -> Tensor:
+def heavy(shape: Sequence[int], generator: torch.Generator) -> Tensor:
     """Student's t with four degrees of freedom, standard deviation 1."""
-    squares = torch.randn(4, *shape.shape, generator=generator, dtype=torch.float64).square().sum(0)
+    squares = normal((4, *shape), generator).square().sum(0)
     return normal(shape, generator) / (squares / 4).sqrt() / 2**0.5
 
 
@@ -60,15 +61,15 @@ def drawn(kind: str, share: float, generator: torch.Generator) -> tuple[Tensor, 
     """φ of the reference set and of the prompts, (PROMPTS, CANDIDATES, HEADS) each, and a person's λ (HEADS,)."""
     own, shown = KINDS[kind]
     quick = HEADS - 1
-    mixing = torch.eye(quick, dtype=torch.float64) + 0.4 * normal(torch.empty(quick, quick), generator)
-    weights = normal(torch.empty(quick), generator)
+    mixing = torch.eye(quick, dtype=torch.float64) + 0.4 * normal((quick, quick), generator)
+    weights = normal((quick,), generator)
     sets = 2 * PROMPTS
-    heads = normal(torch.empty(sets, CANDIDATES, quick), generator) @ mixing.T
-    heads += BETWEEN * normal(torch.empty(sets, 1, quick), generator)
+    heads = normal((sets, CANDIDATES, quick), generator) @ mixing.T
+    heads += BETWEEN * normal((sets, 1, quick), generator)
     scale = (mixing.T @ weights).norm()
     slow = CORRELATION * heads @ weights / scale
-    slow += (1 - CORRELATION**2) ** 0.5 * own(torch.empty(sets, CANDIDATES), generator)
-    slow = shown(slow + BETWEEN * normal(torch.empty(sets, 1), generator))
+    slow += (1 - CORRELATION**2) ** 0.5 * own((sets, CANDIDATES), generator)
+    slow = shown(slow + BETWEEN * normal((sets, 1), generator))
     phi = torch.cat([heads, slow[..., None]], -1)
     return phi[:PROMPTS], phi[PROMPTS:], torch.cat([weights, (scale * (share / (1 - share)) ** 0.5)[None]])
 

@@ -46,11 +46,12 @@ class SlowHeads:
         quick, asked = reference[..., ~slow], reference[..., slow]
         x, y = quick.mean(1), asked.mean(1)
         own_x, own_y = (quick - x[:, None]).flatten(0, 1), (asked - y[:, None]).flatten(0, 1)
-        slope = torch.linalg.lstsq(own_x, own_y, driver="gelsd").solution
+        slope = torch.linalg.pinv(own_x) @ own_y
         rest, offsets = own_y - own_x @ slope, y - x @ slope
         freedom = max(sets * (size - 1) - int((~slow).sum()), 1)
         within = rest.T @ rest / freedom
-        between = offsets.T.cov(correction=1).reshape(within.shape) - within / size
+        apart = offsets - offsets.mean(0)
+        between = apart.T @ apart / max(sets - 1, 1) - within / size
         return cls(slow, slope, offsets.mean(0), between, within)
 
     def forecast(self, phi: Tensor, coefficients: Tensor) -> "Forecast":

@@ -70,6 +70,8 @@ def test_scoring_ranking_and_comparing(client: Client) -> None:
     ranking = client.rank("Basil?", RESPONSES, user_id="ada", rule="lcb", top_n=2, certify=True)
     assert len(ranking.results) == 2
     assert ranking.best == ranking.results[0].index
+    pick = client.pick("Basil?", RESPONSES, user_id="ada", doubt=0.2)
+    assert (pick.best, pick.unjudged, pick.doubt) == (client.rank("Basil?", RESPONSES, user_id="ada").best, (), 0.0)
     hedged = client.rank("Basil?", RESPONSES, rule="drro", rho=2.0, agreement=[0, 1, 0], curve=True, beta=0.5)
     assert hedged.curve is not None
     assert [point.n for point in hedged.curve] == [1, 2, 3]
@@ -97,7 +99,7 @@ async def test_the_asynchronous_client_says_the_same(live: str) -> None:
         told = await client.tell("ada", question.question_id, "right")
         rewards = await asyncio.gather(*(client.score(["Basil?"], RESPONSES[:1], user_id="ada") for _ in range(4)))
         assert {reply.profile_versions["ada"] for reply in rewards} == {told.profile_version}
-        assert (await client.rank("Basil?", RESPONSES)).best is not None
+        assert (await client.rank("Basil?", RESPONSES)).best == (await client.pick("Basil?", RESPONSES)).best
         assert (await client.compare("Basil?", *RESPONSES[:2])).p_a > 0
         assert (await client.undo("ada")).answered == 0
         assert (await client.audit()) == (await client.latest_audit())

@@ -81,6 +81,13 @@ def test_heads_that_say_all_leave_no_doubt_after_the_first() -> None:
     assert sure.after(torch.arange(8) == first, rewards).doubt == pytest.approx(0, abs=1e-6)
 
 
+def test_without_slow_heads_the_forecast_is_the_reward() -> None:
+    (phi,) = drawn(1, 6)
+    quick = SlowHeads.of(drawn(20, 6), torch.zeros(4, dtype=torch.bool)).forecast(phi, COEFFICIENTS)
+    torch.testing.assert_close(quick.expected, phi @ COEFFICIENTS)
+    assert (quick.between, quick.within) == (0.0, 0.0)
+
+
 @pytest.mark.parametrize("allowed", [0.05, 0.2])
 def test_a_search_misses_the_best_no_more_often_than_allowed(allowed: float) -> None:
     heads, missed, calls, sets = SlowHeads.of(drawn(200, 16), SLOW), 0, 0, drawn(500, 16, seed=1)
