@@ -1,6 +1,7 @@
 """docs/benchmarks.md, with its plots, from the JSON files that ``keel bench SUITE --out FOLDER/SUITE.json`` wrote."""
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -111,20 +112,39 @@ PROSE = {
 """Text for each suite."""
 
 
+LAST = ("speed", "Data for --data")
+"""Sections after those of suites and studies."""
+
+
 def write(results: Path, page: Path, order: Sequence[str]) -> None:
     """Write the page with suites in ``order`` and, beside it in a folder of its name, a plot of each.
 
-    Raises InvalidInput without files.
+    What a page that is there says of other suites and studies stays. Raises InvalidInput without files.
     """
     found = {path.stem: json.loads(path.read_text()) for path in sorted(results.glob("*.json"))}
     suites = sorted((r for r in found.values() if "methods" in r), key=lambda r: _place(r["suite"], order))
-    if not suites:
-        raise InvalidInput(f"no results of a suite in {results}; write them there with keel bench SUITE --out")
+    if not found:
+        raise InvalidInput(f"no results in {results}; write them there with keel bench SUITE --out")
     plots = page.with_suffix("")
     for result in suites:
         draw([result], plots / f"{result['suite']}.svg")
     studies = [result for result in found.values() if "study" in result]
-    page.write_text(render(suites, found.get("speed"), PROSE, plots.name, studies))
+    rendered = render(suites, found.get("speed"), PROSE, plots.name, studies)
+    page.write_text(merged(page.read_text(), rendered, order) if page.exists() else rendered)
+
+
+def merged(old: str, new: str, order: Sequence[str]) -> str:
+    """The ``new`` page with the ``old`` one's sections that it has not; the suites among them in ``order``."""
+    sections = _sections(old) | _sections(new)
+    places = {heading: place for place, heading in enumerate(["# Benchmarks", *order])}
+    places |= {heading: len(places) + 1 + place for place, heading in enumerate(LAST)}
+    return "\n\n".join(sections[name] for name in sorted(sections, key=lambda n: places.get(n, len(order) + 1))) + "\n"
+
+
+def _sections(page: str) -> dict[str, str]:
+    """The page's parts by heading, the first of which is the title's."""
+    parts = [part.strip() for part in re.split(r"^(?=## )", page, flags=re.MULTILINE)]
+    return {part.splitlines()[0].removeprefix("## "): part for part in parts}
 
 
 def render(

@@ -216,6 +216,28 @@ def test_the_page_is_written_with_a_small_plot(result: dict[str, Any], tmp_path:
     assert 5_000 < (tmp_path / "page/polis.svg").stat().st_size < 150_000
 
 
+def test_a_page_keeps_what_it_says_of_other_suites(result: dict[str, Any], tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "# Benchmarks\n\nOld.\n\n## votes\n\nKept.\n\n## polis\n\nOld.\n\n## few\n\nKept too.\n\n## speed\n\nFast.\n"
+    )
+    (tmp_path / "polis.json").write_text(json.dumps(result))
+    write(tmp_path, page, ("polis", "votes"))
+    written = page.read_text()
+    headings = [line for line in written.splitlines() if line.startswith("#")]
+    assert headings == ["# Benchmarks", "## polis", "## votes", "## few", "## speed", "## Data for --data"]
+    assert "Old." not in written
+    assert "## votes\n\nKept.\n\n## few\n\nKept too.\n\n## speed\n\nFast.\n\n## Data" in written
+
+
+def test_writing_a_page_again_changes_nothing(result: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "polis.json").write_text(json.dumps(result))
+    write(tmp_path, tmp_path / "page.md", ("polis",))
+    before = (tmp_path / "page.md").read_text()
+    write(tmp_path, tmp_path / "page.md", ("polis",))
+    assert (tmp_path / "page.md").read_text() == before
+
+
 def test_a_page_without_results_says_how_to_get_some(tmp_path: Path) -> None:
     with pytest.raises(InvalidInput, match="--out"):
         write(tmp_path, tmp_path / "page.md", ())
