@@ -93,7 +93,12 @@ class Engine:
         return CachedSource(CountedSource(text), self.columns), CountedSource(encoder), *pinned
 
     def without_slow(self) -> "Engine":
-        """The same, but slow sources are not asked: φ of the heads that weigh their columns means nothing."""
+        """The same, but slow sources are not asked: φ of the heads that weigh their columns means nothing.
+
+        Without slow sources it is this engine itself.
+        """
+        if not any(map(is_slow, self.artifact.sources)):
+            return self
         other = copy(self)
         named = zip(self.artifact.sources, self._sources[OWN:], strict=True)
         other._sources = (

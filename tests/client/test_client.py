@@ -72,6 +72,7 @@ def test_scoring_ranking_and_comparing(client: Client) -> None:
     assert ranking.best == ranking.results[0].index
     pick = client.pick("Basil?", RESPONSES, user_id="ada", doubt=0.2)
     assert (pick.best, pick.unjudged, pick.doubt) == (client.rank("Basil?", RESPONSES, user_id="ada").best, (), 0.0)
+    assert client.pick("Without a judge?", ["Water it.", "Give it light."]).unjudged == ()
     hedged = client.rank("Basil?", RESPONSES, rule="drro", rho=2.0, agreement=[0, 1, 0], curve=True, beta=0.5)
     assert hedged.curve is not None
     assert [point.n for point in hedged.curve] == [1, 2, 3]
