@@ -242,7 +242,7 @@ class Client:
         user_id: str | None = None,
         doubt: float | None = None,
     ) -> Picked:
-        """The best candidate, with judges and endpoints asked about one after another.
+        """The best candidate, with judges asked about one after another.
 
         They are asked until the chance that another one is the best is at most ``doubt``, by default 0.05; ``view`` as
         in ``score``.

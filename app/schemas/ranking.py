@@ -76,8 +76,8 @@ class RankRequest(Strict):
     curve: Flag = Field(default=False, description="also return the expected reward of the best of 1, 2, … candidates")
     sources: AskedSources = Field(
         default=AskedSources.ALL,
-        description="needed: find the best alone, and ask judges and endpoints about a candidate only while that may "
-        "change it; the reply is of another shape",
+        description="needed: find the best alone, and ask judges about a candidate only while that may change it; the "
+        "reply is of another shape",
     )
     doubt: Number = Field(
         default=0.05, ge=0, le=1, description="needed: chance that a candidate not judged is the best, at most"

@@ -73,8 +73,7 @@ class Forecast:
     within: float
 
     def after(self, asked: Tensor, rewards: Tensor) -> "Outlook":
-        """What is known once the candidates ``asked`` (n,) bool have ``rewards`` (n,), of which the others are not
-        looked at."""
+        """What is known once the candidates ``asked`` (n,) bool have ``rewards`` (n,); other entries are ignored."""
         total = self.within + int(asked.sum()) * self.between
         surprise = float((rewards - self.expected)[asked].sum())
         shift = self.between * surprise / total if total else 0.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.studies import few, guard, million, prior, subsets, verdict
+from bench.studies import few, guard, million, needed, prior, subsets, verdict
 
 Main = Callable[[list[str]], int | None]
 
@@ -37,6 +37,7 @@ def test_a_count_that_gives_no_table_is_refused(
             (verdict.main, words)
             for words in ("--runs 0", "--people 1", "--each 0", "--seed -1", "--workers 0", "--runs x")
         ),
+        *((needed.main, words) for words in ("--runs 1", "--runs x")),
         *((guard.main, words) for words in ("--random 0", "--optimised 0", "--people 0", "--flatterers 0")),
         *((million.main, words) for words in ("--people 1", "--judgments 0", "--heads -1", "--seed -1")),
     ],

@@ -43,7 +43,7 @@ async def score(
 async def rank(request: RankRequest, grant: Granted, serving: Serving, header: FromHeader) -> RankReply | PickedReply:
     """Rank candidates, best first, and measure the divergence of their choice probabilities from the aggregate's.
 
-    With `sources: "needed"` judges and endpoints are asked about one candidate after another, until the chance that
+    With `sources: "needed"` judges are asked about one candidate after another, until the chance that
     another one is the best is at most `doubt`. Such a request is always served by the person's own reward.
     """
     user_id = reached(grant, request.user_id, header)
